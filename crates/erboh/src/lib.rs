@@ -1,0 +1,1 @@
+//! erboh: ratings through a Kafka topic to exact totals.

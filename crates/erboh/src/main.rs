@@ -1,0 +1,3 @@
+//! The `erboh` command.
+
+fn main() {}
