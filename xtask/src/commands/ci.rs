@@ -1,0 +1,57 @@
+//! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
+
+use super::{Command, clients, no_arguments, test};
+use crate::steps::Steps;
+use crate::{Outcome, process, tools};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "ci",
+    summary: "run every test, format, lint, documentation and licence check; nothing is skipped",
+    run,
+};
+
+fn run(arguments: &[String]) -> Outcome {
+    no_arguments("ci", arguments)?;
+    let missing = tools::missing(tools::FOR_CI);
+    if !missing.is_empty() {
+        let lines: Vec<String> =
+            missing.iter().map(|tool| format!("  {}: {}", tool.name, tool.install)).collect();
+        return Err(format!(
+            "ci skips nothing, and these tools are missing (`bash .ci/run` installs them):\n{}",
+            lines.join("\n")
+        ));
+    }
+
+    let mut steps = Steps::new();
+    steps.run("format", || process::run(process::cargo().args(["fmt", "--all", "--check"])));
+    dependencies(&mut steps);
+    steps.run("lints", || {
+        let mut clippy = process::cargo();
+        clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-Dwarnings"]);
+        process::run(&mut clippy)
+    });
+    steps.run("documentation", || {
+        let mut doc = process::cargo();
+        doc.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+        process::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+    });
+    test::workspace(&mut steps);
+    steps.run("clients", || clients::run_suite(&[]));
+    steps.finish()
+}
+
+/// Licences, bans and sources need only the lock file; advisories need a database from the
+/// internet. Without one there is nothing to compare with, which is said and is no failure.
+fn dependencies(steps: &mut Steps) {
+    steps.run("licences, bans, sources", || deny(&["check", "licenses", "bans", "sources"]));
+    match process::capture(process::cargo().args(["deny", "--locked", "fetch", "db"])) {
+        Ok(_) => steps.run("advisories", || deny(&["check", "advisories"])),
+        Err(reason) => steps.note(&format!(
+            "advisories: NOT CHECKED, because the advisory database could not be fetched: {reason}"
+        )),
+    }
+}
+
+fn deny(arguments: &[&str]) -> Outcome {
+    process::run(process::cargo().args(["deny", "--locked", "--workspace"]).args(arguments))
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask clients`: the embedded broker, used by clients that we did not write.
+//!
+//! The suite itself is `tests/clients/run.py`; here it gets what it needs: the `erboh` binary,
+//! a Python that has the Kafka clients, and Apache Kafka's jars.
+
+use std::process::Command as Process;
+
+use super::Command;
+use crate::tools::{self, Tool};
+use crate::{Outcome, process, repository};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "clients",
+    summary: "drive the broker with kcat, Python and Java clients (`--help` lists the options)",
+    run,
+};
+
+fn run(arguments: &[String]) -> Outcome {
+    for tool in missing_tools() {
+        println!("not run: {}; to run them: {}", tool.without, tool.install);
+    }
+    run_suite(arguments)
+}
+
+/// The tools that the suite would use and that this machine does not have.
+pub(crate) fn missing_tools() -> Vec<&'static Tool> {
+    tools::missing(tools::FOR_CLIENTS)
+}
+
+/// Runs the suite with the clients that are there; `arguments` go to it as they are.
+pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
+    let missing = missing_tools();
+    // The suite is written in Python and prepares its topics with a Python client.
+    if missing.iter().any(|tool| tool.name == tools::PYTHON.name) {
+        return Ok(());
+    }
+    let mut suite = Process::new(tools::python());
+    suite.arg(repository::path("tests/clients/run.py"));
+    if !arguments.iter().any(|argument| argument.starts_with("--bootstrap")) {
+        process::run(process::cargo().args(["build", "--package", "erboh", "--locked"]))?;
+        suite.arg("--erboh").arg(repository::target("debug/erboh"));
+    }
+    for tool in missing {
+        suite.args(["--without", tool.name]);
+    }
+    process::run(suite.args(arguments))
+}

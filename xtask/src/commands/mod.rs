@@ -1,0 +1,37 @@
+//! The subcommands, one per file, and the table that names them.
+
+pub(crate) mod help;
+
+mod ci;
+mod clients;
+mod kafka;
+mod test;
+
+use crate::Outcome;
+
+/// A subcommand: what a person types, what `help` says about it, and what runs.
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) run: fn(&[String]) -> Outcome,
+}
+
+/// Every subcommand, in the order in which `help` lists them.
+pub(crate) const COMMANDS: &[Command] =
+    &[test::COMMAND, ci::COMMAND, clients::COMMAND, kafka::COMMAND, help::COMMAND];
+
+/// The subcommand of that name.
+pub(crate) fn find(name: &str) -> Result<&'static Command, String> {
+    let asked = if matches!(name, "-h" | "--help") { "help" } else { name };
+    COMMANDS.iter().find(|command| command.name == asked).ok_or_else(|| {
+        format!("there is no subcommand `{name}`; `cargo xtask help` lists what there is")
+    })
+}
+
+/// For subcommands that take no arguments: refuses what would otherwise be silently ignored.
+fn no_arguments(name: &str, arguments: &[String]) -> Outcome {
+    match arguments.first() {
+        None => Ok(()),
+        Some(first) => Err(format!("`{name}` takes no arguments, but was given `{first}`")),
+    }
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask test`: every test that can run on this machine.
+
+use super::{Command, clients, no_arguments};
+use crate::steps::Steps;
+use crate::{Outcome, process};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "test",
+    summary: "run every test that this machine can run, and name those that it cannot",
+    run,
+};
+
+fn run(arguments: &[String]) -> Outcome {
+    no_arguments("test", arguments)?;
+    let mut steps = Steps::new();
+    workspace(&mut steps);
+    let missing = clients::missing_tools();
+    steps.run("clients", || clients::run_suite(&[]));
+    for tool in &missing {
+        println!("not run: {}; to run them: {}", tool.without, tool.install);
+    }
+    steps.finish()
+}
+
+/// The tests written in Rust.
+pub(crate) fn workspace(steps: &mut Steps) {
+    steps.run("tests", || process::run(process::cargo().args(["test", "--workspace", "--locked"])));
+}

@@ -1,0 +1,70 @@
+//! Tools: programs outside of this repository that checks need, how to find them, and how to
+//! install those that are missing.
+
+use std::ffi::OsString;
+
+use crate::{process, repository};
+
+/// A program that some checks need.
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    /// What cannot run without it.
+    pub(crate) without: &'static str,
+    /// The command that installs it.
+    pub(crate) install: &'static str,
+    pub(crate) present: fn() -> bool,
+}
+
+pub(crate) const KCAT: Tool = Tool {
+    name: "kcat",
+    without: "the kcat checks of the client suite",
+    install: "sudo apt-get install kcat  (macOS: brew install kcat)",
+    present: || process::answers("kcat".as_ref(), &["-V"]),
+};
+
+pub(crate) const PYTHON: Tool = Tool {
+    name: "python",
+    without: "the client suite (it needs Python with confluent-kafka and kafka-python)",
+    install: "python3 -m venv target/venv && \
+              target/venv/bin/pip install --requirement tests/clients/requirements.txt",
+    present: || process::answers(&python(), &["-c", "import confluent_kafka, kafka"]),
+};
+
+pub(crate) const JAVA: Tool = Tool {
+    name: "java",
+    without: "the Java checks of the client suite (they need JDK 17 or newer and Kafka's jars)",
+    install: "sudo apt-get install openjdk-17-jdk-headless maven && \
+              mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
+    present: || {
+        process::answers("javac".as_ref(), &["-version"])
+            && std::fs::read_dir(kafka_jars()).is_ok_and(|mut jars| jars.next().is_some())
+    },
+};
+
+pub(crate) const DENY: Tool = Tool {
+    name: "cargo-deny",
+    without: "the licence and advisory checks",
+    install: "cargo install --locked cargo-deny",
+    present: || process::answers("cargo-deny".as_ref(), &["--version"]),
+};
+
+/// What the client suite uses.
+pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, PYTHON, JAVA];
+/// What must be there for `ci`.
+pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, DENY];
+
+/// Those of `tools` that this machine does not have.
+pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
+    tools.iter().filter(|tool| !(tool.present)()).collect()
+}
+
+/// The Python of the suite's own virtual environment, or else the one on the PATH.
+pub(crate) fn python() -> OsString {
+    let own = repository::target("venv/bin/python");
+    if own.exists() { own.into_os_string() } else { "python3".into() }
+}
+
+/// Where Maven puts Apache Kafka's jars.
+pub(crate) fn kafka_jars() -> std::path::PathBuf {
+    repository::path("target/kafka")
+}
