@@ -12,3 +12,29 @@
 //!                                     └───────────────► log ◄─────────────────┘
 //!                                          (segments, index, recovery)
 //! ```
+
+mod broker;
+mod connection;
+mod handlers;
+mod limits;
+mod settings;
+mod wire;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::broker::{Broker, Error};
+pub use crate::settings::Settings;
+
+/// Opens a broker and serves it on `listener` until `shutdown`. The caller binds, so that port 0
+/// works and a busy port is the caller's to report.
+///
+/// # Errors
+/// What [`Broker::open`] and [`Broker::serve`] say.
+pub async fn serve(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    Broker::open(settings)?.serve(listener, shutdown).await
+}

@@ -1,0 +1,156 @@
+//! Handlers: one file per API, and the one table of what is served.
+//!
+//! A handler exports `SHAPE`, the layout of its request, and `handle`, which turns a request into
+//! an answer; what goes wrong is an error code inside the answer. The table names the versions at
+//! which a handler works. Dispatch, `ApiVersions` and the answer to an unknown version all read it,
+//! so nothing can be advertised that is not served.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages as m;
+use kafka_protocol::protocol::{Decodable, Request, StrBytes};
+
+use crate::broker::Broker;
+use crate::limits::PLAIN_REQUEST_BYTES;
+use crate::wire::answer;
+use crate::wire::budget::Share;
+use crate::wire::header::{self, Prelude};
+use crate::wire::reader::Malformed;
+use crate::wire::shape::Shape;
+
+/// The table. Each row: the handler's module, the request it takes, the versions it serves.
+macro_rules! apis {
+    ($($module:ident($request:ident) $first:literal ..= $last:literal;)*) => {
+        $(mod $module;)*
+
+        /// What the broker serves, in the order of the table.
+        pub(crate) const APIS: &[Api] = &[$(Api {
+            key: <m::$request as Request>::KEY,
+            name: stringify!($request),
+            first: $first,
+            last: $last,
+            shape: &$module::SHAPE,
+        }),*];
+
+        /// Decodes the body for its handler, lets it work and encodes what it answers.
+        async fn dispatch(
+            call: &Call,
+            prelude: Prelude,
+            body: Bytes,
+        ) -> Result<Option<BytesMut>, Refused> {
+            match prelude.api_key {
+                $(<m::$request as Request>::KEY => {
+                    let request: m::$request = decode(body, prelude.api_version)?;
+                    // A handler gives an answer, or an optional one where a request may ask for none.
+                    let answer: Option<<m::$request as Request>::Response> =
+                        $module::handle(call, request).await.into();
+                    encode(answer.as_ref(), prelude)
+                })*
+                key => Err(Refused::UnknownApi(key)),
+            }
+        }
+    };
+}
+
+apis! {
+    api_versions(ApiVersionsRequest) 0..=4;
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) key: i16,
+    pub(crate) name: &'static str,
+    pub(crate) first: i16,
+    pub(crate) last: i16,
+    pub(crate) shape: &'static Shape,
+}
+
+/// What a handler knows about a request besides its body.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) version: i16,
+    pub(crate) client_id: Option<StrBytes>,
+    pub(crate) client_host: IpAddr,
+    /// Memory that the answer takes. It is given back after the answer is written.
+    pub(crate) shares: Mutex<Vec<Share>>,
+}
+
+/// Why a request gets no answer and its connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("API key {0} is not served")]
+    UnknownApi(i16),
+    #[error("{api} version {version} is not served, {first} to {last} are")]
+    UnknownVersion { api: &'static str, version: i16, first: i16, last: i16 },
+    #[error("{api} of {bytes} bytes is larger than {PLAIN_REQUEST_BYTES} bytes")]
+    TooLarge { api: &'static str, bytes: usize },
+    #[error("the request is malformed: {0}")]
+    Malformed(#[from] Malformed),
+    #[error("the request is malformed: {0}")]
+    Undecodable(String),
+    #[error("the answer could not be encoded: {0}")]
+    Unencodable(String),
+}
+
+/// Answers one request. `None`: the client wants no answer. The call comes back with the answer,
+/// because it holds the memory that the answer counts for.
+pub(crate) async fn answer(
+    broker: &Arc<Broker>,
+    client_host: IpAddr,
+    mut frame: Bytes,
+) -> Result<(Option<BytesMut>, Call), Refused> {
+    let prelude = header::prelude(&mut frame)?;
+    let key = prelude.api_key;
+    let api = APIS.iter().find(|api| api.key == key).ok_or(Refused::UnknownApi(key))?;
+    let mut call = Call {
+        broker: Arc::clone(broker),
+        version: prelude.api_version,
+        client_id: None,
+        client_host,
+        shares: Mutex::default(),
+    };
+    if !(api.first..=api.last).contains(&prelude.api_version) {
+        return Ok((Some(unknown_version(api, prelude)?), call));
+    }
+    if key != <m::ProduceRequest as Request>::KEY && frame.len() > PLAIN_REQUEST_BYTES {
+        return Err(Refused::TooLarge { api: api.name, bytes: frame.len() });
+    }
+    call.client_id = header::client_id(&mut frame, api.shape.is_flexible(prelude.api_version))?;
+    api.shape.check(&frame, prelude.api_version)?;
+    tracing::trace!(api = api.name, version = prelude.api_version, bytes = frame.len(), "request");
+    let answer = dispatch(&call, prelude, frame).await?;
+    Ok((answer, call))
+}
+
+/// Only `ApiVersions` has an answer to a version that the broker does not know: version 0 of the
+/// answer with the list of what it does (KIP-511), so that the client can ask again.
+fn unknown_version(api: &Api, prelude: Prelude) -> Result<BytesMut, Refused> {
+    if api.key != <m::ApiVersionsRequest as Request>::KEY {
+        return Err(Refused::UnknownVersion {
+            api: api.name,
+            version: prelude.api_version,
+            first: api.first,
+            last: api.last,
+        });
+    }
+    answer::encode(&api_versions::unsupported(), 0, prelude.correlation_id)
+        .map_err(Refused::Unencodable)
+}
+
+fn decode<R: Decodable>(mut body: Bytes, version: i16) -> Result<R, Refused> {
+    R::decode(&mut body, version).map_err(|error| Refused::Undecodable(error.to_string()))
+}
+
+fn encode<R>(answer: Option<&R>, prelude: Prelude) -> Result<Option<BytesMut>, Refused>
+where
+    R: kafka_protocol::protocol::Encodable + kafka_protocol::protocol::HeaderVersion,
+{
+    answer
+        .map(|answer| answer::encode(answer, prelude.api_version, prelude.correlation_id))
+        .transpose()
+        .map_err(Refused::Unencodable)
+}
