@@ -1,1 +1,3 @@
 //! erboh: ratings through a Kafka topic to exact totals.
+
+pub mod queue;

@@ -1,0 +1,23 @@
+//! The queue: Kafka topics, seen as a writer, a reader and little else.
+//!
+//! ```text
+//!   Writer ──records, acks=all──► topic ──offset order──► Reader
+//!     │ one Countdown per batch                            (explicit partitions)
+//!     └ health: is a broker reachable?
+//! ```
+//!
+//! This is the only folder that names the Kafka client. Everything above it speaks of records,
+//! partitions and offsets, so that the client can be replaced in one place.
+
+mod countdown;
+mod limits;
+mod log;
+mod producer;
+mod settings;
+mod topics;
+mod writer;
+
+pub use countdown::{Pending, Placed, SendError, SendResult};
+pub use settings::{KafkaSettings, SettingsError};
+pub use topics::Topics;
+pub use writer::{OutRecord, Writer};

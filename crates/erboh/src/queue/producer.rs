@@ -1,0 +1,131 @@
+//! One producing client of librdkafka, and whether its brokers are reachable.
+//!
+//! librdkafka does not say through its Rust binding whether a record that timed out was ever
+//! sent. So the question is asked beforehand: while no broker is reachable nothing is handed to
+//! librdkafka, and "not written" is certain. What was handed over and then timed out is unknown.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{ProducerContext, ThreadedProducer};
+use tokio::sync::watch;
+
+use super::countdown::{Countdown, Placed, SendError};
+use super::limits;
+use super::log;
+use super::settings::{KafkaSettings, SettingsError};
+
+/// Whether a broker is reachable: the reason if not.
+pub(super) type Health = Result<(), String>;
+
+/// The state that a client's callbacks write to.
+#[derive(Clone)]
+pub(super) struct Signals {
+    pub(super) countdown: Countdown,
+    pub(super) health: Arc<watch::Sender<Health>>,
+    /// Wakes the thread that looks for brokers.
+    pub(super) wake: SyncSender<()>,
+    /// The last thing that went wrong with a connection, for people to read.
+    pub(super) last_error: Arc<Mutex<String>>,
+}
+
+impl Signals {
+    /// Notes that no broker is reachable.
+    pub(super) fn down(&self, reason: String) {
+        self.health.send_if_modified(|health| {
+            let changed = health.is_ok();
+            *health = Err(reason);
+            changed
+        });
+        // A full channel means that the thread is about to look anyway.
+        let _ = self.wake.try_send(());
+    }
+
+    pub(super) fn last_error(&self) -> String {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Signals {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log::forward(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "writer");
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            self.down(self.last_error());
+        } else {
+            reason.clone_into(&mut self.last_error.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        if error.rdkafka_error_code() == Some(Code::Fatal) {
+            let _ = self.wake.try_send(());
+        }
+    }
+}
+
+impl ProducerContext for Signals {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
+        let result = match result {
+            Ok(message) => Ok(Placed { partition: message.partition(), offset: message.offset() }),
+            Err((error, _)) => Err(classify(error)),
+        };
+        self.countdown.report(ticket, result);
+    }
+}
+
+/// Creates the client.
+pub(super) fn create(
+    settings: &KafkaSettings,
+    signals: Signals,
+) -> Result<ThreadedProducer<Signals>, SettingsError> {
+    let choices = [
+        ("linger.ms", limits::LINGER_MS.to_string()),
+        ("compression.type", "lz4".into()),
+        ("message.timeout.ms", limits::MESSAGE_TIMEOUT_MS.to_string()),
+        ("request.timeout.ms", limits::WRITE_REQUEST_TIMEOUT_MS.to_string()),
+        ("queue.buffering.max.messages", limits::WRITER_QUEUE_RECORDS.to_string()),
+        ("queue.buffering.max.kbytes", limits::WRITER_QUEUE_KBYTES.to_string()),
+        ("message.max.bytes", limits::WRITER_MESSAGE_BYTES.to_string()),
+    ];
+    let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let demands =
+        [("acks", "all"), ("enable.idempotence", "true"), ("partitioner", "murmur2_random")];
+    settings
+        .client(&choices, &demands)
+        .create_with_context(signals)
+        .map_err(|error| SettingsError(error.to_string()))
+}
+
+/// What an error of librdkafka says about the record. Whatever is not known to have kept the
+/// record out of the log leaves its outcome unknown.
+pub(super) fn classify(error: &KafkaError) -> SendError {
+    let text = error.to_string();
+    match error.rdkafka_error_code() {
+        Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
+        Some(Code::QueueFull) => {
+            SendError::Unavailable("the queue of records waiting for the broker is full".into())
+        }
+        Some(
+            Code::NotEnoughReplicas
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::PurgeQueue
+            | Code::ThrottlingQuotaExceeded,
+        ) => SendError::Unavailable(text),
+        Some(
+            Code::InvalidRecord
+            | Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::PolicyViolation
+            | Code::InvalidTimestamp,
+        ) => SendError::Refused(text),
+        _ => SendError::Unknown(text),
+    }
+}

@@ -1,0 +1,103 @@
+//! How to reach Kafka: the brokers, and any property of librdkafka.
+
+use std::fmt;
+
+use rdkafka::ClientConfig;
+
+/// How to reach Kafka.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// `host:port,host:port`: where to ask first.
+    pub brokers: String,
+    /// What the broker's logs and quotas call this program.
+    pub client_id: String,
+    /// Properties of librdkafka, in order; the last one of a name wins. They override what erboh
+    /// chooses, except for what exactness needs.
+    pub properties: Vec<(String, String)>,
+}
+
+/// A property that librdkafka does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Kafka client settings are not valid: {0}; see --kafka-property and --brokers")]
+pub struct SettingsError(pub(super) String);
+
+impl KafkaSettings {
+    /// Settings for `brokers` and nothing else.
+    #[must_use]
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self { brokers: brokers.into(), client_id: "erboh".into(), properties: Vec::new() }
+    }
+
+    /// The configuration of one client: erboh's choices, then the user's properties, then what
+    /// exactness demands.
+    pub(super) fn client(
+        &self,
+        choices: &[(&str, &str)],
+        demands: &[(&str, &str)],
+    ) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("client.id", &self.client_id);
+        // A laptop's broker comes back within moments; waiting longer than a second to look for
+        // it again only makes the pages stale.
+        config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
+        config.set("socket.keepalive.enable", "true");
+        for (key, value) in choices {
+            config.set(*key, *value);
+        }
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        for (key, value) in demands {
+            config.set(*key, *value);
+        }
+        config
+    }
+}
+
+/// Properties whose values must not be seen in a log.
+fn is_secret(key: &str) -> bool {
+    ["password", "secret", "jaas", "pem", "token", "private"].iter().any(|part| key.contains(part))
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let properties: Vec<(&str, &str)> = self
+            .properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), if is_secret(key) { "***" } else { value.as_str() }))
+            .collect();
+        f.debug_struct("KafkaSettings")
+            .field("brokers", &self.brokers)
+            .field("client_id", &self.client_id)
+            .field("properties", &properties)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_do_not_reach_the_log() {
+        let mut settings = KafkaSettings::new("localhost:9092");
+        settings.properties = vec![
+            ("sasl.password".into(), "hunter2".into()),
+            ("ssl.key.pem".into(), "hunter3".into()),
+            ("security.protocol".into(), "SASL_SSL".into()),
+        ];
+        let text = format!("{settings:?}");
+        assert!(!text.contains("hunter"), "{text}");
+        assert!(text.contains("SASL_SSL"), "{text}");
+    }
+
+    #[test]
+    fn a_user_overrides_choices_but_not_demands() {
+        let mut settings = KafkaSettings::new("localhost:9092");
+        settings.properties = vec![("linger.ms".into(), "9".into()), ("acks".into(), "0".into())];
+        let config = settings.client(&[("linger.ms", "2")], &[("acks", "all")]);
+        assert_eq!(config.get("linger.ms"), Some("9"));
+        assert_eq!(config.get("acks"), Some("all"));
+    }
+}

@@ -1,0 +1,240 @@
+//! Writer: puts records on one topic and says what became of each.
+//!
+//! ```text
+//!   send(batch) ─► reachable? ─no, for half the deadline──► Unavailable, all of them
+//!                      │yes
+//!                      ▼
+//!                  librdkafka (bounded queue, acks=all, idempotent) ─► Placed │ Unavailable │
+//!                                                                      TooLarge │ Refused
+//!                  no answer until the deadline ─► Unknown
+//! ```
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use tokio::sync::watch;
+
+use super::countdown::{Pending, SendError, SendResult};
+use super::limits;
+use super::producer::{self, Health, Signals, classify};
+use super::settings::{KafkaSettings, SettingsError};
+
+/// A record on its way to a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutRecord {
+    /// The key; the partition follows from it unless `partition` is set.
+    pub key: Option<Vec<u8>>,
+    /// The value; none deletes the key of a compacted topic.
+    pub value: Option<Vec<u8>>,
+    /// Names and values of headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The partition to write to, for whoever must know.
+    pub partition: Option<i32>,
+}
+
+impl OutRecord {
+    /// A record with a key and a value.
+    #[must_use]
+    pub fn new(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        Self { key: Some(key.into()), value: Some(value.into()), ..Self::default() }
+    }
+}
+
+/// Puts records on one topic. Clones share one client.
+#[derive(Clone)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    topic: Arc<str>,
+}
+
+struct Shared {
+    settings: KafkaSettings,
+    signals: Signals,
+    /// Replaced when librdkafka declares a client unusable.
+    client: RwLock<Arc<ThreadedProducer<Signals>>>,
+    health: watch::Receiver<Health>,
+}
+
+impl Writer {
+    /// A writer to `topic`. Returns at once; brokers are looked for in the background.
+    ///
+    /// # Errors
+    /// Only settings that librdkafka does not take.
+    pub fn connect(settings: &KafkaSettings, topic: &str) -> Result<Self, SettingsError> {
+        let (wake, woken) = sync_channel(1);
+        let (sender, health) = watch::channel(Err("not connected yet".to_owned()));
+        let signals = Signals {
+            countdown: super::countdown::Countdown::default(),
+            health: Arc::new(sender),
+            wake,
+            last_error: Arc::default(),
+        };
+        let client = producer::create(settings, signals.clone())?;
+        let shared = Arc::new(Shared {
+            settings: settings.clone(),
+            signals,
+            client: RwLock::new(Arc::new(client)),
+            health,
+        });
+        let (weak, name) = (Arc::downgrade(&shared), topic.to_owned());
+        std::thread::Builder::new()
+            .name("writer-health".into())
+            .spawn(move || watch_health(&weak, &woken, &name))
+            .map_err(|error| SettingsError(format!("cannot start a thread: {error}")))?;
+        Ok(Self { shared, topic: topic.into() })
+    }
+
+    /// A writer to another topic over the same client. `health` stays that of the first topic.
+    #[must_use]
+    pub fn on_topic(&self, topic: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), topic: topic.into() }
+    }
+
+    /// Whether a broker is reachable and the topic exists; otherwise the reason.
+    pub fn health(&self) -> Result<(), String> {
+        self.shared.health.borrow().clone()
+    }
+
+    /// Sends a batch and waits at most `deadline` in all for the acknowledgements. The results
+    /// stand in the order of the records.
+    pub async fn send(&self, batch: Vec<OutRecord>, deadline: Duration) -> Vec<SendResult> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let end = Instant::now() + deadline;
+        let mut health = self.shared.health.clone();
+        // Half of the time for a broker that is just coming back; the rest for its answer.
+        let up = tokio::time::timeout(deadline / 2, health.wait_for(Result::is_ok)).await;
+        if !up.is_ok_and(|up| up.is_ok()) {
+            let reason = self.health().err().unwrap_or_default();
+            return vec![Err(SendError::Unavailable(reason)); batch.len()];
+        }
+        let pending = self.post(&batch);
+        drop(batch);
+        pending.wait(end.saturating_duration_since(Instant::now())).await
+    }
+
+    /// Hands a batch to the client without waiting for anything. At most 65,536 records; more are
+    /// refused.
+    #[must_use]
+    pub fn post(&self, batch: &[OutRecord]) -> Pending {
+        let client = self.shared.client();
+        let pending = self.shared.signals.countdown.start(batch.len());
+        let mut refused = (batch.len() > limits::BATCH_RECORDS).then(|| {
+            SendError::Refused(format!("a batch has at most {} records", limits::BATCH_RECORDS))
+        });
+        for (place, record) in batch.iter().enumerate() {
+            let ticket = pending.ticket(place);
+            let result = match &refused {
+                Some(reason) => Err(reason.clone()),
+                None => self.hand_over(&client, record, ticket),
+            };
+            if let Err(error) = result {
+                // Where one record finds the queue full, the next ones need not try.
+                if matches!(error, SendError::Unavailable(_)) {
+                    refused = Some(error.clone());
+                }
+                self.shared.signals.countdown.report(ticket, Err(error));
+            }
+        }
+        pending
+    }
+
+    fn hand_over(
+        &self,
+        client: &ThreadedProducer<Signals>,
+        record: &OutRecord,
+        ticket: usize,
+    ) -> Result<(), SendError> {
+        let mut message: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(&self.topic, ticket);
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        message.partition = record.partition;
+        if !record.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            message.headers = Some(record.headers.iter().fold(headers, |all, (key, value)| {
+                all.insert(Header { key, value: Some(value.as_slice()) })
+            }));
+        }
+        client.send(message).map_err(|(error, _)| classify(&error))
+    }
+}
+
+impl Shared {
+    fn client(&self) -> Arc<ThreadedProducer<Signals>> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces a client that librdkafka has declared unusable. Its records are reported as
+    /// unknown when it is dropped.
+    fn replace_if_fatal(&self) {
+        let Some((code, reason)) = self.client().client().fatal_error() else { return };
+        tracing::warn!(%code, reason, "the producing client is unusable; starting a new one");
+        match producer::create(&self.settings, self.signals.clone()) {
+            Ok(client) => {
+                let client = Arc::new(client);
+                *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+            }
+            Err(error) => self.signals.down(error.to_string()),
+        }
+    }
+
+    /// Asks for the topic's metadata. Until the topic has been seen, all topics are listed,
+    /// because a producer's question for one topic would create it with the broker's defaults.
+    fn look(&self, topic: &str, seen: bool) -> Health {
+        let timeout = Duration::from_millis(limits::PROBE_TIMEOUT_MS);
+        let client = self.client();
+        let metadata =
+            client.client().fetch_metadata(seen.then_some(topic), timeout).map_err(|error| {
+                let reason = self.signals.last_error();
+                let reason = if reason.is_empty() { error.to_string() } else { reason };
+                format!("no broker of {} is reachable: {reason}", self.settings.brokers)
+            })?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        if found.is_some_and(|found| !found.partitions().is_empty()) {
+            Ok(())
+        } else {
+            Err(format!(
+                "topic {topic} does not exist on {}; create it, or start a role of erboh that may \
+                 create topics",
+                self.settings.brokers
+            ))
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = self.signals.wake.try_send(());
+    }
+}
+
+/// Keeps the health of a writer up to date until the writer is gone.
+fn watch_health(shared: &Weak<Shared>, woken: &Receiver<()>, topic: &str) {
+    let mut seen = false;
+    loop {
+        let Some(shared) = shared.upgrade() else { return };
+        shared.replace_if_fatal();
+        let health = shared.look(topic, seen);
+        seen |= health.is_ok();
+        let pause = if health.is_ok() { limits::PROBE_UP_MS } else { limits::PROBE_DOWN_MS };
+        shared.signals.health.send_if_modified(|before| {
+            let changed = *before != health;
+            if changed && health.is_ok() {
+                tracing::info!(topic, "writer connected");
+            } else if changed {
+                tracing::warn!(topic, reason = health.as_ref().err(), "writer not connected");
+            }
+            *before = health;
+            changed
+        });
+        drop(shared);
+        if woken.recv_timeout(Duration::from_millis(pause)) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
