@@ -3,3 +3,4 @@
 pub mod limits;
 pub mod queue;
 pub mod rating;
+pub mod totals;

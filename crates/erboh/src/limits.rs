@@ -3,7 +3,7 @@
 // ---- rating/ and totals/: these are part of the fold. Changing one changes what a log adds up to, so it needs a new
 // ---- `totals::FOLD`.
 
-/// Characters in the name of a voice, a battle or a rater. The longest battle of the catalogue has 50.
+/// Characters in the name of a voice, a battle or a rater. The longest of the catalogue has 44.
 pub const NAME_CHARS_MAX: usize = 100;
 
 /// Bytes in the value of one rating. Four names of the longest kind, every character escaped as `\uXXXX\uXXXX`, take
