@@ -1,5 +1,7 @@
 //! Every limit of the application, each with its reason.
 
+use std::time::Duration;
+
 // ---- rating/ and totals/: these are part of the fold. Changing one changes what a log adds up to, so it needs a new
 // ---- `totals::FOLD`.
 
@@ -20,3 +22,53 @@ pub const WINDOW_OFFSETS: i64 = 131_072;
 /// Bytes that a snapshot can reach: [`VOICES_MAX`] names of four-byte characters, each with three counters, plus the
 /// fields around them. The topic of the totals must accept a message of this size.
 pub const SNAPSHOT_BYTES_MAX: usize = VOICES_MAX * (NAME_CHARS_MAX * 4 + 70) + 64 * 1024;
+
+// ---- web/ and the roles.
+
+/// Connections that one HTTP listener serves at once. More wait in the kernel's queue, so that
+/// a crowd costs waiting time and not memory.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// How long a connection may take to send a request's headers, waiting for the next request
+/// included. A client that opens connections and stays silent gives its place back.
+pub const HEADER_READ: Duration = Duration::from_secs(30);
+
+/// How long a request's body may take to arrive.
+pub const BODY_READ: Duration = Duration::from_secs(10);
+
+/// How long the producer waits for acknowledgements before it answers. Under the 5 seconds within
+/// which a person is told that the broker is down.
+pub const SEND: Duration = Duration::from_secs(4);
+
+/// How long a role waits for requests under way after it stopped accepting. With
+/// [`ROLE_FLUSH`] and the broker's own stop this stays under the 5 seconds a stop may take.
+pub const DRAIN: Duration = Duration::from_millis(1500);
+
+/// How long a role may take to flush and to leave its consumer group.
+pub const ROLE_FLUSH: Duration = Duration::from_secs(2);
+
+/// How long the embedded broker may take to close its logs.
+pub const BROKER_STOP: Duration = Duration::from_secs(1);
+
+/// How long the ops port may finish answers after its role has ended.
+pub const OPS_DRAIN: Duration = Duration::from_millis(200);
+
+/// How long tasks that are still running at the end get before the process leaves them.
+pub const RUNTIME_STOP: Duration = Duration::from_millis(300);
+
+/// Live streams that one consumer serves at once. Beyond that a browser is asked to come back
+/// later, and its page still works by reload.
+pub const STREAMS_MAX: usize = 256;
+
+/// Shortest time between two events of one live stream. Ten a second look live; more would only
+/// cost the browser.
+pub const EVENT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often a silent live stream sends a comment, so that proxies keep it open.
+pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What a client is told to wait before it tries again when the queue is out of reach.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Most ratings that one hit of the producer's page may be set to generate.
+pub const RATINGS_PER_HIT_MAX: usize = 1000;

@@ -1,0 +1,105 @@
+//! What whoever operates a role asks it: is it alive, can it serve, what are its numbers.
+//!
+//! `/livez` answers while the process runs its tasks at all; `/readyz` only while the role can
+//! really do its work and is not stopping; `/metrics` is the Prometheus text format. They stand
+//! on a port of their own, so that they are never offered to the public by accident.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{limits, web};
+
+/// Says whether a role can serve, and if not, why.
+pub type ReadyCheck = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What one role shows on its ops port.
+#[derive(Clone)]
+pub struct Ops {
+    registry: Arc<Mutex<Registry>>,
+    ready: ReadyCheck,
+    stopping: CancellationToken,
+}
+
+impl Ops {
+    /// Shows the numbers in `registry`, and is ready while `ready` says so and `stopping` is not
+    /// cancelled.
+    #[must_use]
+    pub fn new(registry: Registry, ready: ReadyCheck, stopping: CancellationToken) -> Self {
+        Self { registry: Arc::new(Mutex::new(registry)), ready, stopping }
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        if self.stopping.is_cancelled() {
+            return Err("stopping".to_owned());
+        }
+        (self.ready)()
+    }
+}
+
+/// Runs a role with its ops port, if it has one; the ops port answers until the role has ended,
+/// so that whoever operates it sees it stop.
+pub async fn with_ops(listener: Option<TcpListener>, ops: Ops, role: impl Future<Output = ()>) {
+    let Some(listener) = listener else { return role.await };
+    let ended = CancellationToken::new();
+    let server = web::server::serve(listener, router(ops), ended.clone(), limits::OPS_DRAIN);
+    tokio::join!(server, async {
+        role.await;
+        ended.cancel();
+    });
+}
+
+/// A token that is cancelled some time after `shutdown` was: meanwhile the role says that it is
+/// not ready but still serves whoever has not heard.
+#[must_use]
+pub fn after(shutdown: CancellationToken, wait: Duration) -> CancellationToken {
+    let later = CancellationToken::new();
+    let token = later.clone();
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        tokio::time::sleep(wait).await;
+        token.cancel();
+    });
+    later
+}
+
+/// The routes of the ops port.
+pub fn router(ops: Ops) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(ops)
+}
+
+async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {
+    match ops.readiness() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+async fn metrics(State(ops): State<Ops>) -> Response {
+    let mut text = String::new();
+    // A panic elsewhere cannot leave the registry half changed: it is only read here.
+    let registry = ops.registry.lock().unwrap_or_else(PoisonError::into_inner);
+    match encode(&mut text, &registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}\n")).into_response()
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What both web services share: the page shell, errors, static files, headers and the server.
+//!
+//! ```text
+//!  socket ──► server (connection limit, header time-out, drain)
+//!               └─► shell (security headers, size limit, 404/405) ──► the role's routes
+//!                                                                      ├─ pages    html()
+//!                                                                      ├─ API      Problem (RFC 9457)
+//!                                                                      └─ assets   ETag, cached
+//! ```
+
+pub mod assets;
+pub mod problem;
+pub mod server;
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+pub use problem::Problem;
+
+use crate::limits;
+
+/// Only files from this service, nothing inline: text that slipped through as markup could still
+/// not run or restyle anything.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+/// Wraps a role's routes with all that both services have in common.
+pub fn shell(routes: Router) -> Router {
+    routes
+        .merge(assets::routes())
+        .route("/health", get(health))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(axum::extract::DefaultBodyLimit::max(limits::RATING_BYTES_MAX))
+        .layer(middleware::map_response(add_headers))
+}
+
+/// The answer that the walk-through's services gave, for whoever still asks for it.
+async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!([{ "response": 200 }]))
+}
+
+async fn add_headers(mut response: Response) -> Response {
+    let fixed = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    // Counts and ratings change all the time; only what says so itself (the assets) is cached.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn not_found(request: Request) -> Response {
+    let path = request.uri().path();
+    let problem = Problem::new(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        format!("There is nothing at {path} on this service."),
+    );
+    error(request.headers(), problem)
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("{} does not answer to {}.", request.uri().path(), request.method()),
+    );
+    error(request.headers(), problem)
+}
+
+/// Answers an error as a page to a browser and as problem+json to everyone else.
+#[must_use]
+pub fn error(headers: &HeaderMap, problem: Problem) -> Response {
+    let wants_page = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("text/html"));
+    if !wants_page {
+        return problem.into_response();
+    }
+    let mut response = html(problem.status, &ErrorPage { problem: &problem });
+    if let Some(seconds) = problem.retry_after_seconds {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    problem: &'a Problem,
+}
+
+/// Renders a page. The templates escape every value, because the template files end in `.html`.
+pub fn html(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => {
+            let kind = HeaderValue::from_static("text/html; charset=utf-8");
+            (status, [(CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "page-not-rendered",
+                "The page could not be rendered; the service's log says why.",
+            )
+            .into_response()
+        }
+    }
+}
+
+/// A number with its thousands set apart, as people read it: `1234567` becomes `1,234,567`.
+#[must_use]
+pub fn grouped(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", &*digits), |rest| ("-", rest));
+    let mut text = String::from(sign);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let check = |number: i64, expected: &str| assert_eq!(grouped(number), expected);
+        check(0, "0");
+        check(999, "999");
+        check(1000, "1,000");
+        check(1_234_567, "1,234,567");
+        check(-123, "-123");
+        check(-1_234, "-1,234");
+    }
+}

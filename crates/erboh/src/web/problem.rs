@@ -1,0 +1,103 @@
+//! An error as an HTTP client reads it: problem details, RFC 9457.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// One error: what happened, why, and what to do about it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A stable name that programs can match on, for example `outcome-unknown`.
+    pub code: &'static str,
+    /// What happened and the way out, for people.
+    pub detail: String,
+    /// The field of the request that is at fault, where there is one.
+    pub field: Option<String>,
+    /// The rating's id, where one was given: a retry with this id is counted once.
+    pub id: Option<String>,
+    /// How long to wait before the next try, in seconds.
+    pub retry_after_seconds: Option<u64>,
+}
+
+/// The body, with RFC 9457's member names. The type stays `about:blank`, whose meaning is "the
+/// status says it"; `code` is the extension member that tells problems of one status apart.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+impl Problem {
+    /// A problem with nothing but its status, name and explanation.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            id: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// Names the field of the request that is at fault.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the rating, so that the client can retry with the same id.
+    #[must_use]
+    pub fn id(mut self, id: impl std::fmt::Display) -> Self {
+        self.id = Some(id.to_string());
+        self
+    }
+
+    /// Says when to try again; rounded up to whole seconds, as the header demands.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after_seconds = Some(wait.as_millis().div_ceil(1000) as u64);
+        self
+    }
+
+    /// The status in words.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            r#type: "about:blank",
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            field: self.field.as_deref(),
+            id: self.id.as_deref(),
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
