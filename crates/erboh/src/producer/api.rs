@@ -1,0 +1,126 @@
+//! `POST /api/v1/ratings`: one rating from a person or a program.
+//!
+//! ```text
+//!  201 {"id","partition","offset"}   on the queue, acknowledged by all replicas that count
+//!  400 / 413 / 415 / 422             the request is at fault; 422 names the field
+//!  503 Retry-After                   not on the queue: try again
+//!  504                               may be on the queue: try again with the same id
+//! ```
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Producer;
+use crate::limits;
+use crate::queue::SendError;
+use crate::rating::{Rating, RatingId};
+use crate::web::Problem;
+
+/// Where the rating is now. With the position vector of the board, a client can tell when it has
+/// been counted: `position[partition] > offset`.
+#[derive(Debug, Serialize)]
+struct Created {
+    id: RatingId,
+    partition: i32,
+    offset: i64,
+}
+
+pub(super) async fn create(
+    State(producer): State<Producer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    demand_json(&headers)?;
+    let body = read(body).await?;
+    let rating = Rating::from_request(&body).map_err(|invalid| {
+        let (status, code) = if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
+            (StatusCode::BAD_REQUEST, "not-json")
+        } else {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-rating")
+        };
+        Problem::new(status, code, invalid.to_string()).field(invalid.field)
+    })?;
+    let id = rating.id.unwrap_or_else(RatingId::new);
+    let rating = Rating { id: Some(id), ..rating };
+    let result = producer.send(&[(id, rating)]).await.pop();
+    let result = result.unwrap_or_else(|| Err(SendError::Unknown("no answer".to_owned())));
+    let place = result.map_err(|error| problem(&error).id(id))?;
+    let created = Created { id, partition: place.partition, offset: place.offset };
+    Ok((StatusCode::CREATED, Json(created)).into_response())
+}
+
+/// Only JSON, named as such. This also keeps other sites' forms out: a browser asks before it
+/// sends JSON to another site, and is not allowed to.
+fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let found =
+        if kind.is_empty() { "none is given".to_owned() } else { format!("this is {kind}") };
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not-json",
+        format!("Send a rating with content-type: application/json; {found}."),
+    ))
+}
+
+async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
+    let reading = to_bytes(body, limits::RATING_BYTES_MAX);
+    match tokio::time::timeout(limits::BODY_READ, reading).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => {
+            let text = error.to_string();
+            if text.contains("limit") {
+                return Err(Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too-large",
+                    format!("A rating has at most {} bytes.", limits::RATING_BYTES_MAX),
+                ));
+            }
+            Err(Problem::new(StatusCode::BAD_REQUEST, "body-not-read", text))
+        }
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            format!("The body did not arrive within {} s.", limits::BODY_READ.as_secs()),
+        )),
+    }
+}
+
+/// What a failed sending is to an HTTP client.
+pub(super) fn problem(error: &SendError) -> Problem {
+    match error {
+        SendError::Unavailable(cause) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "queue-unavailable",
+            format!("The queue is out of reach, nothing was sent: {cause}. Try again later."),
+        )
+        .retry_after(limits::RETRY_AFTER),
+        SendError::Unknown(cause) => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "outcome-unknown",
+            format!(
+                "The queue did not acknowledge the rating in time ({cause}); it may have been \
+                 taken. Send it again with the same id: then it counts once."
+            ),
+        )
+        .retry_after(limits::RETRY_AFTER),
+        SendError::TooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The queue takes no record of this size (max.message.bytes of the topic).",
+        ),
+        SendError::Refused(cause) => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "refused",
+            format!("The queue refused the rating: {cause}. The cluster's operator can tell why."),
+        ),
+    }
+}

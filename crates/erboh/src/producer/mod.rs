@@ -1,0 +1,121 @@
+//! The producer: the web service that puts ratings on the queue.
+//!
+//! ```text
+//!  GET /                  generate 20 ─┐
+//!  POST /api/v1/ratings   one rating ──┴─► ids ─► Writer (acks=all) ─► place of each, or why not
+//! ```
+//!
+//! It answers only what the queue has said. A rating without an acknowledgement is never shown
+//! as sent, and an outcome that nobody knows is called unknown.
+
+pub mod api;
+mod metrics;
+pub mod page;
+pub mod run;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::metrics::Metrics;
+use crate::ops::{self, Ops};
+use crate::queue::{OutRecord, SendResult, Writer};
+use crate::rating::simulate::Researchers;
+use crate::rating::{Rating, RatingId};
+use crate::{limits, web};
+
+/// What a producer is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Topic that the ratings go to.
+    pub topic: String,
+    /// Ratings that one hit of the page generates.
+    pub ratings_per_hit: usize,
+    /// Where browsers find the board, if the page is to link to it.
+    pub board_url: Option<String>,
+    /// How long the role stays reachable after it said that it is not ready any more.
+    pub stop_wait: Duration,
+}
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Producer {
+    settings: Arc<Settings>,
+    writer: Writer,
+    researchers: Arc<Mutex<Researchers>>,
+    metrics: Metrics,
+}
+
+impl Producer {
+    /// A producer that sends through `writer`. Every process has researchers of its own.
+    #[must_use]
+    pub fn new(writer: Writer, settings: Settings) -> Self {
+        let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self {
+            settings: Arc::new(settings),
+            writer,
+            researchers: Arc::new(Mutex::new(Researchers::new(seed))),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// What simulated researchers thought of `count` performances, each with an id of its own.
+    fn simulate(&self, count: usize) -> Vec<(RatingId, Rating)> {
+        // Losing a panicked thread's half-made draw does no harm to the next one.
+        let mut researchers = self.researchers.lock().unwrap_or_else(PoisonError::into_inner);
+        researchers
+            .by_ref()
+            .take(count)
+            .map(|rating| {
+                let id = RatingId::new();
+                (id, Rating { id: Some(id), ..rating })
+            })
+            .collect()
+    }
+
+    /// Sends ratings and waits for their acknowledgements; the results stand in their order.
+    async fn send(&self, ratings: &[(RatingId, Rating)]) -> Vec<SendResult> {
+        let batch = ratings
+            .iter()
+            .map(|(id, rating)| OutRecord::new(id.to_string(), rating.to_json()))
+            .collect();
+        let started = std::time::Instant::now();
+        let results = self.writer.send(batch, limits::SEND).await;
+        self.metrics.sent(&results, started.elapsed());
+        results
+    }
+}
+
+/// The routes of the service port.
+pub fn router(producer: Producer) -> Router {
+    let routes = Router::new()
+        .route("/", get(page::show).head(page::head))
+        .route("/api/v1/ratings", post(api::create))
+        .with_state(producer);
+    web::shell(routes)
+}
+
+/// Serves until `shutdown`, then stops in order: not ready, wait, stop accepting, drain. What was
+/// acknowledged needs no flush, and what was not has been answered as such by then.
+pub async fn serve(
+    listener: TcpListener,
+    ops_listener: Option<TcpListener>,
+    producer: Producer,
+    shutdown: CancellationToken,
+) {
+    let mut registry = Registry::with_prefix("erboh_producer");
+    producer.metrics.register(&mut registry);
+    let writer = producer.writer.clone();
+    let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
+    let wait = producer.settings.stop_wait;
+    ops::with_ops(ops_listener, ops, async {
+        let stop = ops::after(shutdown, wait);
+        web::server::serve(listener, router(producer), stop, limits::DRAIN).await;
+    })
+    .await;
+}

@@ -1,0 +1,162 @@
+//! `GET /`: each hit generates ratings, puts them on the queue and shows what became of each.
+//!
+//! The page shows what was sent, nothing else: each row is the rating whose bytes were handed to
+//! the queue, with the place the broker gave it or the reason why it has none.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::{Producer, api};
+use crate::queue::{Placed, SendError, SendResult};
+use crate::rating::{Rating, RatingId};
+use crate::web;
+
+/// One rating as the page shows it.
+#[derive(Debug)]
+pub struct Row {
+    /// The rating that was handed to the queue, and its id.
+    pub rating: (RatingId, Rating),
+    /// What the queue answered.
+    pub result: SendResult,
+}
+
+impl Row {
+    fn place(&self) -> Result<Placed, &'static str> {
+        self.result.clone().map_err(|error| match error {
+            SendError::Unknown(_) => "unknown: not acknowledged in time",
+            _ => "not sent",
+        })
+    }
+}
+
+/// The page of one hit.
+#[derive(Debug, Template)]
+#[template(path = "producer.html")]
+pub struct Page<'a> {
+    rows: &'a [Row],
+    ratings_per_hit: usize,
+    topic: &'a str,
+    board_url: Option<&'a str>,
+}
+
+/// What went wrong, in words for people.
+struct Trouble {
+    title: &'static str,
+    cause: String,
+    way_out: &'static str,
+}
+
+impl<'a> Page<'a> {
+    /// The page for `rows`, which stand in the order of their sending.
+    #[must_use]
+    pub fn new(rows: &'a [Row], topic: &'a str, board_url: Option<&'a str>) -> Self {
+        Self { rows, ratings_per_hit: rows.len(), topic, board_url }
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().rev()
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.rows.iter().filter(|row| row.result.is_ok()).count()
+    }
+
+    fn headline(&self) -> String {
+        match (self.acknowledged(), self.rows.len()) {
+            (sent, all) if sent == all => format!("{all} ratings sent"),
+            (0, _) => "No rating sent".to_owned(),
+            (sent, all) => format!("{sent} of {all} ratings sent"),
+        }
+    }
+
+    fn explanation(&self) -> Cow<'static, str> {
+        match self.acknowledged() {
+            0 => "The researchers have rated, but the queue has not taken their ratings.".into(),
+            sent if sent == self.rows.len() => {
+                "The queue has acknowledged every one of them; here is where they are.".into()
+            }
+            sent => format!("The queue has acknowledged {sent}; the others are marked.").into(),
+        }
+    }
+
+    /// The worst that happened: an unknown outcome matters more than a certain one.
+    fn worst(&self) -> Option<&SendError> {
+        let errors = || self.rows.iter().filter_map(|row| row.result.as_ref().err());
+        errors().find(|error| matches!(error, SendError::Unknown(_))).or_else(|| errors().next())
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        Some(match self.worst()? {
+            SendError::Unavailable(cause) => Trouble {
+                title: "The queue is out of reach",
+                cause: cause.clone(),
+                way_out: "Nothing was sent that is not shown with an offset. Start the broker or \
+                          wait until it is back, then reload this page.",
+            },
+            SendError::Unknown(cause) => Trouble {
+                title: "The queue did not answer in time",
+                cause: cause.clone(),
+                way_out: "What is marked as unknown may or may not be on the queue; the board \
+                          shows what has arrived.",
+            },
+            error @ (SendError::TooLarge | SendError::Refused(_)) => Trouble {
+                title: "The queue refused ratings",
+                cause: error.to_string(),
+                way_out: "Whoever runs the cluster can tell why; the topic's settings are the \
+                          first place to look.",
+            },
+        })
+    }
+
+    /// 200 when anything was acknowledged, since that cannot be undone by an error status.
+    fn status(&self) -> StatusCode {
+        match self.worst() {
+            Some(error) if self.acknowledged() == 0 => api::problem(error).status,
+            _ => StatusCode::OK,
+        }
+    }
+}
+
+pub(super) async fn show(State(producer): State<Producer>, headers: HeaderMap) -> Response {
+    if is_prefetch(&headers) {
+        return answer_prefetch();
+    }
+    let settings = &producer.settings;
+    let ratings = producer.simulate(settings.ratings_per_hit);
+    let results = producer.send(&ratings).await;
+    let rows: Vec<Row> =
+        ratings.into_iter().zip(results).map(|(rating, result)| Row { rating, result }).collect();
+    let page = Page::new(&rows, &settings.topic, settings.board_url.as_deref());
+    let mut response = web::html(page.status(), &page);
+    if let Some(seconds) = page.worst().and_then(|error| api::problem(error).retry_after_seconds) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// HEAD asks about the page without wanting it, so it generates nothing.
+pub(super) async fn head() -> Response {
+    [(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))].into_response()
+}
+
+/// Whether a browser only guesses that somebody may want the page. Nobody has seen it then, so
+/// nobody has rated.
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz"]
+        .iter()
+        .filter_map(|name| headers.get(*name)?.to_str().ok())
+        .any(|value| value.contains("prefetch") || value.contains("preview"))
+}
+
+/// A browser throws away a prefetch that was answered by an error, and asks again when somebody
+/// really opens the page.
+fn answer_prefetch() -> Response {
+    let reason = "A prefetch generates no ratings; open the page.\n";
+    let vary = HeaderValue::from_static("sec-purpose");
+    (StatusCode::SERVICE_UNAVAILABLE, [(VARY, vary)], reason).into_response()
+}
