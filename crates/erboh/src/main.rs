@@ -1,3 +1,72 @@
-//! The `erboh` command.
+//! The `erboh` command: reads settings, starts logging, runs one command, says how it ended.
 
-fn main() {}
+use std::process::ExitCode;
+
+use erboh::cli::{Cli, Command};
+use erboh::{broker, limits, producer, telemetry};
+use tokio_util::sync::CancellationToken;
+
+/// Wrong settings, as other Unix tools report them; clap uses the same number.
+const USAGE: u8 = 2;
+/// Ended by a second Ctrl-C: 128 + the number of SIGINT.
+const FORCED: i32 = 130;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that cannot be printed has nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    if let Err(error) = telemetry::init(cli.log.log_format, &cli.log.log_filter) {
+        eprintln!("erboh: --log-filter {:?}: {error}", cli.log.log_filter);
+        return ExitCode::from(USAGE);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("erboh: the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(cli.command));
+    runtime.shutdown_timeout(limits::RUNTIME_STOP);
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("erboh: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone()));
+    match command {
+        Command::Broker(flags) => broker::run(flags.listen, flags.settings()?, shutdown).await?,
+        Command::Producer(flags) => producer::run::run(flags.role()?, shutdown).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first signal asks everything to stop in order; a second Ctrl-C does not wait for that.
+async fn stop_on_signal(shutdown: CancellationToken) {
+    signal().await;
+    tracing::info!("stopping; press Ctrl-C again to stop at once");
+    shutdown.cancel();
+    signal().await;
+    #[expect(clippy::disallowed_methods, reason = "the person at the terminal has asked twice")]
+    std::process::exit(FORCED);
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = async { match &mut terminate { Some(signal) => { signal.recv().await; } None => std::future::pending().await } } => {}
+    }
+}

@@ -1,0 +1,63 @@
+//! The embedded broker as a command: a Kafka that needs nothing but this binary.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use erboh_broker::Broker;
+use tokio_util::sync::CancellationToken;
+
+use crate::web::server;
+
+/// What the embedded broker is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Directory of everything that it keeps.
+    pub data_dir: PathBuf,
+    /// Acknowledge only what is on the disk, not what is in the page cache.
+    pub fsync_always: bool,
+    /// Host and port that clients are told to use; where none, those that it listens on.
+    pub advertise: Option<(String, u16)>,
+}
+
+/// How long a group that was empty waits for more members. Kafka's 3 s suit a cluster that
+/// starts; on one machine they would only be 3 s of an empty board.
+const FIRST_REBALANCE_MS: u64 = 100;
+
+/// Opens the data directory and recovers what is in it.
+///
+/// # Errors
+/// What the broker says about its directory, and the flag that chooses another.
+pub fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
+    let directory = settings.data_dir.display().to_string();
+    let (host, port) = settings.advertise.unzip();
+    let settings = erboh_broker::Settings {
+        data_dir: settings.data_dir,
+        advertised_host: host,
+        advertised_port: port,
+        fsync_always: settings.fsync_always,
+        group_initial_rebalance_delay_ms: FIRST_REBALANCE_MS,
+        ..erboh_broker::Settings::default()
+    };
+    Broker::open(settings).with_context(|| {
+        format!("the broker cannot use {directory}; choose another directory with --data-dir")
+    })
+}
+
+/// Runs the broker alone until `shutdown`.
+///
+/// # Errors
+/// A busy port, a data directory that cannot be used, or what could not be written at the end.
+pub async fn run(
+    listen: SocketAddr,
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = server::bind(listen, "the Kafka port", "--listen").await?;
+    let address = listener.local_addr().context("the Kafka port has no address")?;
+    let directory = settings.data_dir.display().to_string();
+    let broker = open(settings)?;
+    println!("kafka     {address}\ndata      {directory}");
+    broker.serve(listener, shutdown).await.context("the broker")
+}

@@ -1,0 +1,203 @@
+//! Every setting: one flag, one `ERBOH_*` variable, one default, one line of help.
+//!
+//! Settings are read here and nowhere else, before anything is opened. What must stay secret is
+//! never taken from the command line, where every user of the machine can read it.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub use self::kafka::{KafkaFlags, Property};
+use crate::limits;
+use crate::telemetry::Format;
+
+mod convert;
+mod kafka;
+
+/// Ratings through a Kafka topic to exact totals: a message queue that you can see working.
+#[derive(Debug, Parser)]
+#[command(name = "erboh", version, max_term_width = 100, subcommand_required = true)]
+pub struct Cli {
+    /// How the process logs.
+    #[command(flatten)]
+    pub log: LogFlags,
+    /// What to run.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What a person or a pod runs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the embedded broker alone
+    Broker(BrokerFlags),
+    /// Run the service that puts ratings on the queue
+    Producer(ProducerFlags),
+}
+
+/// How the process logs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogFlags {
+    /// Form of the log on standard error: auto is text on a terminal and JSON elsewhere
+    #[arg(
+        long,
+        env = "ERBOH_LOG_FORMAT",
+        global = true,
+        display_order = 900,
+        value_enum,
+        default_value = "auto"
+    )]
+    pub log_format: Format,
+    /// What is logged: a level, or targets with levels such as info,erboh=debug
+    #[arg(
+        long,
+        env = "ERBOH_LOG_FILTER",
+        global = true,
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log_filter: String,
+}
+
+/// The shape of topics that do not exist yet.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Topics that do not exist yet")]
+pub struct TopicFlags {
+    /// Partitions of topics that are created; existing topics are never changed
+    #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub partitions: i32,
+    /// Replicas of topics that are created
+    #[arg(long, env = "ERBOH_REPLICATION", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=9))]
+    pub replication: i32,
+}
+
+/// Where and how an embedded broker stores.
+#[derive(Debug, Clone, Args)]
+pub struct StorageFlags {
+    /// Where data is kept; without it in the XDG data directory, usually ~/.local/share/erboh
+    #[arg(long, env = "ERBOH_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// When a record counts as written: periodic survives a killed process, always a power cut too
+    #[arg(long, env = "ERBOH_FSYNC", value_enum, default_value = "periodic")]
+    pub fsync: Fsync,
+}
+
+/// When the embedded broker forces data to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fsync {
+    /// Acknowledge from the page cache, write to the disk every so often
+    Periodic,
+    /// Acknowledge only what is on the disk
+    Always,
+}
+
+/// Flags of `erboh broker`.
+#[derive(Debug, Args)]
+pub struct BrokerFlags {
+    /// Address to accept Kafka clients on
+    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(9092), value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Address that clients are told to use, when it differs from the one listened on
+    #[arg(long, env = "ERBOH_ADVERTISE", value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub advertise: Option<(String, u16)>,
+    /// Where the broker keeps its data
+    #[command(flatten)]
+    pub storage: StorageFlags,
+}
+
+/// What a hit of the producer's page does.
+#[derive(Debug, Clone, Args)]
+pub struct HitFlags {
+    /// Ratings that one hit of the page generates
+    #[arg(long, env = "ERBOH_RATINGS_PER_HIT", default_value_t = 20, value_parser = ratings_per_hit)]
+    pub ratings_per_hit: usize,
+}
+
+/// How a role stops.
+#[derive(Debug, Clone, Args)]
+pub struct StopFlags {
+    /// How long a stopping role stays reachable while saying "not ready", so that load balancers move on
+    #[arg(long, env = "ERBOH_STOP_WAIT_MS", default_value_t = 0, value_name = "MS")]
+    pub stop_wait_ms: u64,
+}
+
+/// Flags of `erboh producer`.
+#[derive(Debug, Args)]
+pub struct ProducerFlags {
+    /// Address of the page and the API
+    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3000), value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3100), value_name = "IP:PORT")]
+    pub ops_listen: SocketAddr,
+    /// What a hit of the page does.
+    #[command(flatten)]
+    pub hit: HitFlags,
+    /// Address of the board as browsers reach it; the page links to it
+    #[arg(long, env = "ERBOH_BOARD_URL", value_name = "URL", value_parser = web_url)]
+    pub board_url: Option<String>,
+    /// How the role stops.
+    #[command(flatten)]
+    pub stop: StopFlags,
+    /// Where the cluster is.
+    #[command(flatten)]
+    pub kafka: KafkaFlags,
+    /// The shape of new topics.
+    #[command(flatten)]
+    pub topics: TopicFlags,
+}
+
+impl Cli {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// What clap found wrong, or a secret on the command line. `--help` and `--version` arrive
+    /// this way too.
+    pub fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some(name) = kafka::secret_on_command_line(&matches) {
+            return Err(command.error(
+                ErrorKind::InvalidValue,
+                format!(
+                    "{name} is secret, and other users can read command lines. Write it to a file \
+                     and use --kafka-property-file {name}=PATH, or set ERBOH_KAFKA_PROPERTIES"
+                ),
+            ));
+        }
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// Only web addresses: a link with another scheme could run a script.
+fn web_url(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        Ok(text.to_owned())
+    } else {
+        Err("expected an address that starts with http:// or https://".to_owned())
+    }
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    text.rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty())
+        .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
+        .ok_or_else(|| "expected HOST:PORT".to_owned())
+}
+
+fn ratings_per_hit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=limits::RATINGS_PER_HIT_MAX).contains(&count) => Ok(count),
+        _ => Err(format!("expected a number from 1 to {}", limits::RATINGS_PER_HIT_MAX)),
+    }
+}

@@ -1,0 +1,93 @@
+//! From flags to what each part of the program is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::{BrokerFlags, Fsync, KafkaFlags, ProducerFlags, StorageFlags};
+use crate::queue::{KafkaSettings, Topics};
+use crate::{broker, producer};
+
+impl KafkaFlags {
+    /// The settings of a Kafka client, with the files of secret properties read.
+    ///
+    /// # Errors
+    /// Names the property and the file that cannot be read.
+    pub fn settings(&self) -> anyhow::Result<KafkaSettings> {
+        let mut settings = KafkaSettings::new(&self.brokers);
+        for property in &self.kafka_property {
+            settings.properties.push((property.name.clone(), property.value.clone()));
+        }
+        for property in &self.kafka_property_file {
+            let text = std::fs::read_to_string(&property.value).with_context(|| {
+                format!("--kafka-property-file: {} for {}", property.value, property.name)
+            })?;
+            // Files end in a line break that is no part of a password.
+            let value = text.trim_end_matches(['\r', '\n']).to_owned();
+            settings.properties.push((property.name.clone(), value));
+        }
+        Ok(settings)
+    }
+}
+
+impl StorageFlags {
+    /// The directory to use.
+    ///
+    /// # Errors
+    /// When neither the flag nor a home directory is there to tell.
+    pub fn directory(&self) -> anyhow::Result<PathBuf> {
+        if let Some(directory) = &self.data_dir {
+            return Ok(directory.clone());
+        }
+        // The XDG rules: a relative path in the variable is to be ignored.
+        let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+        let home = || Some(std::env::home_dir()?.join(".local/share"));
+        let base = base.or_else(home);
+        let base =
+            base.context("no place for the data: HOME is not set. Give one with --data-dir")?;
+        Ok(base.join("erboh"))
+    }
+
+    /// The settings of an embedded broker.
+    ///
+    /// # Errors
+    /// As [`StorageFlags::directory`].
+    pub fn broker(&self, advertise: Option<(String, u16)>) -> anyhow::Result<broker::Settings> {
+        Ok(broker::Settings {
+            data_dir: self.directory()?,
+            fsync_always: self.fsync == Fsync::Always,
+            advertise,
+        })
+    }
+}
+
+impl BrokerFlags {
+    /// The settings of the broker.
+    ///
+    /// # Errors
+    /// As [`StorageFlags::directory`].
+    pub fn settings(&self) -> anyhow::Result<broker::Settings> {
+        self.storage.broker(self.advertise.clone())
+    }
+}
+
+impl ProducerFlags {
+    /// The settings of the producer.
+    ///
+    /// # Errors
+    /// As [`KafkaFlags::settings`].
+    pub fn role(self) -> anyhow::Result<producer::run::Role> {
+        Ok(producer::run::Role {
+            kafka: self.kafka.settings()?,
+            listen: self.listen,
+            ops_listen: self.ops_listen,
+            settings: producer::Settings {
+                topic: Topics::default().ratings,
+                ratings_per_hit: self.hit.ratings_per_hit,
+                board_url: self.board_url,
+                stop_wait: Duration::from_millis(self.stop.stop_wait_ms),
+            },
+        })
+    }
+}

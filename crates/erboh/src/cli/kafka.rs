@@ -1,0 +1,72 @@
+//! How to reach a Kafka cluster: addresses, and any property of the client library.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+
+/// Where the cluster is and how to talk to it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Kafka")]
+pub struct KafkaFlags {
+    /// The cluster's bootstrap addresses, separated by commas
+    #[arg(long, env = "ERBOH_BROKERS", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
+    pub brokers: String,
+    /// Any librdkafka property, for example security.protocol=SSL (repeat it; in the variable one per line)
+    #[arg(long, env = "ERBOH_KAFKA_PROPERTIES", hide_env_values = true, value_delimiter = '\n',
+          value_name = "KEY=VALUE", value_parser = property)]
+    pub kafka_property: Vec<Property>,
+    /// A property whose value is the content of a file: the place for passwords
+    #[arg(long, env = "ERBOH_KAFKA_PROPERTY_FILES", value_delimiter = '\n',
+          value_name = "KEY=PATH", value_parser = property)]
+    pub kafka_property_file: Vec<Property>,
+}
+
+/// A name with a value, from `name=value`. Values may be secret, so they are not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Property {
+    /// The property's name.
+    pub name: String,
+    /// Its value, or the path of the file that holds it.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Property {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}=…", self.name)
+    }
+}
+
+/// The first property given by `--kafka-property` whose name says that its value is secret.
+pub(super) fn secret_on_command_line(matches: &ArgMatches) -> Option<String> {
+    let (_, matches) = matches.subcommand()?;
+    let source = matches
+        .try_contains_id("kafka_property")
+        .ok()
+        .filter(|given| *given)
+        .and_then(|_| matches.value_source("kafka_property"))?;
+    if source != ValueSource::CommandLine {
+        return None;
+    }
+    let properties = matches.get_many::<Property>("kafka_property")?;
+    properties.map(|property| &property.name).find(|name| is_secret(name)).cloned()
+}
+
+/// librdkafka's secret properties are the passwords, client secrets and private keys themselves;
+/// a `.location` is only the path of a file.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", ".pem", "private.key", "sasl.oauthbearer.config"]
+        .iter()
+        .any(|part| name.contains(part))
+        && !name.ends_with(".location")
+        && !name.ends_with("certificate.pem")
+        && !name.ends_with("ca.pem")
+}
+
+fn property(text: &str) -> Result<Property, String> {
+    match text.trim().split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok(Property { name: name.trim().to_owned(), value: value.to_owned() })
+        }
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}

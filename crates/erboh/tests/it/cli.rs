@@ -1,0 +1,79 @@
+//! The command line of the real binary: its help, and what it refuses.
+
+use std::process::{Command, Output};
+
+fn erboh(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_erboh"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the binary runs")
+}
+
+fn help(command: &str) -> String {
+    let output = erboh(&[command, "--help"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    String::from_utf8(output.stdout).expect("help is text")
+}
+
+/// Runs a command that must be refused, and gives what it says.
+fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let output = erboh(arguments, variables);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).expect("errors are text")
+}
+
+#[test]
+fn the_help_of_every_command_is_as_reviewed() {
+    let overview = String::from_utf8(erboh(&["--help"], &[]).stdout).expect("help is text");
+    insta::assert_snapshot!("help", overview);
+    for command in COMMANDS {
+        insta::assert_snapshot!(format!("help_{command}"), help(command));
+    }
+}
+
+const COMMANDS: [&str; 2] = ["broker", "producer"];
+
+#[test]
+fn every_flag_has_its_variable() {
+    for command in COMMANDS {
+        let text = help(command);
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let flags = lines.iter().filter_map(|line| line.strip_prefix("--")?.split(' ').next());
+        assert_eq!(
+            flags.count(),
+            lines.iter().filter(|line| line.starts_with("[env: ERBOH_")).count(),
+            "erboh {command}: one variable per flag"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_refused_on_the_command_line() {
+    for name in
+        ["sasl.password", "ssl.key.password", "sasl.oauthbearer.client.secret", "ssl.key.pem"]
+    {
+        let property = format!("{name}=hunter2");
+        let text = refused(&["producer", "--kafka-property", &property], &[]);
+        assert!(text.contains(&format!("--kafka-property-file {name}=PATH")), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_with_what_was_expected() {
+    let check = |arguments: &[&str], expected: &str| {
+        let text = refused(arguments, &[]);
+        assert!(text.contains(expected), "{text}");
+    };
+    check(&["producer", "--ratings-per-hit", "0"], "from 1 to 1000");
+    check(&["producer", "--board-url", "javascript:alert(1)"], "http://");
+    check(&["producer", "--kafka-property", "linger.ms"], "KEY=VALUE");
+    check(&["producer", "--log-filter", "erboh=loudly"], "--log-filter");
+    check(&["broker", "--advertise", "somewhere"], "HOST:PORT");
+    check(&["broker", "--brokers", "x"], "unexpected argument");
+    check(&["nonsense"], "unrecognized subcommand");
+    let text = refused(&["producer"], &[("ERBOH_RATINGS_PER_HIT", "many")]);
+    assert!(text.contains("--ratings-per-hit"), "{text}");
+}

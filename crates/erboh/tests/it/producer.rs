@@ -1,0 +1,138 @@
+//! The producer's routes where there is no broker: what is wrong with a request is said at once,
+//! and that the queue is out of reach is said in time.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use erboh::producer::{Producer, Settings, router};
+use erboh::queue::{KafkaSettings, Writer};
+
+use crate::web::{Answer, ask, get, post_json};
+
+const RATINGS: &str = "/api/v1/ratings";
+const GOOD: &str = r#"{"battle":"a vs b","voice1":"Big Bird","voice2":"Macho Man","rating":2}"#;
+
+/// A producer whose broker is at a port that nothing listens on.
+fn lonely() -> Router {
+    let settings = Settings {
+        topic: "erboh-ratings".to_owned(),
+        ratings_per_hit: 20,
+        board_url: None,
+        stop_wait: std::time::Duration::ZERO,
+    };
+    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "erboh-ratings");
+    router(Producer::new(writer.expect("settings that the client takes"), settings))
+}
+
+async fn post_as(kind: &str, body: &str) -> Answer {
+    let request = Request::post(RATINGS).header("content-type", kind);
+    ask(&lonely(), request.body(Body::from(body.to_owned())).expect("a request")).await
+}
+
+#[tokio::test]
+async fn a_wrong_field_is_named() {
+    let router = lonely();
+    let check = async |body: &str, field: &str| {
+        let problem =
+            post_json(&router, RATINGS, body.to_owned()).await.problem(422, "invalid-rating");
+        assert_eq!(problem["field"], field, "{body} gave {problem}");
+    };
+    check(&GOOD.replace(":2", ":3"), "rating").await;
+    check(&GOOD.replace("Macho Man", "Big Bird"), "voice2").await;
+    check(&GOOD.replace("Big Bird", " "), "voice1").await;
+    check(&GOOD.replace("battle", "bottle"), "battle").await;
+    check(&GOOD.replace("a vs b", &"a".repeat(101)), "battle").await;
+    check(&GOOD.replace('{', r#"{"id":"7","#), "id").await;
+    check("[1]", "value").await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_is_refused() {
+    let router = lonely();
+    post_json(&router, RATINGS, "{").await.problem(400, "not-json");
+    post_json(&router, RATINGS, "a|b|c|1").await.problem(400, "not-json");
+    post_as("text/plain", GOOD).await.problem(415, "not-json");
+    post_as("application/x-www-form-urlencoded", "rating=1").await.problem(415, "not-json");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let large = GOOD.replace("a vs b", &"a".repeat(64 * 1024));
+    post_json(&lonely(), RATINGS, large).await.problem(413, "too-large");
+}
+
+#[tokio::test]
+async fn without_a_broker_a_program_is_told_to_come_back() {
+    let id = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f";
+    let body = GOOD.replace('{', &format!(r#"{{"id":"{id}","#));
+    let answer = post_json(&lonely(), RATINGS, body).await;
+    let problem = answer.problem(503, "queue-unavailable");
+    assert_eq!(problem["id"], id);
+    assert_eq!(answer.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn without_a_broker_a_person_is_told_so() {
+    let answer = get(&lonely(), "/").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert!(answer.text.contains("The queue is out of reach"), "{}", answer.text);
+    assert_eq!(answer.text.matches("not sent").count(), 20, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn head_and_prefetch_generate_nothing() {
+    let router = lonely();
+    let head = Request::head("/").body(Body::empty()).expect("a request");
+    let answer = ask(&router, head).await;
+    // A hit would have taken its time to find the broker missing, and would have said so.
+    assert_eq!(answer.status, StatusCode::OK);
+    for value in ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip"] {
+        let request = Request::get("/").header("sec-purpose", value);
+        let answer = ask(&router, request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.text.contains("generates no ratings"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let router = lonely();
+    for path in ["/health", "/assets/page.css", "/nothing-here", RATINGS] {
+        let answer = get(&router, path).await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn health_answers_as_the_walk_through_did() {
+    let answer = get(&lonely(), "/health").await;
+    assert_eq!((answer.status, &*answer.text), (StatusCode::OK, r#"[{"response":200}]"#));
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems_or_pages() {
+    let router = lonely();
+    get(&router, "/nothing-here").await.problem(404, "not-found");
+    get(&router, RATINGS).await.problem(405, "method-not-allowed");
+    let request = Request::get("/nothing-here").header("accept", "text/html,*/*;q=0.8");
+    let answer = ask(&router, request.body(Body::empty()).expect("a request")).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert!(answer.text.starts_with("<!doctype html>"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn assets_are_cached_by_their_content() {
+    let router = lonely();
+    let answer = get(&router, "/assets/page.js").await;
+    assert_eq!(answer.header("cache-control"), "no-cache");
+    let tag = answer.header("etag").to_owned();
+    let request = Request::get("/assets/page.js").header("if-none-match", &tag);
+    let unchanged = ask(&router, request.body(Body::empty()).expect("a request")).await;
+    assert_eq!((unchanged.status, &*unchanged.text), (StatusCode::NOT_MODIFIED, ""));
+    let versioned = get(&router, &format!("/assets/page.js?v={}", tag.trim_matches('"'))).await;
+    assert!(versioned.header("cache-control").contains("immutable"));
+}
