@@ -38,3 +38,39 @@ pub(super) const PROBE_UP_MS: u64 = 10_000;
 
 /// How long one such look may take, in milliseconds.
 pub(super) const PROBE_TIMEOUT_MS: u64 = 2_000;
+
+/// How long one administrative request may take, in milliseconds.
+pub(super) const ADMIN_TIMEOUT_MS: u64 = 5_000;
+
+/// How long a reader waits for metadata, watermarks or committed offsets, in milliseconds.
+pub(super) const LOOKUP_TIMEOUT_MS: u64 = 5_000;
+
+/// KiB of records that one reader holds before it stops fetching. It bounds the memory of a
+/// reader that is behind, whatever the number of partitions.
+pub(super) const READER_QUEUE_KBYTES: u64 = 16 * 1024;
+
+/// Bytes that one fetch of one partition may bring, so that a few partitions fit into
+/// [`READER_QUEUE_KBYTES`]; a larger single record still comes through.
+pub(super) const FETCH_PARTITION_BYTES: u64 = 1024 * 1024;
+
+/// How soon a reader whose queue was full looks again, in milliseconds. librdkafka's own second
+/// would be a pause that people see.
+pub(super) const FETCH_BACKOFF_MS: u64 = 20;
+
+/// How often a reader reports where it is, in milliseconds: this is how control records and
+/// aborted transactions move a position, and how lag is known.
+pub(super) const PROGRESS_MS: u64 = 500;
+
+/// How soon new partitions are noticed, in milliseconds.
+pub(super) const METADATA_REFRESH_MS: u64 = 10_000;
+
+/// How long the broker waits for a silent member before others take its partitions over, in
+/// milliseconds; Kafka's default smallest value is 6,000.
+pub(super) const SESSION_TIMEOUT_MS: u64 = 10_000;
+
+/// How often a member says that it lives, in milliseconds: a third of [`SESSION_TIMEOUT_MS`] or
+/// less, so that two lost heartbeats do no harm.
+pub(super) const HEARTBEAT_MS: u64 = 2_500;
+
+/// How long a reader that waits for the end of a range blocks at a time, in milliseconds.
+pub(super) const POLL_MS: u64 = 100;

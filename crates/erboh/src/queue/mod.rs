@@ -9,15 +9,25 @@
 //! This is the only folder that names the Kafka client. Everything above it speaks of records,
 //! partitions and offsets, so that the client can be replaced in one place.
 
+mod admin;
 mod countdown;
 mod limits;
 mod log;
+mod member;
 mod producer;
+mod progress;
+mod reader;
+mod record;
 mod settings;
 mod topics;
 mod writer;
 
+pub use admin::{Admin, AdminError};
 pub use countdown::{Pending, Placed, SendError, SendResult};
+pub use member::{GroupEvent, Member};
+pub use progress::Position;
+pub use reader::{Event, LookupError, Reader};
+pub use record::Record;
 pub use settings::{KafkaSettings, SettingsError};
 pub use topics::Topics;
 pub use writer::{OutRecord, Writer};

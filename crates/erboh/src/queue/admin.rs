@@ -1,0 +1,288 @@
+//! Admin: makes the topics that are missing and checks those that exist.
+//!
+//! What exists is never changed, with one exception: the totals topic gets partitions when the
+//! ratings topic has more, because the snapshots of ratings partition p live in totals
+//! partition p.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+    TopicResult,
+};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use super::limits;
+use super::log;
+use super::settings::{KafkaSettings, SettingsError};
+use super::topics::Topics;
+
+/// Why a topic cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// No answer, or an answer that may be another one later.
+    #[error("cannot {what} on {brokers}: {reason}")]
+    Failed {
+        /// What was to be done.
+        what: String,
+        /// Who was asked.
+        brokers: String,
+        /// What came back.
+        reason: String,
+    },
+    /// A topic exists with a setting under which totals would be lost.
+    #[error("topic {topic} has {setting}={value}, but erboh needs {needed}; mend it with: {fix}")]
+    Misconfigured {
+        /// The topic.
+        topic: String,
+        /// The setting.
+        setting: String,
+        /// Its value.
+        value: String,
+        /// The value that erboh needs.
+        needed: String,
+        /// The command that sets it.
+        fix: String,
+    },
+}
+
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log::forward(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "admin");
+    }
+}
+
+/// Administers topics. Clones share one client.
+#[derive(Clone)]
+pub struct Admin {
+    client: Arc<AdminClient<Quiet>>,
+    brokers: String,
+}
+
+impl Admin {
+    /// A client for administration. Returns at once; nothing is asked yet.
+    ///
+    /// # Errors
+    /// Only settings that librdkafka does not take.
+    pub fn connect(settings: &KafkaSettings) -> Result<Self, SettingsError> {
+        let client = settings
+            .client(&[], &[])
+            .create_with_context(Quiet)
+            .map_err(|error| SettingsError(error.to_string()))?;
+        Ok(Self { client: Arc::new(client), brokers: settings.brokers.clone() })
+    }
+
+    /// Creates those of the three topics that are missing and checks the others.
+    ///
+    /// `partitions` counts for a new ratings topic; the totals topic always gets as many as the
+    /// ratings topic has. A `replication` of -1 leaves the number of copies to the broker.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`] may go away by itself; [`AdminError::Misconfigured`] needs a person.
+    pub async fn ensure_topics(
+        &self,
+        topics: &Topics,
+        partitions: i32,
+        replication: i32,
+    ) -> Result<(), AdminError> {
+        let week = (7 * 24 * 3_600_000_i64).to_string();
+        let month = (30 * 24 * 3_600_000_i64).to_string();
+        let snapshot = limits::TOTALS_MAX_MESSAGE_BYTES.to_string();
+        let copies = if replication >= 3 { "2" } else { "1" };
+        // Without replicas to choose from, the broker's own minimum stays.
+        let with_copies = |mut config: Vec<(&'static str, String)>| {
+            if replication > 0 {
+                config.push(("min.insync.replicas", copies.into()));
+            }
+            config
+        };
+        let existing = self.partitions(&topics.ratings).await?;
+        if existing == 0 {
+            let config = vec![("cleanup.policy", "delete".into()), ("retention.ms", week)];
+            self.create(&topics.ratings, partitions, replication, &with_copies(config)).await?;
+        }
+        let partitions = if existing == 0 { partitions } else { existing };
+
+        let existing = self.partitions(&topics.totals).await?;
+        if existing == 0 {
+            // Small segments, because only closed ones are compacted and a board that starts
+            // should find little else than the newest snapshots.
+            let config = vec![
+                ("cleanup.policy", "compact".into()),
+                ("max.message.bytes", snapshot),
+                ("segment.bytes", (32 * 1024 * 1024).to_string()),
+                ("segment.ms", 3_600_000.to_string()),
+            ];
+            self.create(&topics.totals, partitions, replication, &with_copies(config)).await?;
+        } else {
+            self.demand_compaction(&topics.totals).await?;
+            if existing < partitions {
+                self.add_partitions(&topics.totals, partitions).await?;
+            }
+        }
+
+        if self.partitions(&topics.dead_letters).await? == 0 {
+            let config = vec![("cleanup.policy", "compact,delete".into()), ("retention.ms", month)];
+            self.create(&topics.dead_letters, partitions, replication, &with_copies(config))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The number of partitions of a topic, 0 if it does not exist.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub async fn partitions(&self, topic: &str) -> Result<i32, AdminError> {
+        let client = Arc::clone(&self.client);
+        // All topics are listed, because the question for one creates it on many brokers.
+        let all = tokio::task::spawn_blocking(move || {
+            client.inner().fetch_metadata(None, Duration::from_millis(limits::ADMIN_TIMEOUT_MS))
+        });
+        let what = || format!("list the topic {topic}");
+        let metadata = all
+            .await
+            .map_err(|error| self.failed(what(), error))?
+            .map_err(|error| self.failed(what(), error))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        Ok(found.map_or(0, |found| found.partitions().len() as i32))
+    }
+
+    /// Creates a topic. One that exists already is left as it is.
+    ///
+    /// # Errors
+    /// When no broker answers or the broker refuses.
+    pub async fn create(
+        &self,
+        topic: &str,
+        partitions: i32,
+        replication: i32,
+        config: &[(&str, String)],
+    ) -> Result<(), AdminError> {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication));
+        for (key, value) in config {
+            new = new.set(key, value);
+        }
+        let results = self.client.create_topics([&new], &options()).await;
+        match single(results) {
+            Ok(()) => {
+                tracing::info!(topic, partitions, replication, "created a topic");
+                Ok(())
+            }
+            Err(refusal) if refusal.code == Some(Code::TopicAlreadyExists) => Ok(()),
+            Err(refusal) => Err(self.failed(format!("create the topic {topic}"), refusal.reason)),
+        }
+    }
+
+    /// Deletes a topic and everything in it. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// When no broker answers or the broker refuses.
+    pub async fn delete(&self, topic: &str) -> Result<(), AdminError> {
+        let results = self.client.delete_topics(&[topic], &options()).await;
+        match single(results) {
+            Err(refusal) if refusal.code != Some(Code::UnknownTopicOrPartition) => {
+                Err(self.failed(format!("delete the topic {topic}"), refusal.reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a topic more partitions, `total` in all.
+    ///
+    /// # Errors
+    /// When no broker answers or the broker refuses.
+    pub async fn add_partitions(&self, topic: &str, total: i32) -> Result<(), AdminError> {
+        let new = NewPartitions::new(topic, total as usize);
+        let results = self.client.create_partitions([&new], &options()).await;
+        match single(results) {
+            Ok(()) => {
+                tracing::info!(topic, partitions = total, "added partitions to a topic");
+                Ok(())
+            }
+            // Another replica may have been faster.
+            Err(_) if self.partitions(topic).await? >= total => Ok(()),
+            Err(refusal) => {
+                let what = format!("give {total} partitions to the topic {topic}");
+                Err(self.failed(what, refusal.reason))
+            }
+        }
+    }
+
+    /// The value of a setting of a topic, if the broker tells.
+    ///
+    /// # Errors
+    /// When no broker answers or the broker refuses.
+    pub async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, AdminError> {
+        let what = || format!("read the settings of the topic {topic}");
+        let results = self
+            .client
+            .describe_configs([&ResourceSpecifier::Topic(topic)], &options())
+            .await
+            .map_err(|error| self.failed(what(), error))?;
+        let Some(result) = results.into_iter().next() else { return Ok(None) };
+        let resource = result.map_err(|code| self.failed(what(), code))?;
+        Ok(resource.get(name).and_then(|entry| entry.value.clone()))
+    }
+
+    async fn demand_compaction(&self, topic: &str) -> Result<(), AdminError> {
+        let value = match self.setting(topic, "cleanup.policy").await {
+            Ok(Some(value)) => value,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // Some clusters let nobody read settings; the topic may well be right.
+                tracing::warn!(%error, "cannot check that the totals topic is compacted");
+                return Ok(());
+            }
+        };
+        if value == "compact" {
+            return Ok(());
+        }
+        Err(AdminError::Misconfigured {
+            topic: topic.into(),
+            setting: "cleanup.policy".into(),
+            value,
+            needed: "compact (any other policy deletes the totals of a quiet partition)".into(),
+            fix: format!(
+                "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics \
+                 --entity-name {topic} --add-config cleanup.policy=compact",
+                self.brokers
+            ),
+        })
+    }
+
+    fn failed(&self, what: String, reason: impl std::fmt::Display) -> AdminError {
+        AdminError::Failed { what, brokers: self.brokers.clone(), reason: reason.to_string() }
+    }
+}
+
+/// Why a request for one topic failed.
+struct Refusal {
+    code: Option<Code>,
+    reason: String,
+}
+
+/// The one result of a request for one topic.
+fn single(results: Result<Vec<TopicResult>, KafkaError>) -> Result<(), Refusal> {
+    let refusal = |code, reason| Err(Refusal { code, reason });
+    match results.map(|results| results.into_iter().next()) {
+        Ok(Some(Ok(_))) => Ok(()),
+        Ok(Some(Err((_, code)))) => refusal(Some(code), code.to_string()),
+        Ok(None) => refusal(None, "the answer names no topic".into()),
+        Err(error) => refusal(None, error.to_string()),
+    }
+}
+
+fn options() -> AdminOptions {
+    let timeout = Duration::from_millis(limits::ADMIN_TIMEOUT_MS);
+    AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+}

@@ -1,0 +1,318 @@
+//! Reader: reads chosen partitions in offset order. It belongs to no group.
+//!
+//! ```text
+//!   add(topic, partition, offset) ─► poll() ─► Record … Record, End(partition), Record …
+//!                                      │
+//!                                      ├─► Lost: an offset is not in the log (any more)
+//!                                      └─► Problem: a reason; the reader goes on by itself
+//!   progress(topic) ─► per partition: how far everything has been delivered, and where the log ends
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
+
+use super::limits;
+use super::log;
+use super::progress::{self, Position, Progress};
+use super::record::Record;
+use super::settings::{KafkaSettings, SettingsError};
+
+/// What a poll brings.
+pub enum Event<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// Everything of this partition has been delivered for now.
+    End(i32),
+    /// Some partition's position is not in its log, or its log is another one; the reader has
+    /// stopped there until the partition is added anew.
+    Lost(String),
+    /// Something that the reader gets over by itself, or cannot mend.
+    Problem(String),
+}
+
+/// A question that was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read the {what} of topic {topic}: {reason}")]
+pub struct LookupError {
+    what: &'static str,
+    topic: String,
+    reason: String,
+}
+
+#[derive(Default)]
+struct State {
+    progress: Option<Progress>,
+    /// The reason why no broker is reachable.
+    down: Option<String>,
+    last_error: String,
+}
+
+#[derive(Clone, Default)]
+struct Signals(Arc<Mutex<State>>);
+
+impl Signals {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Signals {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log::forward(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let mut state = self.lock();
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            state.down = Some(state.last_error.clone());
+        } else {
+            reason.clone_into(&mut state.last_error);
+        }
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        let Some(progress) = progress::parse(json) else { return };
+        let mut state = self.lock();
+        if progress.connected {
+            state.down = None;
+        }
+        state.progress = Some(progress);
+    }
+}
+
+impl ConsumerContext for Signals {}
+
+/// Reads chosen partitions. It blocks its thread: give it one of its own.
+pub struct Reader {
+    consumer: BaseConsumer<Signals>,
+    signals: Signals,
+}
+
+impl Reader {
+    /// A reader that reads nothing yet. The `group` is only a name towards the broker
+    /// (and where [`Reader::committed`] looks); the reader does not join it.
+    ///
+    /// # Errors
+    /// Only settings that librdkafka does not take.
+    pub fn connect(settings: &KafkaSettings, group: &str) -> Result<Self, SettingsError> {
+        let choices = [
+            ("queued.max.messages.kbytes", limits::READER_QUEUE_KBYTES.to_string()),
+            ("fetch.message.max.bytes", limits::FETCH_PARTITION_BYTES.to_string()),
+            ("fetch.queue.backoff.ms", limits::FETCH_BACKOFF_MS.to_string()),
+            ("topic.metadata.refresh.interval.ms", limits::METADATA_REFRESH_MS.to_string()),
+            ("check.crcs", "true".into()),
+        ];
+        let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let progress = limits::PROGRESS_MS.to_string();
+        let demands = [
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("isolation.level", "read_committed"),
+            ("enable.partition.eof", "true"),
+            ("allow.auto.create.topics", "false"),
+            ("statistics.interval.ms", &progress),
+        ];
+        let signals = Signals::default();
+        let consumer = settings
+            .client(&choices, &demands)
+            .create_with_context(signals.clone())
+            .map_err(|error| SettingsError(error.to_string()))?;
+        Ok(Self { consumer, signals })
+    }
+
+    /// Reads `partition` from `offset` on.
+    ///
+    /// # Errors
+    /// When librdkafka refuses, for example because the partition is read already.
+    pub fn add(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LookupError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))
+            .and_then(|()| self.consumer.incremental_assign(&list))
+            .map_err(|error| failed("partition", topic, error))
+    }
+
+    /// Stops reading `partition`. What was fetched of it is thrown away.
+    pub fn remove(&self, topic: &str, partition: i32) {
+        if let Err(error) = self.consumer.incremental_unassign(&list(topic, [partition])) {
+            tracing::debug!(%error, topic, partition, "nothing to stop reading");
+        }
+    }
+
+    /// Fetches nothing more of `partition` until [`Reader::resume`]. What was fetched is thrown
+    /// away and will be fetched again.
+    ///
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn pause(&self, topic: &str, partition: i32) -> Result<(), LookupError> {
+        let done = self.consumer.pause(&list(topic, [partition]));
+        done.map_err(|error| failed("partition", topic, error))
+    }
+
+    /// Goes on with a partition that was paused.
+    ///
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn resume(&self, topic: &str, partition: i32) -> Result<(), LookupError> {
+        let done = self.consumer.resume(&list(topic, [partition]));
+        done.map_err(|error| failed("partition", topic, error))
+    }
+
+    /// The next thing that happens, within `timeout`.
+    #[must_use]
+    pub fn poll(&self, timeout: Duration) -> Option<Event<'_>> {
+        match self.consumer.poll(timeout)? {
+            Ok(message) => Some(Event::Record(Record(message))),
+            Err(KafkaError::PartitionEOF(partition)) => Some(Event::End(partition)),
+            Err(error) => {
+                let reason = self.signals.lock().last_error.clone();
+                let reason = if reason.is_empty() { error.to_string() } else { reason };
+                match error.rdkafka_error_code() {
+                    Some(
+                        Code::AutoOffsetReset
+                        | Code::OffsetOutOfRange
+                        | Code::LogTruncation
+                        | Code::UnknownTopicOrPartition
+                        | Code::UnknownTopic
+                        | Code::UnknownPartition
+                        | Code::UnknownTopicId,
+                    ) => Some(Event::Lost(reason)),
+                    _ => Some(Event::Problem(reason)),
+                }
+            }
+        }
+    }
+
+    /// Reads the records of a partition from `from` to before `to`, or to the end of the log if
+    /// that comes first, and gives each to `each`. The reader must read nothing else meanwhile.
+    ///
+    /// # Errors
+    /// When the offsets are not in the log, or no broker answers in time.
+    pub fn range(
+        &self,
+        topic: &str,
+        partition: i32,
+        (from, to): (i64, i64),
+        mut each: impl FnMut(&Record<'_>),
+    ) -> Result<(), LookupError> {
+        if from >= to {
+            return Ok(());
+        }
+        self.add(topic, partition, from)?;
+        let silence = lookup();
+        let mut heard = Instant::now();
+        let result = loop {
+            match self.poll(Duration::from_millis(limits::POLL_MS)) {
+                Some(Event::Record(record)) => {
+                    heard = Instant::now();
+                    if record.offset() < to {
+                        each(&record);
+                    }
+                    if record.offset() >= to - 1 {
+                        break Ok(());
+                    }
+                }
+                Some(Event::End(_)) => break Ok(()),
+                Some(Event::Lost(reason)) => break Err(failed("records", topic, reason)),
+                Some(Event::Problem(_)) | None => {}
+            }
+            if heard.elapsed() > silence {
+                let reason = self.down().unwrap_or_else(|| "the broker does not answer".into());
+                break Err(failed("records", topic, reason));
+            }
+        };
+        self.remove(topic, partition);
+        result
+    }
+
+    /// Where the reader is in a topic, if that was reported since the last call.
+    #[must_use]
+    pub fn progress(&self, topic: &str) -> Option<BTreeMap<i32, Position>> {
+        self.signals.lock().progress.take()?.topics.remove(topic)
+    }
+
+    /// The reason why no broker is reachable, if none is.
+    #[must_use]
+    pub fn down(&self) -> Option<String> {
+        self.signals.lock().down.clone()
+    }
+
+    /// The number of partitions of a topic, 0 if it does not exist.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn partitions(&self, topic: &str) -> Result<i32, LookupError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), lookup())
+            .map_err(|error| failed("partitions", topic, error))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        Ok(found.map_or(0, |found| found.partitions().len() as i32))
+    }
+
+    /// The first offset of a partition and the one after its last (committed) record.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LookupError> {
+        self.consumer
+            .fetch_watermarks(topic, partition, lookup())
+            .map_err(|error| failed("watermarks", topic, error))
+    }
+
+    /// The ends of the partitions 0 to `partitions` - 1, of all in one question.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn ends(&self, topic: &str, partitions: i32) -> Result<BTreeMap<i32, i64>, LookupError> {
+        let mut ends = list(topic, 0..partitions);
+        ends.set_all_offsets(Offset::End)
+            .and_then(|()| self.consumer.offsets_for_times(ends, lookup()))
+            .map(|ends| offsets(&ends))
+            .map_err(|error| failed("ends", topic, error))
+    }
+
+    /// What the group has committed for a partition.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, LookupError> {
+        self.consumer
+            .committed_offsets(list(topic, [partition]), lookup())
+            .map(|list| offsets(&list).remove(&partition))
+            .map_err(|error| failed("committed offsets", topic, error))
+    }
+}
+
+fn lookup() -> Duration {
+    Duration::from_millis(limits::LOOKUP_TIMEOUT_MS)
+}
+
+fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, partition);
+    }
+    list
+}
+
+fn failed(what: &'static str, topic: &str, error: impl std::fmt::Display) -> LookupError {
+    LookupError { what, topic: topic.into(), reason: error.to_string() }
+}
+
+/// The plain offsets of a list; partitions with an error or a symbolic offset are left out.
+fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {
+    let known = |element: &TopicPartitionListElem<'_>| {
+        let Offset::Offset(offset) = element.offset() else { return None };
+        element.error().ok().map(|()| (element.partition(), offset))
+    };
+    list.elements().iter().filter_map(known).collect()
+}
