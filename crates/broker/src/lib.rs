@@ -17,7 +17,10 @@ mod broker;
 mod connection;
 mod handlers;
 mod limits;
+mod log;
+mod partition;
 mod settings;
+mod store;
 mod wire;
 
 use tokio::net::TcpListener;

@@ -39,3 +39,46 @@ pub(crate) const STOP_GRACE: Duration = Duration::from_millis(1500);
 /// Pause after a failed accept. The usual cause is that the process has no file descriptor left,
 /// which passes when connections close; trying again at once would take a whole core.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A batch that decompresses to more than this is refused (or kept as it is by compaction): a few
+/// kilobytes can inflate to gigabytes, and the largest batch that clients are allowed to send by
+/// default is 1 MiB.
+pub(crate) const DECOMPRESSED_BATCH_BYTES_MAX: usize = 128 << 20;
+
+/// One index entry for about this many bytes of a segment: a reader skips at most this much (a few
+/// microseconds from the page cache), and a 128 MiB segment takes 200 KB of memory for its index.
+pub(crate) const INDEX_INTERVAL_BYTES: u64 = 16 << 10;
+
+/// Batches remembered per idempotent producer, so that a retry of any of them is recognised. Clients
+/// keep at most 5 requests in flight (KIP-98).
+pub(crate) const PRODUCER_BATCHES: usize = 5;
+
+/// Producer ids remembered per partition. Each takes about 200 bytes; beyond this the idlest are
+/// forgotten, so that a client that takes a new id for each batch cannot fill the memory.
+pub(crate) const PRODUCERS_PER_PARTITION_MAX: usize = 20_000;
+
+/// A producer id that has not written for a day is forgotten, as Kafka's `producer.id.expiration.ms`.
+pub(crate) const PRODUCER_EXPIRATION_MS: i64 = 24 * 3600 * 1000;
+
+/// Keys that one compaction pass holds in memory (about 50 bytes each, so 13 MB). A log with more
+/// distinct keys takes several passes.
+pub(crate) const COMPACTION_KEYS_MAX: usize = 1 << 18;
+
+/// Compaction passes that are remembered for the age of tombstones; older neighbours are merged, which
+/// only keeps some tombstones a little longer.
+pub(crate) const COMPACTION_PASSES_MAX: usize = 256;
+
+/// Reads of recovery, compaction and timestamp look-ups take this much at a time.
+pub(crate) const SCAN_CHUNK_BYTES: usize = 256 << 10;
+
+/// The broker's own journal rolls at this size, so that what compaction may not touch stays small.
+pub(crate) const STORE_SEGMENT_BYTES: u64 = 4 << 20;
+
+/// The largest entry group of the broker's own journal; a group's committed offsets fit many times.
+pub(crate) const STORE_BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// Every this many waiting fetches of a partition, those that gave up are swept out.
+pub(crate) const FETCH_WAITERS_SWEEP: usize = 64;
+
+/// The journal is read this much at a time when the broker starts.
+pub(crate) const STORE_READ_BYTES: usize = 1 << 20;

@@ -1,0 +1,89 @@
+//! What can go wrong with a log, and the Kafka error code of each.
+
+use super::batch::BatchError;
+use super::read::Offsets;
+use kafka_protocol::error::ResponseError;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A log that cannot be opened.
+#[derive(Debug, Error)]
+#[error("the log in {dir} cannot be opened: {cause}", dir = dir.display())]
+pub(crate) struct LogError {
+    pub(crate) dir: PathBuf,
+    #[source]
+    pub(crate) cause: io::Error,
+}
+
+/// An append that was refused; nothing of it was stored.
+#[derive(Debug, Error)]
+pub(crate) enum AppendError {
+    /// Not record batches, or damaged ones.
+    #[error("{0}")]
+    Corrupt(BatchError),
+    /// Batches that are whole but break a rule.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Message format 0 or 1.
+    #[error("{0}")]
+    UnsupportedFormat(BatchError),
+    /// Larger than the topic's `max.message.bytes`.
+    #[error(
+        "a batch of {size_bytes} bytes is more than max.message.bytes = {max_bytes} of the topic"
+    )]
+    TooLarge { size_bytes: usize, max_bytes: usize },
+    /// A batch of this producer is missing in between.
+    #[error("producer {producer_id} sent sequence {sequence} where {expected} was expected")]
+    OutOfOrderSequence { producer_id: i64, sequence: i32, expected: i32 },
+    /// A newer instance of this producer has written.
+    #[error("producer {producer_id} has epoch {epoch}, and a newer instance of it {current}")]
+    InvalidProducerEpoch { producer_id: i64, epoch: i16, current: i16 },
+    /// A plain batch in the middle of the producer's transaction.
+    #[error("producer {0} has an open transaction here but sent a batch outside of it")]
+    InvalidTransactionState(i64),
+    /// A compacted topic needs keys.
+    #[error("a record has no key, which a compacted topic needs")]
+    KeyRequired,
+    /// The disk refused; the partition is as before, or refuses writes until the broker restarts.
+    #[error("the log cannot be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl AppendError {
+    /// The code for the response.
+    pub(crate) fn error_code(&self) -> i16 {
+        match self {
+            Self::Corrupt(_) => ResponseError::CorruptMessage,
+            Self::Invalid(_) | Self::KeyRequired => ResponseError::InvalidRecord,
+            Self::UnsupportedFormat(_) => ResponseError::UnsupportedForMessageFormat,
+            Self::TooLarge { .. } => ResponseError::MessageTooLarge,
+            Self::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
+            Self::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
+            Self::InvalidTransactionState(_) => ResponseError::InvalidTxnState,
+            Self::Io(_) => ResponseError::KafkaStorageError,
+        }
+        .code()
+    }
+}
+
+impl From<BatchError> for AppendError {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Magic(_) => Self::UnsupportedFormat(error),
+            BatchError::Truncated | BatchError::Crc => Self::Corrupt(error),
+            BatchError::Invalid(_) => Self::Corrupt(error),
+        }
+    }
+}
+
+/// A read that cannot be answered.
+#[derive(Debug, Error)]
+pub(crate) enum FetchError {
+    /// The offset is before the log's start or after its end.
+    #[error("the offset is outside of {} to {}", .0.log_start, .0.high_watermark)]
+    OutOfRange(Offsets),
+    /// The disk refused.
+    #[error("the log cannot be read: {0}")]
+    Io(#[from] io::Error),
+}

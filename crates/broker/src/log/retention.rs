@@ -1,0 +1,68 @@
+//! Which segments have served their time: rolling by age, retention by time and size.
+
+use super::segment::Segment;
+use super::{Log, files};
+use std::io;
+
+impl Log {
+    /// Rolls the active segment when it is older than `segment_ms`, so that it can be deleted or
+    /// compacted.
+    pub(crate) fn roll_by_time(&mut self, now_ms: i64) -> io::Result<()> {
+        let active = self.active();
+        let first_ms = active.index.first_append_ms;
+        let old = first_ms >= 0 && now_ms.saturating_sub(first_ms) >= self.config.segment_ms;
+        // A segment that is past its retention need not wait until it is full, as in Kafka.
+        if old || self.is_expired(active, now_ms) { self.roll() } else { Ok(()) }
+    }
+
+    fn is_expired(&self, segment: &Segment, now_ms: i64) -> bool {
+        let Some(retention_ms) = self.config.retention_ms.filter(|_| self.config.delete) else {
+            return false;
+        };
+        // Records without a timestamp count from when the segment began.
+        let newest_ms = match segment.index.max_timestamp_ms {
+            -1 => segment.index.first_append_ms,
+            newest_ms => newest_ms,
+        };
+        newest_ms >= 0 && now_ms.saturating_sub(newest_ms) > retention_ms
+    }
+
+    /// Raises the log start to what retention lets go, and removes the segments below it.
+    pub(crate) fn apply_retention(&mut self, now_ms: i64) -> io::Result<()> {
+        let mut size_bytes = self.size_bytes();
+        let mut start_offset = self.start_offset;
+        for pair in self.segments.windows(2) {
+            let (segment, next) = (&pair[0], &pair[1]);
+            let kept_bytes = size_bytes - segment.size_bytes;
+            let too_large = self.config.delete
+                && self.config.retention_bytes.is_some_and(|most| kept_bytes >= most);
+            let below_start = next.base_offset <= self.start_offset;
+            let visible = next.base_offset <= self.high_watermark;
+            if !visible || !(below_start || too_large || self.is_expired(segment, now_ms)) {
+                break;
+            }
+            size_bytes = kept_bytes;
+            start_offset = start_offset.max(next.base_offset);
+        }
+        self.set_start(start_offset)?;
+        self.remove_below_start()
+    }
+
+    fn remove_below_start(&mut self) -> io::Result<()> {
+        let start_offset = self.start_offset;
+        let gone = self.segments.windows(2).filter(|it| it[1].base_offset <= start_offset).count();
+        if gone == 0 {
+            return Ok(());
+        }
+        for segment in self.segments.drain(..gone) {
+            segment.remove(&self.dir)?;
+        }
+        self.producers.aborted.forget_before(start_offset);
+        files::sync_dir(&self.dir)
+    }
+
+    /// Forgets producer ids that have been idle for a day.
+    pub(crate) fn expire_producers(&mut self, now_ms: i64) {
+        self.producers.expire(now_ms);
+    }
+}

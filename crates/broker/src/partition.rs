@@ -1,0 +1,283 @@
+//! A partition: a log that many tasks append to and read from.
+//!
+//! ```text
+//!  append ──► check (no lock) ──► [lock: write to the page cache] ──► wake fetches ──► ack
+//!                                                    └─ Fsync::Always: wait for one flush of all
+//!  fetch  ──► [lock: locate] ──► read the file (no lock)
+//!  maintain, flush: blocking, from a background task
+//! ```
+//!
+//! The lock is never held across an await or a flush.
+
+pub(crate) use crate::log::read::{AbortedTransaction, Fetched, Isolation, Offsets};
+pub(crate) use crate::log::record::Marker;
+pub(crate) use crate::log::{AppendError, Appended, FetchError, Fsync, LogConfig, LogError};
+
+use crate::limits::FETCH_WAITERS_SWEEP;
+use crate::log::Log;
+use crate::log::batch::Batch;
+use crate::log::record::Records;
+use bytes::Bytes;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::Notify;
+
+/// One partition of a topic. Cheap to clone; every clone is the same partition.
+#[derive(Debug, Clone)]
+pub(crate) struct Partition {
+    shared: Arc<Shared>,
+    fsync: Fsync,
+    /// Held by whoever waits for a flush, so that those behind it share the next one.
+    flush_turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    log: Mutex<Log>,
+    /// One flush at a time, so that its result is that of all bytes before it.
+    flushing: Mutex<()>,
+    /// One maintenance at a time: segments are removed and replaced only by it.
+    maintaining: Mutex<()>,
+    waiters: Mutex<Vec<Weak<Notify>>>,
+}
+
+/// A panic while the lock was held leaves memory as the file had it (see `log`), so the lock goes on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Partition {
+    /// Opens or creates the partition in a directory of its own. Blocking; milliseconds unless a
+    /// crash left much to check.
+    pub(crate) fn open(dir: PathBuf, config: LogConfig, fsync: Fsync) -> Result<Self, LogError> {
+        let log = Log::open(dir.clone(), config, fsync)?;
+        let shared = Shared {
+            log: Mutex::new(log),
+            flushing: Mutex::new(()),
+            maintaining: Mutex::new(()),
+            waiters: Mutex::new(Vec::new()),
+        };
+        if fsync == Fsync::Always {
+            // What a crash left unflushed must not be shown before it is on the disk.
+            shared.flush().map_err(|cause| LogError { dir, cause })?;
+        }
+        Ok(Self { shared: Arc::new(shared), fsync, flush_turn: Arc::default() })
+    }
+
+    /// Appends one or more whole batches, all or none, and with `Fsync::Always` waits for the disk.
+    /// A duplicate of one of an idempotent producer's last 5 batches answers its original offset.
+    /// `now_ms` is the broker's clock. An idempotent producer sends one batch at a time (KIP-98).
+    pub(crate) async fn append(
+        &self,
+        records: Bytes,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        let config = self.config();
+        let batches = checked_batches(records, &config)?;
+        let (appended, end) = {
+            let mut log = lock(&self.shared.log);
+            let appended = log.append(&batches, now_ms)?;
+            (appended, log.end_offset())
+        };
+        self.settle(end).await?;
+        Ok(appended)
+    }
+
+    /// Ends the producer's transaction in this partition. A producer without an open one here needs no
+    /// marker, so repeating this after a crash is harmless.
+    pub(crate) async fn append_marker(
+        &self,
+        producer_id: i64,
+        producer_epoch: i16,
+        marker: Marker,
+        now_ms: i64,
+    ) -> Result<(), AppendError> {
+        let end = {
+            let mut log = lock(&self.shared.log);
+            log.append_marker(producer_id, producer_epoch, marker, now_ms)?;
+            log.end_offset()
+        };
+        // Also when an earlier attempt wrote it: that one may not have reached the disk.
+        self.settle(end).await?;
+        Ok(())
+    }
+
+    /// Makes what was written visible: at once, or once it is on the disk.
+    async fn settle(&self, end_offset: i64) -> io::Result<()> {
+        if self.fsync != Fsync::Always {
+            self.shared.wake();
+            return Ok(());
+        }
+        let durable = || lock(&self.shared.log).offsets().high_watermark >= end_offset;
+        if durable() {
+            return Ok(());
+        }
+        let _turn = self.flush_turn.lock().await;
+        if durable() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.flush()).await.map_err(io::Error::other)?
+    }
+
+    /// Whole batches from the one that holds `offset` on, about `max_bytes` of them; the first may be
+    /// larger. Empty at the end. The caller bounds `max_bytes`: it is what this allocates.
+    pub(crate) fn fetch(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched, FetchError> {
+        let plan = lock(&self.shared.log).plan_fetch(offset, max_bytes, isolation)?;
+        Ok(plan.read()?)
+    }
+
+    /// The offsets that readers go by.
+    pub(crate) fn offsets(&self) -> Offsets {
+        lock(&self.shared.log).offsets()
+    }
+
+    /// Offset and timestamp of the first record with at least this timestamp.
+    pub(crate) fn offset_for_timestamp(&self, timestamp_ms: i64) -> io::Result<Option<(i64, i64)>> {
+        let plan = lock(&self.shared.log).plan_timestamp(timestamp_ms);
+        plan.read()
+    }
+
+    /// Offset and timestamp of the (first) record with the newest timestamp. `None` too when it cannot
+    /// be read.
+    pub(crate) fn max_timestamp(&self) -> Option<(i64, i64)> {
+        let timestamp_ms = lock(&self.shared.log).max_timestamp_ms()?;
+        self.offset_for_timestamp(timestamp_ms).unwrap_or_else(|error| {
+            tracing::error!(%error, "the record with the newest timestamp cannot be read");
+            None
+        })
+    }
+
+    /// Deletes the records before an offset (-1: all that readers may see) and returns the new log
+    /// start, which survives a crash. The space is freed by `maintain`. Blocking (a small fsync).
+    pub(crate) fn delete_records(&self, before: i64) -> Result<i64, FetchError> {
+        let mut log = lock(&self.shared.log);
+        let offsets = log.offsets();
+        let before = if before == -1 { offsets.high_watermark } else { before };
+        if before < 0 || before > offsets.high_watermark {
+            return Err(FetchError::OutOfRange(offsets));
+        }
+        log.set_start(before)?;
+        Ok(log.offsets().log_start)
+    }
+
+    /// Has the waiter notified once (`notify_one`) when more can be read, or the partition closes.
+    /// Register first, then fetch: what comes in between is not missed.
+    pub(crate) fn notify_on_advance(&self, waiter: &Arc<Notify>) {
+        let waiter = Arc::downgrade(waiter);
+        let mut waiters = lock(&self.shared.waiters);
+        if waiters.len() % FETCH_WAITERS_SWEEP == FETCH_WAITERS_SWEEP - 1 {
+            waiters.retain(|it| it.strong_count() > 0);
+        }
+        if !waiters.iter().any(|it| it.ptr_eq(&waiter)) {
+            waiters.push(waiter);
+        }
+    }
+
+    /// Replaces the settings; they apply from the next append or maintenance on.
+    pub(crate) fn set_config(&self, config: LogConfig) {
+        lock(&self.shared.log).config = config;
+    }
+
+    /// The settings.
+    pub(crate) fn config(&self) -> LogConfig {
+        lock(&self.shared.log).config.clone()
+    }
+
+    /// Rolls by time, applies retention, forgets idle producers, compacts. Blocking, and for a large
+    /// compacted log long; appends and fetches go on meanwhile.
+    pub(crate) fn maintain(&self, now_ms: i64) -> io::Result<()> {
+        let _one = lock(&self.shared.maintaining);
+        {
+            let mut log = lock(&self.shared.log);
+            log.roll_by_time(now_ms)?;
+            log.apply_retention(now_ms)?;
+            log.expire_producers(now_ms);
+        }
+        Ok(())
+    }
+
+    /// Brings everything that was written to the disk. Blocking.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.shared.flush()
+    }
+
+    /// A clean stop: everything on the disk, and the next open has nothing to check. Call it after the
+    /// last append; a later one is only not covered by it. Blocking.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let _one = lock(&self.shared.maintaining);
+        self.shared.flush()?;
+        lock(&self.shared.log).seal()?;
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        lock(&self.shared.log).size_bytes()
+    }
+}
+
+impl Shared {
+    fn flush(&self) -> io::Result<()> {
+        let _one = lock(&self.flushing);
+        let Some(plan) = lock(&self.log).plan_flush() else { return Ok(()) };
+        let done = plan.run();
+        {
+            let mut log = lock(&self.log);
+            if done.is_err() {
+                log.flush_failed();
+            }
+            done?;
+            log.flushed(&plan)?;
+        }
+        self.wake();
+        Ok(())
+    }
+
+    fn wake(&self) {
+        let waiters = std::mem::take(&mut *lock(&self.waiters));
+        for waiter in waiters.iter().filter_map(Weak::upgrade) {
+            waiter.notify_one();
+        }
+    }
+}
+
+/// Splits and checks what a client sent. Records are looked at only where a compacted topic needs
+/// their keys.
+fn checked_batches(mut records: Bytes, config: &LogConfig) -> Result<Vec<Batch>, AppendError> {
+    let mut batches = Vec::with_capacity(1);
+    while !records.is_empty() {
+        let batch = Batch::split(&mut records)?;
+        let (size_bytes, max_bytes) = (batch.bytes.len(), config.max_message_bytes);
+        if size_bytes > max_bytes {
+            return Err(AppendError::TooLarge { size_bytes, max_bytes });
+        }
+        batch.check_from_client()?;
+        if config.compact {
+            for record in Records::of(&batch)?.iter() {
+                if record?.key.is_none() {
+                    return Err(AppendError::KeyRequired);
+                }
+            }
+        }
+        batches.push(batch);
+    }
+    match &batches[..] {
+        [] => Err(AppendError::Invalid("there is no record batch to append")),
+        [_] => Ok(batches),
+        several if several.iter().any(|it| it.header.has_producer()) => {
+            Err(AppendError::Invalid("an idempotent producer sends one batch at a time"))
+        }
+        _ => Ok(batches),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! A partition as its callers see it: appending, reading, waiting.
+
+use super::*;
+use crate::log::testing::{LAZY, NOW_MS, all_values, open, read_from, values};
+
+fn small_segments() -> LogConfig {
+    LogConfig { segment_bytes: 500, ..LogConfig::default() }
+}
+
+#[tokio::test]
+async fn reads_back_what_was_appended_over_segments_and_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        let partition = open(dir.path(), &small_segments());
+        assert_eq!(all_values(&partition), expected);
+        for n in 0..20_i64 {
+            let value = format!("{round}-{n}");
+            let appended = partition.append(values(&[&value, "x"]), NOW_MS).await.unwrap();
+            assert_eq!(appended.base_offset, expected.len() as i64);
+            expected.extend([value, "x".to_owned()]);
+        }
+        if round == 1 {
+            partition.close().unwrap();
+        }
+    }
+    let partition = open(dir.path(), &small_segments());
+    assert_eq!(all_values(&partition), expected);
+    // From the middle of a batch too: whole batches come, and the reader skips.
+    for offset in 0..expected.len() {
+        let seen = read_from(&partition, offset as i64, Isolation::ReadCommitted);
+        let seen: Vec<String> = seen.into_iter().map(|it| it.value).collect();
+        assert_eq!(seen, expected[offset..]);
+    }
+}
+
+#[tokio::test]
+async fn fetch_gives_whole_batches_up_to_the_asked_size_but_at_least_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &LogConfig::default());
+    let large = "x".repeat(50_000);
+    let batch = values(&[&large]);
+    for _ in 0..4 {
+        partition.append(batch.clone(), NOW_MS).await.unwrap();
+    }
+    let fetched = |max_bytes| {
+        partition.fetch(1, max_bytes, Isolation::ReadUncommitted).unwrap().records.len()
+    };
+    assert_eq!(fetched(1), batch.len());
+    assert_eq!(fetched(2 * batch.len()), 2 * batch.len());
+    assert_eq!(fetched(3 * batch.len() - 1), 2 * batch.len());
+    assert_eq!(fetched(1 << 20), 3 * batch.len());
+}
+
+#[tokio::test]
+async fn offsets_outside_of_the_log_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &LogConfig::default());
+    partition.append(values(&["a", "b"]), NOW_MS).await.unwrap();
+    let fetch = |offset| partition.fetch(offset, 100, Isolation::ReadUncommitted);
+    assert!(fetch(2).unwrap().records.is_empty());
+    for offset in [-1, 3, i64::MAX, i64::MIN] {
+        assert!(matches!(fetch(offset), Err(FetchError::OutOfRange(_))), "{offset}");
+    }
+}
+
+#[tokio::test]
+async fn a_waiter_is_notified_once_more_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for fsync in [LAZY, Fsync::Always] {
+        let partition = Partition::open(dir.path().join("p"), LogConfig::default(), fsync).unwrap();
+        let waiter = Arc::new(Notify::new());
+        partition.notify_on_advance(&waiter);
+        let before = partition.offsets().high_watermark;
+        partition.append(values(&["a"]), NOW_MS).await.unwrap();
+        waiter.notified().await;
+        assert_eq!(partition.offsets().high_watermark, before + 1);
+    }
+}
+
+#[tokio::test]
+async fn appends_share_flushes_and_all_are_visible_when_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition =
+        Partition::open(dir.path().to_owned(), LogConfig::default(), Fsync::Always).unwrap();
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let partition = partition.clone();
+            tokio::spawn(async move {
+                let appended = partition.append(values(&["a"]), NOW_MS).await.unwrap();
+                assert!(partition.offsets().high_watermark > appended.base_offset);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(partition.offsets().high_watermark, 20);
+}
