@@ -1,0 +1,104 @@
+"""Checks: what they are, how they are found and run, and how they say what went wrong."""
+
+import itertools
+import os
+import pathlib
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TARGET = ROOT / "target"
+
+# Long enough for a loaded machine; nobody waits that long when all is well.
+WAIT_SECONDS_MAX = 45
+
+CHECKS = []
+_counter = itertools.count()
+
+
+class Failed(Exception):
+    """A check did not find what it demands."""
+
+
+class Check:
+    """A named function; `needs` are the clients without which it cannot run."""
+
+    def __init__(self, name, function, needs):
+        self.name, self.function, self.needs = name, function, set(needs)
+
+
+def check(name, needs=()):
+    """Registers the function below as a check. It is called with the `Suite`."""
+
+    def register(function):
+        CHECKS.append(Check(name, function, needs))
+        return function
+
+    return register
+
+
+def fresh(stem):
+    """A name that no other check and no earlier run uses."""
+    return f"{stem}-{os.getpid()}-{time.time_ns() // 1_000_000 % 10_000_000}-{next(_counter)}"
+
+
+def demand(condition, message):
+    """`assert` with an explanation, also under `python -O`."""
+    if not condition:
+        raise Failed(message)
+
+
+def same(found, wanted, what):
+    """Demands equality and shows where two lists begin to differ."""
+    if found == wanted:
+        return
+    if isinstance(found, list) and isinstance(wanted, list):
+        pairs = itertools.zip_longest(found, wanted, fillvalue="nothing")
+        at, (one, other) = next((i, p) for i, p in enumerate(pairs) if p[0] != p[1])
+        raise Failed(f"{what}: {len(found)} instead of {len(wanted)}; "
+                     f"at {at} is {one!r:.300} instead of {other!r:.300}")
+    raise Failed(f"{what}: {found!r:.500} instead of {wanted!r:.500}")
+
+
+def eventually(condition, what, seconds=WAIT_SECONDS_MAX):
+    """Polls until `condition()` is true and answers its value; exceptions end the wait."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(0.05)
+    return value
+
+
+def run(checks, suite, jobs):
+    """Runs the checks on `jobs` threads; answers the failures as (check, text)."""
+    pending, failures, lock = iter(checks), [], threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                one = next(pending, None)
+            if one is None:
+                return
+            started = time.monotonic()
+            try:
+                one.function(suite)
+                error = None
+            except Failed as failed:
+                error = str(failed)
+            except Exception:  # a client's own exception type is a finding like any other
+                error = traceback.format_exc(limit=-4)
+            with lock:
+                seconds = time.monotonic() - started
+                print(f"{'ok  ' if error is None else 'FAIL'} {seconds:6.1f} s  {one.name}", flush=True)
+                if error is not None:
+                    print("      " + error.strip().replace("\n", "\n      "), flush=True)
+                    failures.append((one, error))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures

@@ -1,0 +1,71 @@
+"""The broker under test: either one that runs already, or our own binary as a child process."""
+
+import atexit
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+
+from harness import Failed, eventually
+
+
+class Remote:
+    """A broker that somebody else runs; it cannot be killed."""
+
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+
+
+class Embedded:
+    """`erboh broker` as a child process on a port of its own and with data of its own."""
+
+    def __init__(self, binary):
+        self.binary = binary
+        self.directory = tempfile.TemporaryDirectory(prefix="erboh-clients-")
+        self.log = pathlib.Path(self.directory.name, "log")
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.process = None
+        atexit.register(self.close)
+        self.start()
+
+    def start(self):
+        """Starts the broker on the data that is there and waits until it accepts connections."""
+        data = pathlib.Path(self.directory.name, "data")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binary, "broker", "--listen", self.bootstrap, "--data", data],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        eventually(self.accepts, lambda: f"the broker does not answer:\n{self.tail()}")
+
+    def accepts(self):
+        """Whether the port is open; an error if the broker has ended instead."""
+        if self.process.poll() is not None:
+            raise Failed(f"the broker ended with {self.process.returncode}:\n{self.tail()}")
+        with socket.socket() as attempt:
+            return attempt.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self):
+        """kill -9."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def tail(self):
+        """The end of what the broker has said, without colours."""
+        text = self.log.read_text(errors="replace")[-3000:]
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+    def close(self):
+        """Ends the broker, if it still runs, and removes its data."""
+        if self.process.poll() is None:
+            self.kill()
+        self.directory.cleanup()
+
+
+def free_port():
+    """A port that nobody listens on. It must stay the same over restarts, so 0 will not do."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
