@@ -69,6 +69,7 @@ class Java:
         subprocess.run(["javac", "-cp", f"{JARS}/*", "-d", classes, *sources], check=True)
         process = subprocess.Popen(
             ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+             "--add-opens", "java.base/java.lang=ALL-UNNAMED",
              "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
              "-cp", f"{classes}:{JARS}/*", "ToolShell"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -1,3 +1,3 @@
 """The checks, one file per subject; importing them registers them."""
 
-from . import groups, matrix, records, topics, transactions  # noqa: F401
+from . import groups, matrix, records, tools, topics, transactions  # noqa: F401

@@ -6,12 +6,14 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -102,6 +104,7 @@ public final class ToolShell {
             failed(error);
         }
         // What a real process does on its way out: closing clients, printing last lines.
+        HOOKS.addAll(jvmHooks());
         for (Runnable hook : HOOKS) {
             try {
                 hook.run();
@@ -112,6 +115,20 @@ public final class ToolShell {
             }
         }
         return status == null ? 0 : status;
+    }
+
+    /** Takes the hooks that a tool has given to the JVM itself, so that they run now and only now. */
+    @SuppressWarnings("unchecked")
+    private static List<Thread> jvmHooks() {
+        try {
+            Field field = Class.forName("java.lang.ApplicationShutdownHooks").getDeclaredField("hooks");
+            field.setAccessible(true); // by --add-opens java.base/java.lang=ALL-UNNAMED
+            List<Thread> hooks = new ArrayList<>(((Map<Thread, Thread>) field.get(null)).keySet());
+            hooks.forEach(Runtime.getRuntime()::removeShutdownHook);
+            return hooks;
+        } catch (ReflectiveOperationException error) {
+            throw new IllegalStateException("this JDK keeps its shutdown hooks elsewhere", error);
+        }
     }
 
     private static void failed(Throwable cause) {
