@@ -27,7 +27,12 @@ pub(crate) const PYTHON: Tool = Tool {
     without: "the client suite (it needs Python with confluent-kafka and kafka-python)",
     install: "python3 -m venv target/venv && \
               target/venv/bin/pip install --requirement tests/clients/requirements.txt",
-    present: || process::answers(&python(), &["-c", "import confluent_kafka, kafka, lz4, snappy, zstandard"]),
+    present: || {
+        process::answers(
+            &python(),
+            &["-c", "import confluent_kafka, kafka, lz4, snappy, zstandard"],
+        )
+    },
 };
 
 pub(crate) const JAVA: Tool = Tool {
