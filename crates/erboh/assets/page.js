@@ -2,6 +2,13 @@
 // Without this file the board still works, by reload.
 "use strict";
 
+const STATES = {
+  owned: "counted here",
+  elsewhere: "counted elsewhere",
+  restoring: "being taken over",
+  halted: "halted",
+};
+
 const board = document.getElementById("board");
 if (board) follow(board.dataset.events);
 
@@ -15,12 +22,11 @@ function follow(address) {
   let olderSince = null;  // since when only older totals arrive
 
   const source = new EventSource(address);
-  source.addEventListener("open", () => say("on", "Live"));
-  source.addEventListener("error", () => say("off", "Not connected. Showing the last totals; trying again…"));
+  source.addEventListener("error", () => say("off", "The board's service does not answer. Trying again…"));
   source.addEventListener("board", (event) => {
     const state = JSON.parse(event.data);
     if (isOlder(state.totals.position)) return;
-    say(state.notices.length ? "off" : "on", state.notices.length ? "Connected" : "Live");
+    say(state.connected ? "on" : "off", statusOf(state));
     if (newest === null) requestAnimationFrame(() => { draw(newest); newest = null; });
     newest = state;
   });
@@ -33,6 +39,11 @@ function follow(address) {
     else if (olderSince === null) olderSince = Date.now();
     else if (Date.now() - olderSince > 30000) location.reload();
     return older;
+  }
+
+  function statusOf({ connected, lag }) {
+    if (!connected) return "Not connected";
+    return lag ? `Live, ${number.format(lag)} to go` : "Live, caught up";
   }
 
   function say(kind, text) {
@@ -115,7 +126,7 @@ function follow(address) {
     put(row, "position", number.format(partition.position));
     put(row, "end", number.format(partition.end_offset));
     put(row, "lag", number.format(partition.lag));
-    put(row, "state", partition.state);
+    put(row, "state", STATES[partition.state]);
     row.querySelector("[data-cell=state]").className = `state ${partition.state}`;
     put(row, "writer", partition.writer);
   }

@@ -18,6 +18,7 @@
 
 pub mod broker;
 pub mod cli;
+pub mod consumer;
 pub mod limits;
 pub mod ops;
 pub mod producer;

@@ -1,5 +1,6 @@
 //! The integration tests of the `erboh` crate: one binary, because each binary is linked anew.
 
+mod board;
 mod cli;
 mod pages;
 mod producer;

@@ -1,0 +1,123 @@
+//! The board as data: totals, partitions, and a stream of both.
+//!
+//! ```text
+//!  engine ──► watch (newest view) ──► stream: wait for a change, take the newest, send, pause
+//!                                        └ a browser that reads slowly skips views
+//! ```
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::page::{Notice, notices};
+use super::view::{BoardView, PartitionView};
+use super::{Consumer, View};
+use crate::limits;
+use crate::totals::board::Board;
+use crate::web::Problem;
+
+/// How long a browser waits before it opens a lost stream again.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+/// Keeps proxies from collecting the stream before they pass it on.
+const BUFFERING: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
+pub(super) async fn totals(State(consumer): State<Consumer>) -> Json<Board> {
+    Json(consumer.view().board.clone())
+}
+
+/// The answer of `GET /api/v1/partitions`.
+#[derive(Serialize)]
+struct Partitions<'a> {
+    topic: &'a str,
+    connected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+    partitions: &'a [PartitionView],
+}
+
+pub(super) async fn partitions(State(consumer): State<Consumer>) -> Response {
+    let view = consumer.view();
+    let answer = Partitions {
+        topic: &consumer.settings.topic,
+        connected: view.connected,
+        problem: view.problem.as_deref(),
+        partitions: &view.partitions,
+    };
+    Json(answer).into_response()
+}
+
+/// One event of the stream: all that the page shows.
+#[derive(Serialize)]
+struct Update<'a> {
+    totals: &'a Board,
+    partitions: &'a [PartitionView],
+    connected: bool,
+    lag: i64,
+    notices: Vec<Notice>,
+}
+
+impl<'a> Update<'a> {
+    fn new(view: &'a BoardView) -> Self {
+        Self {
+            totals: &view.board,
+            partitions: &view.partitions,
+            connected: view.connected,
+            lag: view.lag(),
+            notices: notices(view),
+        }
+    }
+}
+
+pub(super) async fn events(State(consumer): State<Consumer>) -> Result<Response, Problem> {
+    let place = Arc::clone(&consumer.streams).try_acquire_owned().map_err(|_| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-streams",
+            "As many live pages as this service serves are open. Reload the page now and then.",
+        )
+        .retry_after(limits::RETRY_AFTER)
+    })?;
+    let keep_alive = KeepAlive::new().interval(limits::EVENT_KEEP_ALIVE);
+    let sse = Sse::new(follow(consumer, place)).keep_alive(keep_alive);
+    Ok(([BUFFERING], sse).into_response())
+}
+
+/// A stream with the view of now and then each newest one, until the service stops.
+fn follow(
+    consumer: Consumer,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let Consumer { mut view, stopping, .. } = consumer;
+    view.mark_changed();
+    stream::unfold((view, place, false), move |(mut view, place, again)| {
+        let stopping = stopping.clone();
+        async move {
+            let event = stopping.run_until_cancelled(next(&mut view, again)).await??;
+            Some((Ok(event), (view, place, true)))
+        }
+    })
+}
+
+async fn next(view: &mut View, again: bool) -> Option<Event> {
+    if again {
+        tokio::time::sleep(limits::EVENT_INTERVAL).await;
+    }
+    view.changed().await.ok()?;
+    let newest = Arc::clone(&view.borrow_and_update());
+    let event = Event::default().event("board").retry(RECONNECT);
+    event
+        .json_data(Update::new(&newest))
+        .inspect_err(|error| tracing::error!(%error, "an event could not be written"))
+        .ok()
+}

@@ -1,0 +1,88 @@
+//! The consumer's numbers, read from the newest view when somebody asks: where the counting of
+//! each partition stands, and what became of its records.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::Consumer;
+use super::view::{BoardView, PartitionState, PartitionView};
+use crate::limits;
+use crate::totals::Snapshot;
+
+/// The collector behind `/metrics`.
+pub(super) struct Numbers(pub(super) Consumer);
+
+impl std::fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Numbers")
+    }
+}
+
+type Result = std::result::Result<(), std::fmt::Error>;
+type OfSnapshot = (&'static str, &'static str, fn(&Snapshot) -> u64);
+type OfPartition = (&'static str, &'static str, fn(&PartitionView) -> i64);
+
+const OF_SNAPSHOTS: [OfSnapshot; 3] = [
+    ("ratings_counted", "Ratings that are in the totals", |of| of.counted),
+    ("ratings_duplicate", "Ratings that were dropped as second copies", |of| of.duplicates),
+    ("dead_letters", "Records that are no ratings", |of| of.dead),
+];
+
+const OF_PARTITIONS: [OfPartition; 4] = [
+    ("position_offset", "Everything before this offset is counted", |of| of.position),
+    ("end_offset", "Offset that the next rating will get", |of| of.end_offset),
+    ("lag_records", "Offsets that are still to be counted", |of| of.lag),
+    ("halted", "1 where nobody may go on before a person decides", |of| {
+        i64::from(matches!(of.state, PartitionState::Halted(_)))
+    }),
+];
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result {
+        let view = self.0.view();
+        for (name, help, of) in OF_SNAPSHOTS {
+            let numbers = view.board.snapshots().iter().map(|(partition, s)| (*partition, of(s)));
+            let numbers = numbers.map(|(partition, number)| (partition, ConstCounter::new(number)));
+            family(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, numbers)?;
+        }
+        for (name, help, of) in OF_PARTITIONS {
+            let numbers =
+                view.partitions.iter().map(|view| (view.partition, ConstGauge::new(of(view))));
+            family(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?, numbers)?;
+        }
+        for (name, help, number) in self.wholes(&view) {
+            let encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(number).encode(encoder)?;
+        }
+        Ok(())
+    }
+}
+
+impl Numbers {
+    fn wholes(&self, view: &BoardView) -> [(&'static str, &'static str, i64); 3] {
+        let streams = limits::STREAMS_MAX - self.0.streams.available_permits();
+        [
+            ("connected", "1 while the cluster is reachable", view.connected.into()),
+            (
+                "exact",
+                "1 while no rating was lost before it was counted",
+                view.board.exact().into(),
+            ),
+            ("live_streams", "Live pages that are open", streams as i64),
+        ]
+    }
+}
+
+/// Writes one number per partition.
+fn family(
+    mut encoder: MetricEncoder<'_>,
+    numbers: impl Iterator<Item = (i32, impl EncodeMetric)>,
+) -> Result {
+    for (partition, number) in numbers {
+        number.encode(encoder.encode_family(&[("partition", partition)])?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The consumer: the web service that shows what the queue's ratings add up to.
+//!
+//! ```text
+//!  engine (counts) ──► watch: the newest BoardView ─┬─► GET /                    the board
+//!                                                   ├─► GET /api/v1/totals       JSON
+//!                                                   ├─► GET /api/v1/partitions   JSON
+//!                                                   └─► GET /api/v1/events       live
+//! ```
+//!
+//! Nothing here can hold the engine up: who looks takes the newest view, at its own pace.
+
+mod api;
+mod metrics;
+pub mod page;
+pub mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::metrics::Numbers;
+use self::view::BoardView;
+use crate::ops::{self, Ops};
+use crate::{limits, web};
+
+/// Where the newest view is.
+pub type View = watch::Receiver<Arc<BoardView>>;
+
+/// What the board's service is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Topic that the ratings come from.
+    pub topic: String,
+    /// Where browsers find the producer, if the board is to link to it.
+    pub producer_url: Option<String>,
+    /// How long the role stays reachable after it said that it is not ready any more.
+    pub stop_wait: Duration,
+}
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Consumer {
+    settings: Arc<Settings>,
+    view: View,
+    streams: Arc<Semaphore>,
+    stopping: CancellationToken,
+}
+
+impl Consumer {
+    /// A service that shows `view` until `stopping` is cancelled; its streams end then.
+    #[must_use]
+    pub fn new(view: View, settings: Settings, stopping: CancellationToken) -> Self {
+        let streams = Arc::new(Semaphore::new(limits::STREAMS_MAX));
+        Self { settings: Arc::new(settings), view, streams, stopping }
+    }
+
+    fn view(&self) -> Arc<BoardView> {
+        Arc::clone(&self.view.borrow())
+    }
+}
+
+/// The routes of the service port.
+pub fn router(consumer: Consumer) -> Router {
+    let routes = Router::new()
+        .route("/", get(page::show))
+        .route("/api/v1/totals", get(api::totals))
+        .route("/api/v1/partitions", get(api::partitions))
+        .route("/api/v1/events", get(api::events))
+        .with_state(consumer);
+    web::shell(routes)
+}
+
+/// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.
+/// The engine goes on meanwhile; whoever started it stops it afterwards.
+pub async fn serve(
+    listener: TcpListener,
+    ops_listener: Option<TcpListener>,
+    settings: Settings,
+    view: View,
+    shutdown: CancellationToken,
+) {
+    let stop = ops::after(shutdown.clone(), settings.stop_wait);
+    let consumer = Consumer::new(view.clone(), settings, stop.clone());
+    let mut registry = Registry::with_prefix("erboh_consumer");
+    registry.register_collector(Box::new(Numbers(consumer.clone())));
+    let ready = Arc::new(move || view.borrow().readiness());
+    let ops = Ops::new(registry, ready, shutdown);
+    ops::with_ops(ops_listener, ops, async {
+        web::server::serve(listener, router(consumer), stop, limits::DRAIN).await;
+    })
+    .await;
+}

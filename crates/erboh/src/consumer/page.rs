@@ -1,0 +1,172 @@
+//! `GET /`: the board, and in words what is wrong where something is.
+//!
+//! The page is complete without a script. `page.js` then follows `/api/v1/events` and changes the
+//! same rows in place; it makes new ones from the patterns in the page's `<template>`s.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::Consumer;
+use super::view::{BoardView, PartitionState, PartitionView};
+use crate::totals::board::{Board, Row};
+use crate::web;
+
+/// One thing that people should know: what it is, why, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    kind: &'static str,
+    title: String,
+    cause: String,
+    way_out: &'static str,
+}
+
+/// All that people should know about a view, the worst first.
+#[must_use]
+pub fn notices(view: &BoardView) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    if !view.connected {
+        notices.push(Notice {
+            kind: "bad",
+            title: "The queue is out of reach".to_owned(),
+            cause: view.problem.clone().unwrap_or_else(|| "Not connected yet.".to_owned()),
+            way_out: "These are the last totals known. Counting goes on by itself, from where it \
+                      stopped, as soon as the broker is back.",
+        });
+    } else if let Some(problem) = &view.problem {
+        notices.push(Notice {
+            kind: "bad",
+            title: "Counting is disturbed".to_owned(),
+            cause: problem.clone(),
+            way_out: "What is counted stays counted; the service keeps trying.",
+        });
+    }
+    for partition in &view.partitions {
+        if let PartitionState::Halted(reason) = &partition.state {
+            notices.push(Notice {
+                kind: "bad",
+                title: format!("Partition {} is halted", partition.partition),
+                cause: reason.clone(),
+                way_out: "Its ratings are not counted until someone decides; the other partitions \
+                          go on. The settings --on-log-change and --on-gap are that decision.",
+            });
+        }
+    }
+    notices.extend(gaps(&view.board));
+    if view.connected
+        && let Err(cause) = view.readiness()
+    {
+        notices.push(Notice {
+            kind: "note",
+            title: "Not caught up yet".to_owned(),
+            cause: format!("Counting starts: {cause}."),
+            way_out: "The totals are complete in a moment.",
+        });
+    }
+    notices
+}
+
+fn gaps(board: &Board) -> Option<Notice> {
+    let gap = |partition: i32, [from, to]: &[i64; 2]| {
+        format!("partition {partition} offsets {from} to {}", to - 1)
+    };
+    let gaps: Vec<String> = board
+        .snapshots()
+        .iter()
+        .flat_map(|(partition, of)| of.gaps.iter().map(|range| gap(*partition, range)))
+        .collect();
+    (!gaps.is_empty()).then(|| Notice {
+        kind: "bad",
+        title: "The totals are not exact".to_owned(),
+        cause: format!("Ratings were gone before they could be counted: {}.", gaps.join(", ")),
+        way_out: "They cannot be brought back. A longer retention of the topic keeps this from \
+                  happening again.",
+    })
+}
+
+/// The board as a page.
+#[derive(Debug, Template)]
+#[template(path = "board.html")]
+pub struct Page<'a> {
+    view: &'a BoardView,
+    topic: &'a str,
+    producer_url: Option<&'a str>,
+}
+
+impl<'a> Page<'a> {
+    /// The page that shows `view`.
+    #[must_use]
+    pub fn new(view: &'a BoardView, topic: &'a str, producer_url: Option<&'a str>) -> Self {
+        Self { view, topic, producer_url }
+    }
+
+    fn board(&self) -> &Board {
+        &self.view.board
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        notices(self.view)
+    }
+
+    fn voices(&self) -> impl Iterator<Item = VoiceRow<'_>> {
+        self.board().rows().iter().zip(1..).map(|(row, rank)| VoiceRow::new(row, rank))
+    }
+
+    fn status(&self) -> String {
+        match (self.view.connected, self.view.lag()) {
+            (false, _) => "Not connected".to_owned(),
+            (true, 0) => "Caught up".to_owned(),
+            (true, lag) => format!("{} to go", web::grouped(lag)),
+        }
+    }
+
+    fn blank_partition() -> PartitionView {
+        PartitionView {
+            partition: 0,
+            position: 0,
+            end_offset: 0,
+            lag: 0,
+            state: PartitionState::Elsewhere,
+            writer: String::new(),
+        }
+    }
+}
+
+/// One voice as the page shows it; the default is the pattern for rows to come.
+#[derive(Debug, Default)]
+struct VoiceRow<'a> {
+    rank: usize,
+    voice: &'a str,
+    sum: u64,
+    count: u64,
+    hated: u64,
+    meh: u64,
+    liked: u64,
+}
+
+impl<'a> VoiceRow<'a> {
+    fn new(row: &'a Row, rank: usize) -> Self {
+        let Row { voice, sum, count, hated, meh, liked } = row;
+        let (sum, count, hated, meh, liked) = (*sum, *count, *hated, *meh, *liked);
+        Self { rank, voice: voice.as_str(), sum, count, hated, meh, liked }
+    }
+
+    /// The widths of hated, meh and liked in a bar that is 1000 wide; all 0 without ratings.
+    fn widths(&self) -> [u64; 3] {
+        let width = |part: u64| (part as f64 * 1000.0 / self.count as f64).round() as u64;
+        if self.count == 0 {
+            return [0; 3];
+        }
+        let (hated, meh) = (width(self.hated), width(self.meh));
+        [hated, meh, 1000_u64.saturating_sub(hated + meh)]
+    }
+}
+
+pub(super) async fn show(State(consumer): State<Consumer>) -> Response {
+    let view = consumer.view();
+    let settings = &consumer.settings;
+    let page = Page::new(&view, &settings.topic, settings.producer_url.as_deref());
+    web::html(StatusCode::OK, &page)
+}

@@ -1,0 +1,116 @@
+//! The view: what one replica knows at one moment, as the engine hands it to pages and API.
+
+use serde::Serialize;
+
+use crate::totals::board::Board;
+
+/// All that the board's page and API show. The engine makes a new one whenever something changes;
+/// who looks gets the newest and misses those in between.
+#[derive(Debug, Clone, Default)]
+pub struct BoardView {
+    /// The totals of every partition, added up.
+    pub board: Board,
+    /// Where the counting stands, by partition number.
+    pub partitions: Vec<PartitionView>,
+    /// Whether the cluster is reachable now.
+    pub connected: bool,
+    /// What is wrong with the whole, in a sentence for people; without a cause it is `None`.
+    pub problem: Option<String>,
+}
+
+/// Where the counting of one partition stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionView {
+    /// The partition of the ratings' topic.
+    pub partition: i32,
+    /// Everything before this offset is counted.
+    pub position: i64,
+    /// The offset that the next rating will get.
+    pub end_offset: i64,
+    /// Offsets that are still to be counted; never negative.
+    pub lag: i64,
+    /// Who counts it, or why nobody does.
+    pub state: PartitionState,
+    /// The replica that counted last; empty before anyone did.
+    pub writer: String,
+}
+
+/// Who counts a partition, or why nobody does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionState {
+    /// This replica counts it.
+    Owned,
+    /// Another replica counts it, or nobody yet.
+    Elsewhere,
+    /// This replica is taking it over: it looks for where to go on.
+    Restoring,
+    /// Nobody may go on before a person decides; the text says what happened.
+    Halted(String),
+}
+
+impl PartitionState {
+    /// The state's name in the API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Owned => "owned",
+            Self::Elsewhere => "elsewhere",
+            Self::Restoring => "restoring",
+            Self::Halted(_) => "halted",
+        }
+    }
+
+    /// The state in words for people.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Owned => "counted here",
+            Self::Elsewhere => "counted elsewhere",
+            Self::Restoring => "being taken over",
+            Self::Halted(_) => "halted",
+        }
+    }
+}
+
+/// One element of `GET /api/v1/partitions`.
+impl Serialize for PartitionView {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut answer = serializer.serialize_struct("PartitionView", 7)?;
+        answer.serialize_field("partition", &self.partition)?;
+        answer.serialize_field("position", &self.position)?;
+        answer.serialize_field("end_offset", &self.end_offset)?;
+        answer.serialize_field("lag", &self.lag)?;
+        answer.serialize_field("state", self.state.name())?;
+        if let PartitionState::Halted(reason) = &self.state {
+            answer.serialize_field("reason", reason)?;
+        }
+        answer.serialize_field("writer", &self.writer)?;
+        answer.end()
+    }
+}
+
+impl BoardView {
+    /// Ratings that are still to be counted, in all partitions.
+    #[must_use]
+    pub fn lag(&self) -> i64 {
+        self.partitions.iter().map(|partition| partition.lag).sum()
+    }
+
+    /// Whether the totals are complete enough to be shown to people who did not see earlier ones:
+    /// every partition is known and none is being taken over.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn readiness(&self) -> Result<(), String> {
+        if self.partitions.is_empty() {
+            let cause = self.problem.as_deref().unwrap_or("the partitions are not known yet");
+            return Err(cause.to_owned());
+        }
+        let restoring = |view: &&PartitionView| view.state == PartitionState::Restoring;
+        match self.partitions.iter().find(restoring) {
+            Some(view) => Err(format!("partition {} is being taken over", view.partition)),
+            None => Ok(()),
+        }
+    }
+}
