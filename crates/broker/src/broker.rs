@@ -1,17 +1,37 @@
-//! The broker: what all connections share, and the loop that accepts them.
+//! The broker: what all connections share, from opening the data directory to closing it.
+//!
+//! ```text
+//!  <data>/lock       held by the broker that uses the directory
+//!  <data>/metadata/  the store: topics, groups' offsets, transactions
+//!  <data>/topics/    one directory per partition
+//! ```
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use kafka_protocol::protocol::StrBytes;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::connection;
+use crate::data_lock::DataLock;
 use crate::limits::ACCEPT_PAUSE;
+use crate::maintenance;
+use crate::partition::Fsync;
 use crate::settings::Settings;
+use crate::store::Store;
+use crate::topics::Topics;
 use crate::wire::budget::Budget;
+
+/// This broker's id in answers. It is the only one, so it leads everything.
+pub(crate) const NODE_ID: i32 = 1;
+
+/// The epoch of the only leader there ever is.
+pub(crate) const LEADER_EPOCH: i32 = 0;
 
 /// Why a broker did not start or ended early.
 #[derive(Debug, thiserror::Error)]
@@ -20,19 +40,51 @@ pub enum Error {
     /// A setting is out of range. The text names it and the range.
     #[error("{0}")]
     Setting(String),
+    /// Another process uses the data directory.
+    #[error(
+        "another broker{} uses the data directory {}; stop it or choose another directory",
+        .pid.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default(),
+        .dir.display()
+    )]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// The process that says it holds the lock.
+        pid: Option<String>,
+    },
+    /// The data directory cannot be read or written.
+    #[error("the data directory {} cannot be used: {reason}", .dir.display())]
+    Data {
+        /// The directory.
+        dir: PathBuf,
+        /// What went wrong, with the file's name where one is known.
+        reason: String,
+    },
     /// The listener has no address.
     #[error("the listening socket has no address: {0}")]
     Listener(std::io::Error),
+}
+
+/// Where clients are told to connect to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Endpoint {
+    pub(crate) host: StrBytes,
+    pub(crate) port: i32,
 }
 
 /// What every connection shares. Always behind an `Arc`.
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) settings: Settings,
+    pub(crate) cluster_id: StrBytes,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) store: Arc<Store>,
     pub(crate) budget: Budget,
     /// Cancelled when the broker stops: handlers that wait give up then.
     pub(crate) stop: CancellationToken,
-    listener: OnceLock<SocketAddr>,
+    endpoint: OnceLock<Endpoint>,
+    /// Held until everything above is closed.
+    _lock: DataLock,
 }
 
 impl Broker {
@@ -40,14 +92,36 @@ impl Broker {
     /// to serve.
     ///
     /// # Errors
-    /// A setting that is out of range, or a data directory that cannot be used.
-    pub fn open(settings: Settings) -> Result<Arc<Self>, Error> {
+    /// A setting that is out of range, or a data directory that cannot be used or is in use.
+    pub async fn open(settings: Settings) -> Result<Arc<Self>, Error> {
         settings.check().map_err(Error::Setting)?;
+        let dir = settings.data_dir.clone();
+        let failed = |reason: String| Error::Data { dir: dir.clone(), reason };
+        let lock = DataLock::take(&dir)?;
+        let fsync = if settings.fsync_always {
+            Fsync::Always
+        } else {
+            Fsync::Periodic { interval_ms: settings.fsync_interval_ms }
+        };
+        let data = dir.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let metadata = data.join("metadata");
+            let (store, known) = Store::open(metadata, fsync).map_err(|error| error.to_string())?;
+            let store = Arc::new(store);
+            let topics = Topics::open(data.join("topics"), fsync, Arc::clone(&store), &known)?;
+            Ok((store, topics, known))
+        });
+        let opened: Result<_, String> = opened.await.map_err(|error| failed(error.to_string()))?;
+        let (store, topics, known) = opened.map_err(failed)?;
         Ok(Arc::new(Self {
+            cluster_id: cluster_id(&store, &known).await.map_err(failed)?,
+            topics: Arc::new(topics),
+            store,
             budget: Budget::new(settings.memory_bytes),
             stop: CancellationToken::new(),
-            listener: OnceLock::new(),
+            endpoint: OnceLock::new(),
             settings,
+            _lock: lock,
         }))
     }
 
@@ -62,22 +136,35 @@ impl Broker {
         shutdown: CancellationToken,
     ) -> Result<(), Error> {
         let address = listener.local_addr().map_err(Error::Listener)?;
-        // A second listener would be a second call, which the documentation excludes.
-        let _ = self.listener.set(address);
-        let connections = TaskTracker::new();
+        let own = if address.ip().is_unspecified() {
+            "localhost".to_owned()
+        } else {
+            address.ip().to_string()
+        };
+        let host = self.settings.advertised_host.clone().unwrap_or(own);
+        let port = self.settings.advertised_port.unwrap_or(address.port());
+        // Set only once: a broker serves once.
+        let _ = self.endpoint.set(Endpoint { host: host.into(), port: port.into() });
+
+        let tasks = TaskTracker::new();
+        tasks.spawn(maintenance::run(Arc::clone(&self)));
+        if !self.settings.fsync_always {
+            tasks.spawn(maintenance::run_flush(Arc::clone(&self)));
+        }
         tokio::select! {
-            () = self.accept(&listener, &connections) => {}
+            () = self.accept(&listener, &tasks) => {}
             () = shutdown.cancelled() => {}
         }
         drop(listener);
         self.stop.cancel();
-        connections.close();
-        connections.wait().await;
-        Ok(())
+        tasks.close();
+        tasks.wait().await;
+        self.close().await
     }
 
-    async fn accept(self: &Arc<Self>, listener: &TcpListener, connections: &TaskTracker) {
-        let places = Arc::new(Semaphore::new(self.settings.max_connections));
+    async fn accept(self: &Arc<Self>, listener: &TcpListener, tasks: &TaskTracker) {
+        let most = self.settings.connections();
+        let places = Arc::new(Semaphore::new(most));
         loop {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -88,7 +175,7 @@ impl Broker {
                 }
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                tracing::debug!(%peer, "connection closed: {} are open", self.settings.max_connections);
+                tracing::debug!(%peer, "connection closed: {most} are open");
                 continue;
             };
             // Answers are written whole; waiting to join them with later ones only adds delay.
@@ -96,10 +183,43 @@ impl Broker {
                 tracing::debug!(%peer, "no TCP_NODELAY: {error}");
             }
             let broker = Arc::clone(self);
-            connections.spawn(async move {
+            tasks.spawn(async move {
                 connection::serve(broker, stream, peer).await;
                 drop(place);
             });
         }
     }
+
+    /// Where clients are told to connect to. Empty before the broker serves.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.endpoint.get().cloned().unwrap_or_default()
+    }
+
+    async fn close(self: Arc<Self>) -> Result<(), Error> {
+        let dir = self.settings.data_dir.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            let partitions = self.topics.all().into_iter().flat_map(|topic| topic.partitions());
+            let mut failures: Vec<_> =
+                partitions.filter_map(|partition| partition.close().err()).collect();
+            failures.extend(self.store.close().err());
+            failures.into_iter().next().map_or(Ok(()), Err)
+        });
+        let closed = closed.await.map_err(std::io::Error::other).flatten();
+        closed.map_err(|error| Error::Data { dir, reason: error.to_string() })
+    }
+}
+
+/// The cluster's id, made at the first start.
+async fn cluster_id(
+    store: &Store,
+    known: &std::collections::BTreeMap<String, Value>,
+) -> Result<StrBytes, String> {
+    const KEY: &str = "cluster/id";
+    if let Some(Value::String(id)) = known.get(KEY) {
+        return Ok(id.clone().into());
+    }
+    let id = Uuid::new_v4().simple().to_string();
+    let put = store.put(vec![(KEY.to_owned(), Some(Value::String(id.clone())))]).await;
+    put.map_err(|error| error.to_string())?;
+    Ok(id.into())
 }

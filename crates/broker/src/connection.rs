@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -27,6 +28,8 @@ pub(crate) enum Ended {
     SlowReader,
     #[error("the answer could not be sent: {0}")]
     Write(std::io::Error),
+    #[error("a request that wanted no answer failed")]
+    Unanswered,
     #[error("the broker stops")]
     Stopped,
 }
@@ -81,8 +84,7 @@ async fn request(
         let written = timeout(ANSWER_TIME, stream.write_all(&answer)).await;
         written.map_err(|_| Ended::SlowReader)?.map_err(Ended::Write)?;
     }
-    drop(call);
-    Ok(())
+    if call.close.load(Ordering::Relaxed) { Err(Ended::Unanswered) } else { Ok(()) }
 }
 
 async fn grace(stop: &CancellationToken) {

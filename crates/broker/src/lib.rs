@@ -15,12 +15,16 @@
 
 mod broker;
 mod connection;
+mod data_lock;
 mod handlers;
 mod limits;
 mod log;
+mod maintenance;
 mod partition;
 mod settings;
 mod store;
+mod time;
+mod topics;
 mod wire;
 
 use tokio::net::TcpListener;
@@ -39,5 +43,5 @@ pub async fn serve(
     settings: Settings,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    Broker::open(settings)?.serve(listener, shutdown).await
+    Broker::open(settings).await?.serve(listener, shutdown).await
 }

@@ -17,7 +17,7 @@ pub(crate) const REQUEST_ELEMENTS: usize = 250_000;
 pub(crate) const PLAIN_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
 /// Time to deliver a frame once its first byte has come: 100 MB at 2 MB/s fit.
-pub(crate) const FRAME_TIME: Duration = Duration::from_secs(60);
+pub(crate) const FRAME_TIME: Duration = Duration::from_mins(1);
 
 /// Longest silence within a frame. A sender that stalls holds memory that others wait for.
 pub(crate) const FRAME_SILENCE: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// A connection without requests is closed after this time, as Apache Kafka's
 /// `connections.max.idle.ms` does by default.
-pub(crate) const IDLE_TIME: Duration = Duration::from_secs(600);
+pub(crate) const IDLE_TIME: Duration = Duration::from_mins(10);
 
 /// Time for requests in progress to finish once the broker is asked to stop.
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(1500);
@@ -82,3 +82,10 @@ pub(crate) const FETCH_WAITERS_SWEEP: usize = 64;
 
 /// The journal is read this much at a time when the broker starts.
 pub(crate) const STORE_READ_BYTES: usize = 1 << 20;
+
+/// Bytes of records in one answer at most, whatever the client asks for, as Apache Kafka's
+/// `fetch.max.bytes`.
+pub(crate) const FETCH_BYTES: usize = 55 * 1024 * 1024;
+
+/// Longest time that a fetch waits for data, whatever the client asks for.
+pub(crate) const FETCH_WAIT: Duration = Duration::from_mins(5);

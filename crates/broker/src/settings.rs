@@ -58,6 +58,11 @@ impl Default for Settings {
 pub(crate) const MAX_PARTITIONS: i32 = 10_000;
 
 impl Settings {
+    /// Connections to allow here: the setting, but at most half of the files that may be open.
+    pub(crate) fn connections(&self) -> usize {
+        (open_files_max() / 2).clamp(1, self.max_connections)
+    }
+
     /// Says which setting is out of range, if any, and what the range is.
     ///
     /// # Errors
@@ -88,5 +93,54 @@ impl Settings {
             return Err("max_connections must be at least 1".into());
         }
         Ok(())
+    }
+}
+
+/// Files that this process may open. Where the system does not say (it does on Linux), 256: the
+/// usual limit of a shell on macOS.
+fn open_files_max() -> usize {
+    std::fs::read_to_string("/proc/self/limits")
+        .ok()
+        .and_then(|text| soft_limit(&text))
+        .unwrap_or(256)
+}
+
+fn soft_limit(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_in_range() {
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn says_which_setting_is_out_of_range() {
+        let check = |settings: Settings, expected: &str| {
+            let error = settings.check().unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        let default = Settings::default;
+        check(Settings { default_partitions: 0, ..default() }, "default_partitions is 0");
+        check(Settings { request_max_bytes: 1, ..default() }, "request_max_bytes is 1");
+        check(Settings { memory_bytes: 1, ..default() }, "memory_bytes is 1");
+        check(Settings { fsync_interval_ms: 0, ..default() }, "fsync_interval_ms");
+        check(Settings { max_connections: 0, ..default() }, "max_connections");
+    }
+
+    #[test]
+    fn reads_the_limit_of_open_files() {
+        let text = "Max processes    1    2   processes\nMax open files   1024   4096   files\n";
+        assert_eq!(soft_limit(text), Some(1024));
+        assert_eq!(soft_limit("Max open files unlimited unlimited files"), Some(usize::MAX));
+        assert_eq!(soft_limit("nothing"), None);
     }
 }

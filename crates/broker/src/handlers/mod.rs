@@ -5,14 +5,17 @@
 //! which a handler works. Dispatch, `ApiVersions` and the answer to an unknown version all read it,
 //! so nothing can be advertised that is not served.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages as m;
 use kafka_protocol::protocol::{Decodable, Request, StrBytes};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, LEADER_EPOCH};
 use crate::limits::PLAIN_REQUEST_BYTES;
 use crate::wire::answer;
 use crate::wire::budget::Share;
@@ -55,8 +58,24 @@ macro_rules! apis {
 }
 
 apis! {
+    produce(ProduceRequest) 3..=13;
+    fetch(FetchRequest) 4..=17;
+    list_offsets(ListOffsetsRequest) 1..=10;
+    metadata(MetadataRequest) 0..=13;
     api_versions(ApiVersionsRequest) 0..=4;
+    create_topics(CreateTopicsRequest) 2..=7;
+    delete_topics(DeleteTopicsRequest) 1..=6;
+    delete_records(DeleteRecordsRequest) 0..=2;
+    offset_for_leader_epoch(OffsetForLeaderEpochRequest) 2..=4;
+    describe_configs(DescribeConfigsRequest) 1..=4;
+    alter_configs(AlterConfigsRequest) 0..=2;
+    create_partitions(CreatePartitionsRequest) 0..=3;
+    incremental_alter_configs(IncrementalAlterConfigsRequest) 0..=1;
+    describe_cluster(DescribeClusterRequest) 0..=2;
+    describe_topic_partitions(DescribeTopicPartitionsRequest) 0..=0;
 }
+
+mod operations;
 
 /// A row of the table.
 #[derive(Debug)]
@@ -77,6 +96,30 @@ pub(crate) struct Call {
     pub(crate) client_host: IpAddr,
     /// Memory that the answer takes. It is given back after the answer is written.
     pub(crate) shares: Mutex<Vec<Share>>,
+    /// Set by a handler that cannot tell the client about an error in any other way.
+    pub(crate) close: AtomicBool,
+}
+
+impl Call {
+    /// Keeps memory counted until the answer is written.
+    pub(crate) fn keep(&self, share: Share) {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner).push(share);
+    }
+
+    /// Gives all memory back early.
+    pub(crate) fn release(&self) {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// A client may say which leader it means. There is one, so any other epoch is not ours.
+pub(crate) fn check_leader_epoch(epoch: i32) -> Result<(), ResponseError> {
+    match epoch.cmp(&LEADER_EPOCH) {
+        _ if epoch == -1 => Ok(()),
+        Ordering::Less => Err(ResponseError::FencedLeaderEpoch),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(ResponseError::UnknownLeaderEpoch),
+    }
 }
 
 /// Why a request gets no answer and its connection is closed.
@@ -112,6 +155,7 @@ pub(crate) async fn answer(
         client_id: None,
         client_host,
         shares: Mutex::default(),
+        close: AtomicBool::default(),
     };
     if !(api.first..=api.last).contains(&prelude.api_version) {
         return Ok((Some(unknown_version(api, prelude)?), call));

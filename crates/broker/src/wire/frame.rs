@@ -118,9 +118,8 @@ impl Frames {
             self.inbox.reserve(most.min(held.max(SMALL_FRAME_BYTES)));
             let mut room = (&mut self.inbox).limit(most);
             let read = timeout(FRAME_SILENCE, stream.read_buf(&mut room)).await;
-            match read.map_err(|_| FrameError::Silent(FRAME_SILENCE))?? {
-                0 => return Err(FrameError::Half),
-                _ => {}
+            if read.map_err(|_| FrameError::Silent(FRAME_SILENCE))?? == 0 {
+                return Err(FrameError::Half);
             }
         }
         Ok(())

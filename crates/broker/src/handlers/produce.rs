@@ -1,0 +1,133 @@
+//! `Produce`: appends record batches as they came.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TransactionalId};
+
+use crate::handlers::Call;
+use crate::log::batch::Header;
+use crate::partition::Appended;
+use crate::time::now_ms;
+use crate::topics::Topic;
+use crate::wire::shape::{BYTES, I16, I32, STRING, Shape, UUID, list};
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    9,
+    &[STRING, I16, I32, list![STRING.until(12), UUID.since(13), list![I32, BYTES]]],
+);
+
+/// Why nothing was appended to a partition.
+struct Rejected {
+    code: i16,
+    message: Option<String>,
+}
+
+impl From<ResponseError> for Rejected {
+    fn from(error: ResponseError) -> Self {
+        Self { code: error.code(), message: None }
+    }
+}
+
+fn rejected(error: ResponseError, message: &str) -> Rejected {
+    Rejected { code: error.code(), message: Some(message.to_owned()) }
+}
+
+pub(crate) async fn handle(call: &Call, request: ProduceRequest) -> Option<ProduceResponse> {
+    let acks = request.acks;
+    let mut failed = false;
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for data in request.topic_data {
+        let topic = find_topic(call, &data);
+        let mut partitions = Vec::with_capacity(data.partition_data.len());
+        for records in data.partition_data {
+            let index = records.index;
+            let appended = match &topic {
+                Ok(_) if !matches!(acks, -1..=1) => Err(ResponseError::InvalidRequiredAcks.into()),
+                Ok(topic) => append(call, request.transactional_id.as_ref(), topic, records).await,
+                Err(error) => Err((*error).into()),
+            };
+            failed |= appended.is_err();
+            partitions.push(respond(index, appended));
+        }
+        topics.push(
+            TopicProduceResponse::default()
+                .with_name(data.name)
+                .with_topic_id(data.topic_id)
+                .with_partition_responses(partitions),
+        );
+    }
+    if acks == 0 {
+        // A client that wants no answers learns of errors by losing its connection.
+        call.close.store(failed, Ordering::Relaxed);
+        return None;
+    }
+    Some(ProduceResponse::default().with_responses(topics))
+}
+
+fn find_topic(call: &Call, data: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
+    if call.version >= 13 {
+        call.broker.topics.by_id(data.topic_id).ok_or(ResponseError::UnknownTopicId)
+    } else {
+        call.broker.topics.get(&data.name).ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+}
+
+async fn append(
+    call: &Call,
+    transactional_id: Option<&TransactionalId>,
+    topic: &Topic,
+    data: PartitionProduceData,
+) -> Result<Appended, Rejected> {
+    let partition =
+        topic.partition(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let records = data.records.unwrap_or_default();
+    check_batch(call, transactional_id, &topic.name, data.index, &records)?;
+    partition.append(records, now_ms()).await.map_err(|error| {
+        tracing::debug!(topic = topic.name, partition = data.index, "append refused: {error}");
+        Rejected { code: error.error_code(), message: Some(error.to_string()) }
+    })
+}
+
+/// What the log cannot know: since version 3 a request carries one batch per partition, and a
+/// transaction's batches must belong to one that is going on.
+fn check_batch(
+    call: &Call,
+    transactional_id: Option<&TransactionalId>,
+    topic: &str,
+    index: i32,
+    records: &Bytes,
+) -> Result<(), Rejected> {
+    // The log says better what is wrong with bytes that are no batch.
+    let Ok(header) = Header::read(records) else { return Ok(()) };
+    if header.size_bytes != records.len() {
+        let message = "more than one record batch for a partition";
+        return Err(rejected(ResponseError::InvalidRecord, message));
+    }
+    if !header.is_transactional() {
+        return Ok(());
+    }
+    let id = transactional_id.ok_or_else(|| {
+        rejected(ResponseError::InvalidTxnState, "a transaction's batch without transactional id")
+    })?;
+    let _ = (call, id, topic, index);
+    Err(ResponseError::TransactionalIdNotFound.into())
+}
+
+fn respond(index: i32, appended: Result<Appended, Rejected>) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
+    match appended {
+        Ok(appended) => response
+            .with_base_offset(appended.base_offset)
+            .with_log_append_time_ms(appended.log_append_time_ms)
+            .with_log_start_offset(appended.log_start_offset),
+        Err(rejected) => response
+            .with_error_code(rejected.code)
+            .with_base_offset(-1)
+            .with_error_message(rejected.message.map(Into::into)),
+    }
+}
