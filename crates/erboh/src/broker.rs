@@ -29,7 +29,7 @@ const FIRST_REBALANCE_MS: u64 = 100;
 ///
 /// # Errors
 /// What the broker says about its directory, and the flag that chooses another.
-pub fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
+pub async fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
     let directory = settings.data_dir.display().to_string();
     let (host, port) = settings.advertise.unzip();
     let settings = erboh_broker::Settings {
@@ -40,7 +40,7 @@ pub fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
         group_initial_rebalance_delay_ms: FIRST_REBALANCE_MS,
         ..erboh_broker::Settings::default()
     };
-    Broker::open(settings).with_context(|| {
+    Broker::open(settings).await.with_context(|| {
         format!("the broker cannot use {directory}; choose another directory with --data-dir")
     })
 }
@@ -57,7 +57,7 @@ pub async fn run(
     let listener = server::bind(listen, "the Kafka port", "--listen").await?;
     let address = listener.local_addr().context("the Kafka port has no address")?;
     let directory = settings.data_dir.display().to_string();
-    let broker = open(settings)?;
+    let broker = open(settings).await?;
     println!("kafka     {address}\ndata      {directory}");
     broker.serve(listener, shutdown).await.context("the broker")
 }
