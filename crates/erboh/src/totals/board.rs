@@ -79,7 +79,7 @@ impl Board {
                 let newer = newer(&snapshot, current);
                 let merged = if current.contradicts(&snapshot) {
                     Merged::Contradiction
-                } else if current.same_totals(&snapshot) {
+                } else if current.epoch == snapshot.epoch && current.same_totals(&snapshot) {
                     Merged::Known
                 } else if newer {
                     Merged::Newer

@@ -160,19 +160,8 @@ impl PartitionTotals {
         if self.window.add(offset, rating.id) {
             return Outcome::Duplicate;
         }
-        for (field, voice) in [("voice1", &rating.voice1), ("voice2", &rating.voice2)] {
-            // Counted before either is added, so that a rating enters with both voices or with none.
-            let room = VOICES_MAX - self.voices.len();
-            if room < 2 && !self.voices.contains_key(voice.as_ref()) {
-                let other = if field == "voice1" { &rating.voice2 } else { &rating.voice1 };
-                if room == 0 || !self.voices.contains_key(other.as_ref()) {
-                    let reason = format!(
-                        "is new, and there are {} already: too many voices",
-                        self.voices.len()
-                    );
-                    return Outcome::Dead(Invalid::new(field, reason));
-                }
-            }
+        if let Err(invalid) = self.check_room(&rating) {
+            return Outcome::Dead(invalid);
         }
         for voice in [&rating.voice1, &rating.voice2] {
             if let Some(tally) = self.voices.get_mut(voice.as_ref()) {
@@ -184,6 +173,24 @@ impl PartitionTotals {
             }
         }
         Outcome::Counted
+    }
+
+    /// Asked before either voice is added, so that a rating enters with both of its voices or with none.
+    fn check_room(&self, rating: &RatingView<'_>) -> Result<(), Invalid> {
+        let known = self.voices.len();
+        if known + 2 <= VOICES_MAX {
+            return Ok(());
+        }
+        let voices = [("voice1", &rating.voice1), ("voice2", &rating.voice2)];
+        let mut new = voices.iter().filter(|(_, voice)| !self.voices.contains_key(voice.as_ref()));
+        match new.nth(VOICES_MAX - known) {
+            None => Ok(()),
+            Some((field, _)) => {
+                let reason =
+                    format!("is new, and the partition has {known} already: too many voices");
+                Err(Invalid::new(field, reason))
+            }
+        }
     }
 
     /// Moves the position over offsets that held no data, for example to the end of a log that ends with a control

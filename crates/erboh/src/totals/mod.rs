@@ -68,3 +68,6 @@ pub struct Record<'a> {
     /// Its value; none is a tombstone.
     pub value: Option<&'a [u8]>,
 }
+
+#[cfg(test)]
+mod tests;
