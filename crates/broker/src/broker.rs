@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use kafka_protocol::protocol::StrBytes;
 use serde_json::Value;
@@ -19,12 +20,14 @@ use uuid::Uuid;
 
 use crate::connection;
 use crate::data_lock::DataLock;
+use crate::groups::Groups;
 use crate::limits::ACCEPT_PAUSE;
 use crate::maintenance;
 use crate::partition::Fsync;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::topics::Topics;
+use crate::transactions::{self, Transactions};
 use crate::wire::budget::Budget;
 
 /// This broker's id in answers. It is the only one, so it leads everything.
@@ -78,6 +81,8 @@ pub struct Broker {
     pub(crate) settings: Settings,
     pub(crate) cluster_id: StrBytes,
     pub(crate) topics: Arc<Topics>,
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     pub(crate) store: Arc<Store>,
     pub(crate) budget: Budget,
     /// Cancelled when the broker stops: handlers that wait give up then.
@@ -113,9 +118,12 @@ impl Broker {
         });
         let opened: Result<_, String> = opened.await.map_err(|error| failed(error.to_string()))?;
         let (store, topics, known) = opened.map_err(failed)?;
+        let delay = Duration::from_millis(settings.group_initial_rebalance_delay_ms);
         Ok(Arc::new(Self {
             cluster_id: cluster_id(&store, &known).await.map_err(failed)?,
             topics: Arc::new(topics),
+            groups: Groups::open(Arc::clone(&store), &known, delay),
+            transactions: Transactions::open(Arc::clone(&store), &known),
             store,
             budget: Budget::new(settings.memory_bytes),
             stop: CancellationToken::new(),
@@ -148,6 +156,8 @@ impl Broker {
 
         let tasks = TaskTracker::new();
         tasks.spawn(maintenance::run(Arc::clone(&self)));
+        tasks.spawn(self.groups.clone().run_timers(self.stop.clone()));
+        tasks.spawn(transactions::run_sweep(Arc::clone(&self)));
         if !self.settings.fsync_always {
             tasks.spawn(maintenance::run_flush(Arc::clone(&self)));
         }

@@ -16,7 +16,9 @@
 mod broker;
 mod connection;
 mod data_lock;
+mod groups;
 mod handlers;
+mod journal;
 mod limits;
 mod log;
 mod maintenance;
@@ -25,6 +27,7 @@ mod settings;
 mod store;
 mod time;
 mod topics;
+mod transactions;
 mod wire;
 
 use tokio::net::TcpListener;

@@ -89,3 +89,68 @@ pub(crate) const FETCH_BYTES: usize = 55 * 1024 * 1024;
 
 /// Longest time that a fetch waits for data, whatever the client asks for.
 pub(crate) const FETCH_WAIT: Duration = Duration::from_mins(5);
+
+/// Groups at one time. Anyone can make one up; each holds a few hundred bytes and a journal entry.
+pub(crate) const GROUPS: usize = 10_000;
+
+/// Members and promised member ids in one group. The leader's answer carries everyone's metadata.
+pub(crate) const GROUP_MEMBERS: usize = 1_000;
+
+/// Metadata and assignments of all members of all groups: memory that clients make us hold.
+pub(crate) const GROUP_METADATA_BYTES: usize = 64 * 1024 * 1024;
+
+/// Committed and pending offsets of all groups: about 200 bytes each without metadata.
+pub(crate) const GROUP_OFFSETS: usize = 250_000;
+
+/// Longest note with a committed offset, as `offset.metadata.max.bytes` of Apache Kafka.
+pub(crate) const OFFSET_METADATA_BYTES: usize = 4096;
+
+/// Shortest and longest session time-out. Below the one a garbage collection or a laptop's pause
+/// throws members out; above the other the dead keep their partitions for too long.
+pub(crate) const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
+
+/// A member that has never been in a generation waits that long for its group's rebalance at
+/// most: nobody may be listening any more.
+pub(crate) const NEW_MEMBER_JOIN_TIME: Duration = Duration::from_mins(5);
+
+/// Offsets of a group without members are kept that long, as Apache Kafka does by default.
+pub(crate) const OFFSETS_RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Time between two looks for expired offsets and groups.
+pub(crate) const GROUP_SWEEP: Duration = Duration::from_mins(10);
+
+/// Writes that wait for the journal; further requests wait for a place.
+pub(crate) const JOURNAL_QUEUE: usize = 1024;
+
+/// Writes that go into the store as one batch: enough to share the wait for the disk.
+pub(crate) const JOURNAL_BATCH: usize = 64;
+
+/// Offsets that one write may carry, in bytes of the journal: a commit, or all pending offsets of a
+/// transaction, which must fit into one batch of the store together with their deletions.
+pub(crate) const OFFSETS_PER_WRITE_BYTES: usize = STORE_BATCH_BYTES_MAX / 4;
+
+/// Offsets dropped by one write.
+pub(crate) const OFFSETS_PER_DELETION: usize = 1_000;
+
+/// Longest group id or transactional id: journal keys are made of them.
+pub(crate) const ID_BYTES: usize = 1_024;
+
+/// Transactional ids at one time; those not used for a week are forgotten.
+pub(crate) const TRANSACTIONAL_IDS: usize = 10_000;
+
+/// Partitions and groups in one transaction: all stand in one journal entry, which is written anew
+/// whenever one is added.
+pub(crate) const TRANSACTION_PARTITIONS: usize = 5_000;
+
+/// Longest time-out that a producer may ask for, as `transaction.max.timeout.ms` of Apache Kafka:
+/// readers of committed data wait that long for a producer that has died.
+pub(crate) const TRANSACTION_TIMEOUT_MS_MAX: i32 = 15 * 60 * 1000;
+
+/// A transactional id that was not used for that long is forgotten, as Apache Kafka does by default.
+pub(crate) const TRANSACTIONAL_ID_RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Time between two looks for transactions that have timed out or were left incomplete.
+pub(crate) const TRANSACTION_SWEEP: Duration = Duration::from_secs(1);
+
+/// Producer ids reserved by one write, so that a producer's start rarely waits for the disk.
+pub(crate) const PRODUCER_ID_BLOCK: i64 = 1_000;

@@ -13,7 +13,7 @@ pub(crate) use crate::log::read::{AbortedTransaction, Fetched, Isolation, Offset
 pub(crate) use crate::log::record::Marker;
 pub(crate) use crate::log::{AppendError, Appended, FetchError, Fsync, LogConfig, LogError};
 
-use crate::limits::{COMPACTION_KEYS_MAX, FETCH_WAITERS_SWEEP};
+use crate::limits::FETCH_WAITERS_SWEEP;
 use crate::log::Log;
 use crate::log::batch::Batch;
 use crate::log::record::Records;
@@ -200,28 +200,7 @@ impl Partition {
             log.apply_retention(now_ms)?;
             log.expire_producers(now_ms);
         }
-        self.compact(now_ms, COMPACTION_KEYS_MAX)
-    }
-
-    /// Compacts, with memory for about this many keys at a time.
-    pub(crate) fn compact(&self, now_ms: i64, keys_most: usize) -> io::Result<()> {
-        if !self.config().compact {
-            return Ok(());
-        }
-        // Only what is on the disk is compacted; so a crash never leaves the copy without the original.
-        self.shared.flush()?;
-        let mut again = false;
-        loop {
-            let plan = lock(&self.shared.log).plan_compaction(now_ms, again);
-            let Some(plan) = plan else { return Ok(()) };
-            let compacted = plan.run(keys_most)?;
-            lock(&self.shared.log).install(&compacted)?;
-            compacted.finish()?;
-            again = compacted.partial;
-            if !again {
-                return Ok(());
-            }
-        }
+        Ok(())
     }
 
     /// Brings everything that was written to the disk. Blocking.
@@ -237,12 +216,6 @@ impl Partition {
         lock(&self.shared.log).seal()?;
         self.shared.wake();
         Ok(())
-    }
-
-    /// For tests of the log's inside.
-    #[cfg(test)]
-    pub(crate) fn with_log<T>(&self, act: impl FnOnce(&mut Log) -> T) -> T {
-        act(&mut lock(&self.shared.log))
     }
 
     /// Bytes of all segments.

@@ -46,7 +46,7 @@ async fn delete(
         if let Some(topic) = topics.get(name) {
             result.topic_id = topic.id;
         }
-        return topics.delete(name).await;
+        return delete_named(call, name).await;
     }
     let topic = topics.by_id(wanted.topic_id).ok_or_else(|| {
         Refusal::new(
@@ -55,5 +55,13 @@ async fn delete(
         )
     })?;
     result.name = Some(TopicName(topic.name.clone().into()));
-    topics.delete(&topic.name).await
+    delete_named(call, &topic.name).await
+}
+
+async fn delete_named(call: &Call, name: &str) -> Result<(), Refusal> {
+    call.broker.topics.delete(name).await?;
+    // A later topic of the same name begins at offset 0: positions in this one would be wrong there.
+    call.broker.groups.topic_deleted(name).await.map_err(|error| {
+        Refusal::new(error, format!("topic {name} is deleted, its committed offsets are not"))
+    })
 }

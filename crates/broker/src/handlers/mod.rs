@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages as m;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use kafka_protocol::protocol::{Decodable, Request, StrBytes};
 
 use crate::broker::{Broker, LEADER_EPOCH};
 use crate::limits::PLAIN_REQUEST_BYTES;
@@ -54,42 +54,6 @@ macro_rules! apis {
                 key => Err(Refused::UnknownApi(key)),
             }
         }
-
-        /// A request with every field at its default, encoded by kafka-protocol.
-        #[cfg(test)]
-        fn default_body(key: i16, version: i16) -> BytesMut {
-            let mut body = BytesMut::new();
-            match key {
-                $(<m::$request as Request>::KEY => {
-                    m::$request::default().encode(&mut body, version).unwrap();
-                })*
-                key => panic!("API key {key} is not in the table"),
-            }
-            body
-        }
-
-        /// How many bytes kafka-protocol's decoder leaves of a body.
-        #[cfg(test)]
-        fn decode_left(key: i16, version: i16, mut body: Bytes) -> Result<usize, String> {
-            let decoded = match key {
-                $(<m::$request as Request>::KEY => {
-                    m::$request::decode(&mut body, version).map(drop)
-                })*
-                key => panic!("API key {key} is not in the table"),
-            };
-            decoded.map(|()| body.len()).map_err(|error| error.to_string())
-        }
-
-        /// The versions that kafka-protocol can decode.
-        #[cfg(test)]
-        fn decodable(key: i16) -> kafka_protocol::protocol::VersionRange {
-            match key {
-                $(<m::$request as Request>::KEY => {
-                    <m::$request as kafka_protocol::protocol::Message>::VERSIONS
-                })*
-                key => panic!("API key {key} is not in the table"),
-            }
-        }
     };
 }
 
@@ -98,23 +62,36 @@ apis! {
     fetch(FetchRequest) 4..=17;
     list_offsets(ListOffsetsRequest) 1..=10;
     metadata(MetadataRequest) 0..=13;
+    offset_commit(OffsetCommitRequest) 2..=9;
+    offset_fetch(OffsetFetchRequest) 1..=9;
+    find_coordinator(FindCoordinatorRequest) 0..=5;
+    join_group(JoinGroupRequest) 0..=9;
+    heartbeat(HeartbeatRequest) 0..=4;
+    leave_group(LeaveGroupRequest) 0..=5;
+    sync_group(SyncGroupRequest) 0..=5;
+    describe_groups(DescribeGroupsRequest) 0..=6;
+    list_groups(ListGroupsRequest) 0..=5;
     api_versions(ApiVersionsRequest) 0..=4;
     create_topics(CreateTopicsRequest) 2..=7;
     delete_topics(DeleteTopicsRequest) 1..=6;
     delete_records(DeleteRecordsRequest) 0..=2;
+    init_producer_id(InitProducerIdRequest) 0..=5;
     offset_for_leader_epoch(OffsetForLeaderEpochRequest) 2..=4;
+    add_partitions_to_txn(AddPartitionsToTxnRequest) 0..=3;
+    add_offsets_to_txn(AddOffsetsToTxnRequest) 0..=4;
+    end_txn(EndTxnRequest) 0..=4;
+    txn_offset_commit(TxnOffsetCommitRequest) 0..=4;
     describe_configs(DescribeConfigsRequest) 1..=4;
     alter_configs(AlterConfigsRequest) 0..=2;
     create_partitions(CreatePartitionsRequest) 0..=3;
+    delete_groups(DeleteGroupsRequest) 0..=2;
     incremental_alter_configs(IncrementalAlterConfigsRequest) 0..=1;
+    offset_delete(OffsetDeleteRequest) 0..=0;
     describe_cluster(DescribeClusterRequest) 0..=2;
     describe_topic_partitions(DescribeTopicPartitionsRequest) 0..=0;
 }
 
-#[cfg(test)]
-mod agreement;
-#[cfg(test)]
-mod mutation;
+mod committed;
 mod operations;
 
 /// A row of the table.
@@ -229,10 +206,10 @@ fn decode<R: Decodable>(mut body: Bytes, version: i16) -> Result<R, Refused> {
     R::decode(&mut body, version).map_err(|error| Refused::Undecodable(error.to_string()))
 }
 
-fn encode<R: Encodable + HeaderVersion>(
-    answer: Option<&R>,
-    prelude: Prelude,
-) -> Result<Option<BytesMut>, Refused> {
+fn encode<R>(answer: Option<&R>, prelude: Prelude) -> Result<Option<BytesMut>, Refused>
+where
+    R: kafka_protocol::protocol::Encodable + kafka_protocol::protocol::HeaderVersion,
+{
     answer
         .map(|answer| answer::encode(answer, prelude.api_version, prelude.correlation_id))
         .transpose()

@@ -114,8 +114,9 @@ fn check_batch(
     let id = transactional_id.ok_or_else(|| {
         rejected(ResponseError::InvalidTxnState, "a transaction's batch without transactional id")
     })?;
-    let _ = (call, id, topic, index);
-    Err(ResponseError::TransactionalIdNotFound.into())
+    let transactions = &call.broker.transactions;
+    transactions.verify(id, header.producer_id, header.producer_epoch, topic, index)?;
+    Ok(())
 }
 
 fn respond(index: i32, appended: Result<Appended, Rejected>) -> PartitionProduceResponse {

@@ -18,31 +18,25 @@ mod aborted;
 pub(crate) mod batch;
 mod cleaner;
 mod codec;
-mod compaction;
 mod config;
 mod error;
 mod files;
 mod index;
-mod keys;
 mod producers;
 pub(crate) mod read;
 pub(crate) mod record;
 mod recovery;
 mod retention;
-mod rewrite;
 mod segment;
 mod snapshot;
 mod sync;
 #[cfg(test)]
 pub(crate) mod testing;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use config::{Fsync, LogConfig};
 pub(crate) use error::{AppendError, FetchError, LogError};
 
 use batch::Batch;
-use cleaner::Cleaner;
 use producers::Producers;
 use read::Offsets;
 use record::Marker;
@@ -73,7 +67,6 @@ pub(crate) struct Log {
     high_watermark: i64,
     fsync: Fsync,
     producers: Producers,
-    cleaner: Cleaner,
     /// A write is under way or failed: the active file may be longer than its `size_bytes`.
     tail_torn: bool,
     /// A flush failed: what the disk holds is unknown, so nothing more is written (until a restart).

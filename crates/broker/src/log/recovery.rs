@@ -53,7 +53,6 @@ impl Log {
             start_offset,
             fsync,
             producers: Producers::default(),
-            cleaner: Cleaner::load(dir),
             tail_torn: true,
             broken: false,
         };
@@ -62,7 +61,6 @@ impl Log {
         log.active_mut().index_saved = false;
         log.mend_tail()?;
         log.high_watermark = log.end_offset();
-        log.cleaner.clamp(log.high_watermark);
         log.restore_producers()?;
         Ok(log)
     }
@@ -85,7 +83,7 @@ impl Log {
                 }
             }
         }
-        let dropped = self.cleaner.markers_dropped_before;
+        let dropped = Cleaner::load(&self.dir).markers_dropped_before;
         self.producers.aborted.forget_before(dropped.max(self.start_offset));
         self.producers.expire(now_ms);
         Ok(())

@@ -59,7 +59,7 @@ impl Log {
     }
 
     /// Writes the index files of the first `count` segments where they are missing.
-    pub(super) fn save_indexes(&mut self, count: usize) -> io::Result<()> {
+    fn save_indexes(&mut self, count: usize) -> io::Result<()> {
         for segment in &mut self.segments[..count] {
             if segment.synced_bytes < segment.size_bytes {
                 break;

@@ -16,6 +16,4 @@ pub(crate) mod budget;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod reader;
-#[cfg(test)]
-pub(crate) mod sample;
 pub(crate) mod shape;

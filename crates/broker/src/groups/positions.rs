@@ -1,0 +1,215 @@
+//! Positions: committing, fetching and deleting the offsets of a group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_protocol::ResponseError;
+
+use super::offsets::{
+    Committed, OffsetKey, Producer, delete_offset, delete_pending, put_offset, put_pending,
+};
+use super::{Claim, Groups, Registry, State, new_entry};
+use crate::limits::{GROUP_OFFSETS, ID_BYTES, OFFSETS_PER_DELETION, OFFSETS_PER_WRITE_BYTES};
+
+/// One answer to "how far is the group": nothing committed, or the commit, or an error.
+pub(crate) type Position = Result<Option<Committed>, ResponseError>;
+
+/// What a client asks for: topics and partitions, or everything the group has.
+pub(crate) type Wanted = Option<Vec<(String, Vec<i32>)>>;
+
+impl Groups {
+    /// `OffsetCommit`: all offsets or none. A group without membership comes into being with its
+    /// first commit.
+    pub(crate) async fn commit(
+        &self,
+        group: &str,
+        claim: &Claim<'_>,
+        offsets: Vec<(OffsetKey, Committed)>,
+    ) -> Result<(), ResponseError> {
+        let plan = |registry: &mut Registry| {
+            check_size(registry, offsets.iter().map(|(key, at)| (key, at)))?;
+            self.check_commit(registry, group, claim, false)?;
+            Ok(offsets.iter().map(|(key, at)| put_offset(key, at)).collect())
+        };
+        let applied = offsets.clone();
+        let (id, initial_delay) = (group.to_owned(), self.initial_delay);
+        self.write(plan, move |registry| {
+            registry.offsets.committed.extend(applied);
+            // The group may have been deleted meanwhile; then it begins anew with this commit.
+            registry.groups.entry(id).or_insert_with(|| new_entry(initial_delay));
+        })
+        .await
+    }
+
+    /// `TxnOffsetCommit`: the offsets wait for the end of the producer's transaction.
+    pub(crate) async fn commit_pending(
+        &self,
+        group: &str,
+        claim: &Claim<'_>,
+        producer: Producer,
+        offsets: Vec<(OffsetKey, Committed)>,
+    ) -> Result<(), ResponseError> {
+        let plan = |registry: &mut Registry| {
+            let before = registry.offsets.pending.get(&producer).into_iter().flatten();
+            check_size(registry, before.chain(offsets.iter().map(|(key, at)| (key, at))))?;
+            self.check_commit(registry, group, claim, true)?;
+            Ok(offsets.iter().map(|(key, at)| put_pending(producer, key, at)).collect())
+        };
+        let applied = offsets.clone();
+        self.write(plan, move |registry| {
+            registry.offsets.pending.entry(producer).or_default().extend(applied);
+        })
+        .await
+    }
+
+    fn check_commit(
+        &self,
+        registry: &mut Registry,
+        group: &str,
+        claim: &Claim<'_>,
+        is_transactional: bool,
+    ) -> Result<(), ResponseError> {
+        if group.len() > ID_BYTES {
+            return Err(ResponseError::InvalidGroupId);
+        }
+        if !registry.groups.contains_key(group) {
+            if claim.generation >= 0 {
+                return Err(ResponseError::IllegalGeneration);
+            }
+            registry.create(group, self.initial_delay)?;
+        }
+        self.act(registry, group, |group, now| group.check_commit(claim, is_transactional, now))
+            .unwrap_or(Err(ResponseError::UnknownMemberId))
+    }
+
+    /// The end of a producer's transaction: its pending offsets become valid together, or vanish.
+    pub(crate) async fn end_transaction(
+        &self,
+        (producer_id, epoch): Producer,
+        is_commit: bool,
+    ) -> Result<(), ResponseError> {
+        // The plan and its application see the same pending offsets: the journal keeps the order,
+        // and what this producer adds later belongs to its next transaction.
+        let (mut valid, dropped) = self.lock().offsets.of_producer(producer_id, epoch);
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        if !is_commit {
+            valid.clear();
+        }
+        let plan = |_: &mut Registry| {
+            let puts = valid.iter().map(|(key, at)| put_offset(key, at));
+            let deletes = dropped.iter().map(|(producer, key)| delete_pending(*producer, key));
+            Ok(puts.chain(deletes).collect())
+        };
+        let (valid_then, dropped_then) = (valid.clone(), dropped.clone());
+        self.write(plan, move |registry| {
+            registry.offsets.committed.extend(valid_then);
+            registry.offsets.drop_pending(&dropped_then);
+        })
+        .await
+    }
+
+    /// Producers whose transactions have pending offsets.
+    pub(crate) fn pending_producers(&self) -> Vec<Producer> {
+        self.lock().offsets.pending.keys().copied().collect()
+    }
+
+    /// `OffsetFetch`, by topic. With `require_stable`, an offset that an unfinished transaction
+    /// may change is answered with `UNSTABLE_OFFSET_COMMIT`, and the client asks again.
+    pub(crate) fn positions(
+        &self,
+        group: &str,
+        wanted: Wanted,
+        require_stable: bool,
+    ) -> BTreeMap<String, Vec<(i32, Position)>> {
+        let registry = self.lock();
+        let offsets = &registry.offsets;
+        let key = |topic: &str, partition| OffsetKey {
+            group: group.to_owned(),
+            topic: topic.to_owned(),
+            partition,
+        };
+        let wanted: Vec<OffsetKey> = match wanted {
+            None => offsets.of_group(group).map(|(key, _)| key.clone()).collect(),
+            Some(topics) => topics
+                .iter()
+                .flat_map(|(topic, partitions)| partitions.iter().map(|one| key(topic, *one)))
+                .collect(),
+        };
+        let mut found: BTreeMap<String, Vec<(i32, Position)>> = BTreeMap::new();
+        for key in wanted {
+            let position = if require_stable && offsets.is_unstable(&key) {
+                Err(ResponseError::UnstableOffsetCommit)
+            } else {
+                Ok(offsets.committed.get(&key).cloned())
+            };
+            found.entry(key.topic).or_default().push((key.partition, position));
+        }
+        found
+    }
+
+    /// `OffsetDelete`: an outcome per topic and partition, or one error for all. The offsets of a
+    /// topic stay while members are subscribed to it.
+    pub(crate) async fn delete_offsets(
+        &self,
+        group: &str,
+        asked: &[(String, i32)],
+    ) -> Result<Vec<Result<(), ResponseError>>, ResponseError> {
+        let subscribed = self
+            .look(group, |group| match group.state() {
+                State::Empty => Ok(BTreeSet::new()),
+                _ => group.subscriptions().ok_or(ResponseError::NonEmptyGroup),
+            })
+            .unwrap_or(Err(ResponseError::GroupIdNotFound))?;
+        let outcome = |(topic, _): &(String, i32)| {
+            let is_used = subscribed.contains(topic);
+            if is_used { Err(ResponseError::GroupSubscribedToTopic) } else { Ok(()) }
+        };
+        let outcomes: Vec<_> = asked.iter().map(outcome).collect();
+        let free = asked.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+        let keys = free.map(|((topic, partition), _)| OffsetKey {
+            group: group.to_owned(),
+            topic: topic.clone(),
+            partition: *partition,
+        });
+        self.forget(keys.collect()).await?;
+        Ok(outcomes)
+    }
+
+    /// Drops the offsets that all groups have in a topic, because the topic is deleted.
+    pub(crate) async fn topic_deleted(&self, topic: &str) -> Result<(), ResponseError> {
+        let of_topic = |key: &&OffsetKey| key.topic == topic;
+        let keys = self.lock().offsets.committed.keys().filter(of_topic).cloned().collect();
+        self.forget(keys).await
+    }
+
+    pub(super) async fn forget(&self, keys: Vec<OffsetKey>) -> Result<(), ResponseError> {
+        for keys in keys.chunks(OFFSETS_PER_DELETION) {
+            let plan = |_: &mut Registry| Ok(keys.iter().map(delete_offset).collect());
+            let forgotten = keys.to_vec();
+            let apply = move |registry: &mut Registry| {
+                for key in &forgotten {
+                    registry.offsets.committed.remove(key);
+                }
+            };
+            self.write(plan, apply).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether these offsets fit into one write, and into what all groups may have.
+fn check_size<'a>(
+    registry: &Registry,
+    offsets: impl Iterator<Item = (&'a OffsetKey, &'a Committed)>,
+) -> Result<(), ResponseError> {
+    let (mut count, mut size_bytes) = (0, 0);
+    for (key, at) in offsets {
+        count += 1;
+        size_bytes += at.journal_bytes(key);
+    }
+    if registry.offsets.count() + count > GROUP_OFFSETS || size_bytes > OFFSETS_PER_WRITE_BYTES {
+        return Err(ResponseError::InvalidCommitOffsetSize);
+    }
+    Ok(())
+}

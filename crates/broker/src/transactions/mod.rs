@@ -1,0 +1,231 @@
+//! Transactions: the coordinator that makes writes to several partitions and groups one (KIP-98).
+//!
+//! ```text
+//!  EndTxn ──► journal Prepare ──► markers into every partition ──► offsets of every group ──► journal Complete
+//!                   │                                                                             │
+//!                   └── from here on it is decided: after a crash or a failed write the rest ─────┘
+//!                       is done again, which changes nothing where it was done before
+//! ```
+//!
+//! A transactional id is busy while one of its changes is on its way; another request gets
+//! `CONCURRENT_TRANSACTIONS` and comes again.
+
+mod completion;
+mod producer_ids;
+mod transaction;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kafka_protocol::ResponseError;
+use serde_json::Value;
+
+pub(crate) use self::completion::{end, init_producer, run_sweep};
+use self::producer_ids::ProducerIds;
+use self::transaction::{End, Init, Phase, Transaction};
+use crate::journal::{Change, Journal, outcome};
+use crate::limits::TRANSACTIONAL_IDS;
+use crate::store::Store;
+use crate::time::now_ms;
+
+/// Where the store keeps the transactional ids.
+const PREFIX: &str = "transaction/";
+
+/// The coordinator of all transactions. Clones share the same transactions.
+#[derive(Debug, Clone)]
+pub(crate) struct Transactions {
+    registry: Arc<Mutex<Registry>>,
+    journal: Journal,
+}
+
+#[derive(Debug)]
+struct Registry {
+    entries: HashMap<String, Entry>,
+    producer_ids: ProducerIds,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// `None` until the first value is in the store.
+    transaction: Option<Transaction>,
+    is_busy: bool,
+}
+
+impl Transactions {
+    /// Takes over what the store had. Must be called within a tokio runtime: it starts the task
+    /// that writes the journal.
+    pub(crate) fn open(store: Arc<Store>, stored: &BTreeMap<String, Value>) -> Self {
+        let mut entries = HashMap::new();
+        for (key, value) in stored {
+            let Some(id) = key.strip_prefix(PREFIX) else { continue };
+            match serde_json::from_value(value.clone()) {
+                Ok(transaction) => {
+                    let entry = Entry { transaction: Some(transaction), is_busy: false };
+                    entries.insert(id.to_owned(), entry);
+                }
+                Err(error) => tracing::warn!(key, %error, "skipped a transaction of the journal"),
+            }
+        }
+        let producer_ids = ProducerIds::load(stored.get(producer_ids::KEY));
+        Self {
+            registry: Arc::new(Mutex::new(Registry { entries, producer_ids })),
+            journal: Journal::start(store),
+        }
+    }
+
+    /// A producer id that nobody has had.
+    pub(crate) async fn new_producer_id(&self) -> Result<i64, ResponseError> {
+        loop {
+            if let Some(id) = self.lock().producer_ids.take() {
+                return Ok(id);
+            }
+            let place = self.journal.reserve().await?;
+            let written = {
+                let mut registry = self.lock();
+                let (block, change) = registry.producer_ids.reserve();
+                let shared = Arc::clone(&self.registry);
+                place.write(vec![change], move |written| {
+                    if written.is_ok() {
+                        lock(&shared).producer_ids.reserved(block);
+                    }
+                })
+            };
+            outcome(written).await?;
+        }
+    }
+
+    /// For Produce: whether the partition is part of the producer's ongoing transaction.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH` for a fenced producer, `INVALID_TXN_STATE` for a partition that was
+    /// not added, `INVALID_PRODUCER_ID_MAPPING` for an unknown transactional id.
+    pub(crate) fn verify(
+        &self,
+        transactional_id: &str,
+        producer_id: i64,
+        producer_epoch: i16,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(), ResponseError> {
+        // The tuple is what the set is ordered by; Produce asks once per batch, not per record.
+        let key = (topic.to_owned(), partition);
+        self.verify_part(transactional_id, (producer_id, producer_epoch), |transaction| {
+            transaction.partitions.contains(&key)
+        })
+    }
+
+    /// For `TxnOffsetCommit`: whether the group is part of the producer's ongoing transaction.
+    pub(crate) fn verify_group(
+        &self,
+        transactional_id: &str,
+        producer: (i64, i16),
+        group: &str,
+    ) -> Result<(), ResponseError> {
+        self.verify_part(transactional_id, producer, |it| it.groups.contains(group))
+    }
+
+    fn verify_part(
+        &self,
+        transactional_id: &str,
+        producer: (i64, i16),
+        is_part: impl FnOnce(&Transaction) -> bool,
+    ) -> Result<(), ResponseError> {
+        let registry = self.lock();
+        let entry = registry.entries.get(transactional_id);
+        let transaction = entry
+            .and_then(|entry| entry.transaction.as_ref())
+            .ok_or(ResponseError::InvalidProducerIdMapping)?;
+        transaction.check_producer(producer).map_err(|error| match error {
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+            other => other,
+        })?;
+        if transaction.phase == Phase::Ongoing && is_part(transaction) {
+            Ok(())
+        } else {
+            Err(ResponseError::InvalidTxnState)
+        }
+    }
+
+    /// `AddPartitionsToTxn` and `AddOffsetsToTxn`.
+    pub(crate) async fn add(
+        &self,
+        id: &str,
+        producer: (i64, i16),
+        partitions: &[(String, i32)],
+        group: Option<&str>,
+    ) -> Result<(), ResponseError> {
+        self.change(id, |present| {
+            let present = present.ok_or(ResponseError::InvalidProducerIdMapping)?;
+            present.add(producer, partitions, group, now_ms())
+        })
+        .await
+    }
+
+    /// Journals the next value of a transactional id. `decide` gets the present one and says what
+    /// comes next; with `None` nothing changes.
+    async fn change(
+        &self,
+        id: &str,
+        decide: impl FnOnce(Option<&Transaction>) -> Result<Option<Transaction>, ResponseError>,
+    ) -> Result<(), ResponseError> {
+        let place = self.journal.reserve().await?;
+        let written = {
+            let mut registry = self.lock();
+            let present = registry.entries.get(id);
+            if present.is_some_and(|entry| entry.is_busy) {
+                return Err(ResponseError::ConcurrentTransactions);
+            }
+            let is_new = present.is_none();
+            let present = present.and_then(|entry| entry.transaction.as_ref());
+            let Some(next) = decide(present)? else { return Ok(()) };
+            if is_new && registry.entries.len() >= TRANSACTIONAL_IDS {
+                return Err(ResponseError::PolicyViolation);
+            }
+            let change = put(id, &next);
+            let entry = registry.entries.entry(id.to_owned());
+            entry.or_insert(Entry { transaction: None, is_busy: true }).is_busy = true;
+            let (shared, id) = (Arc::clone(&self.registry), id.to_owned());
+            place.write(vec![change], move |written| {
+                lock(&shared).settle(&id, written.ok().map(|()| next));
+            })
+        };
+        outcome(written).await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        lock(&self.registry)
+    }
+}
+
+impl Registry {
+    /// A change of a transactional id has come to its end, with a new value if it went well.
+    fn settle(&mut self, id: &str, next: Option<Transaction>) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.is_busy = false;
+        if next.is_some() {
+            entry.transaction = next;
+        } else if entry.transaction.is_none() {
+            self.entries.remove(id);
+        }
+    }
+}
+
+fn put(id: &str, transaction: &Transaction) -> Change {
+    // A plain struct with string keys always has a JSON form.
+    (format!("{PREFIX}{id}"), Some(serde_json::to_value(transaction).unwrap_or_default()))
+}
+
+/// Every change under the lock is one assignment, so a panic leaves nothing half done.
+fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The wire's code of an error. Older clients know a fenced producer by its epoch only.
+pub(crate) fn fenced_code(error: ResponseError, knows_fenced: bool) -> i16 {
+    match error {
+        ResponseError::ProducerFenced if !knows_fenced => {
+            ResponseError::InvalidProducerEpoch.code()
+        }
+        other => other.code(),
+    }
+}
