@@ -10,6 +10,7 @@
 //! Nothing here can hold the engine up: who looks takes the newest view, at its own pace.
 
 mod api;
+pub mod engine;
 mod metrics;
 pub mod page;
 pub mod view;

@@ -16,6 +16,9 @@ pub struct BoardView {
     pub connected: bool,
     /// What is wrong with the whole, in a sentence for people; without a cause it is `None`.
     pub problem: Option<String>,
+    /// Two snapshots that should be equal and are not: the totals must not be trusted before a
+    /// person has looked.
+    pub alarm: Option<String>,
 }
 
 /// Where the counting of one partition stands.

@@ -48,6 +48,7 @@ struct Inner {
     /// Set before the client is dropped: from then on nobody answers a revocation.
     closing: AtomicBool,
     last_error: Mutex<String>,
+    commit_failed: AtomicBool,
 }
 
 #[derive(Clone, Default)]
@@ -104,10 +105,11 @@ impl ConsumerContext for Signals {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        // Nothing depends on it: the committed offset is for lag tools only, and the next
-        // snapshot commits again.
+        // Nothing depends on it, the committed offset is for lag tools only; so it is enough to
+        // say that it should be tried again.
         if let Err(error) = result {
             tracing::debug!(%error, "the group offset was not committed");
+            self.0.commit_failed.store(true, Ordering::Release);
         }
     }
 }
@@ -222,6 +224,12 @@ impl Member {
         if let Err(error) = self.consumer.commit(&list, mode) {
             tracing::debug!(%error, partition, next_offset, "the group offset was not committed");
         }
+    }
+
+    /// Whether some commit has failed since this was last asked.
+    #[must_use]
+    pub fn take_commit_failure(&self) -> bool {
+        self.signals.0.commit_failed.swap(false, Ordering::AcqRel)
     }
 
     fn list(&self, partitions: impl IntoIterator<Item = (i32, Offset)>) -> TopicPartitionList {

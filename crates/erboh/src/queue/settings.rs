@@ -19,7 +19,7 @@ pub struct KafkaSettings {
 /// A property that librdkafka does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Kafka client settings are not valid: {0}; see --kafka-property and --brokers")]
-pub struct SettingsError(pub(super) String);
+pub struct SettingsError(pub(crate) String);
 
 impl KafkaSettings {
     /// Settings for `brokers` and nothing else.

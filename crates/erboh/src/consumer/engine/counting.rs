@@ -1,0 +1,373 @@
+//! Counting: the thread that owns partitions, reads them, and publishes the board.
+//!
+//! ```text
+//!   one turn:  reader ─► records ─► live partitions
+//!              member ─► assigned / revoked            take-over thread ─► where to go on
+//!              news   ─► what other replicas wrote     acknowledgements ─► group offsets
+//!              board  ─► watch channel, newest only
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::follow::News;
+use super::limits::{IDLE_WAIT, LOST_WAIT, RECORDS_PER_TURN, REVOKE_TIME, STOP_TIME};
+use super::live::{Flow, Live, Tools};
+use super::owned::{Owned, Stage};
+use super::publish::Publisher;
+use super::retry::Retry;
+use super::settings::EngineSettings;
+use super::takeover::{Answer, Request};
+use crate::consumer::view::BoardView;
+use crate::queue::{Event, GroupEvent, KafkaSettings, Member, Reader, SettingsError, Writer};
+use crate::totals::Record;
+
+/// Everything that the counting thread works with.
+pub(super) struct Counting {
+    pub(super) kafka: KafkaSettings,
+    pub(super) settings: EngineSettings,
+    /// Who signs the snapshots: unique for each start of an engine.
+    pub(super) name: String,
+    pub(super) reader: Reader,
+    pub(super) totals: Writer,
+    pub(super) dead_letters: Writer,
+    pub(super) requests: SyncSender<Request>,
+    pub(super) answers: Receiver<Answer>,
+    pub(super) news: Receiver<News>,
+    /// None while the group cannot be joined.
+    pub(super) member: Option<Member>,
+    pub(super) join: Retry,
+    pub(super) commit: Retry,
+    pub(super) owned: BTreeMap<i32, Owned>,
+    pub(super) lost_at: Option<Instant>,
+    pub(super) publisher: Publisher,
+}
+
+impl Counting {
+    /// Sets up everything but the membership.
+    pub(super) fn new(
+        kafka: KafkaSettings,
+        settings: EngineSettings,
+        name: String,
+        (requests, answers): (SyncSender<Request>, Receiver<Answer>),
+        news: Receiver<News>,
+        view: watch::Sender<Arc<BoardView>>,
+    ) -> Result<Self, SettingsError> {
+        let reader = Reader::connect(&kafka, &settings.group)?;
+        let totals = Writer::connect(&kafka, &settings.topics.totals)?;
+        let dead_letters = totals.on_topic(&settings.topics.dead_letters);
+        let publisher = Publisher::new(view);
+        Ok(Self {
+            kafka,
+            settings,
+            name,
+            reader,
+            totals,
+            dead_letters,
+            requests,
+            answers,
+            news,
+            member: None,
+            join: Retry::default(),
+            commit: Retry::default(),
+            owned: BTreeMap::new(),
+            lost_at: None,
+            publisher,
+        })
+    }
+
+    /// One turn.
+    pub(super) fn turn(&mut self) {
+        self.read();
+        self.serve_group();
+        self.serve_takeovers();
+        self.hear_news();
+        self.restore_after_loss();
+        self.serve_partitions();
+        self.publish(false);
+    }
+
+    fn read(&mut self) {
+        let ratings = &self.settings.topics.ratings;
+        let mut wait = IDLE_WAIT;
+        for _ in 0..RECORDS_PER_TURN {
+            let Some(event) = self.reader.poll(wait) else {
+                self.owned.values_mut().filter_map(Owned::live).for_each(Live::drained);
+                break;
+            };
+            wait = Duration::ZERO;
+            match event {
+                Event::Record(record) => {
+                    let owned = self.owned.get_mut(&record.partition());
+                    if let Some(live) = owned.and_then(Owned::live) {
+                        let record = Record {
+                            offset: record.offset(),
+                            timestamp_ms: record.timestamp_ms(),
+                            key: record.key(),
+                            value: record.value(),
+                        };
+                        live.take(ratings, record);
+                    }
+                }
+                Event::End(partition) => {
+                    if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live) {
+                        live.end();
+                    }
+                }
+                Event::Lost(reason) => {
+                    tracing::warn!(reason, "an offset is not in the log; looking again");
+                    self.lost_at.get_or_insert_with(Instant::now);
+                }
+                Event::Problem(reason) => tracing::debug!(reason, "reader"),
+            }
+        }
+        for (partition, position) in self.reader.progress(ratings).unwrap_or_default() {
+            if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live) {
+                live.progress(position);
+            }
+        }
+    }
+
+    fn serve_group(&mut self) {
+        let now = Instant::now();
+        let Some(member) = &self.member else {
+            if self.join.is_due(now) {
+                self.join_group(now);
+            }
+            return;
+        };
+        match member.poll() {
+            Some(GroupEvent::Assigned(partitions)) => {
+                tracing::info!(?partitions, "assigned");
+                self.join.succeeded();
+                self.publisher.group_problem = None;
+                member.accept(&partitions);
+                for partition in partitions {
+                    self.owned.entry(partition).or_insert_with(|| Owned::new(partition));
+                }
+                self.publisher.changed();
+            }
+            Some(GroupEvent::Revoked { partitions, lost }) => {
+                tracing::info!(?partitions, lost, "revoked");
+                if !lost {
+                    self.settle(&partitions, REVOKE_TIME);
+                }
+                self.forget(&partitions);
+                if let Some(member) = &self.member {
+                    member.release(&partitions);
+                }
+            }
+            Some(GroupEvent::Fatal(reason)) => {
+                tracing::error!(reason, "the group does not take this member");
+                let all: Vec<i32> = self.owned.keys().copied().collect();
+                self.forget(&all);
+                self.member = None;
+                self.join.failed(now);
+                self.publisher.group_problem = Some(format!(
+                    "the group {} does not take this member: {reason}",
+                    self.settings.group
+                ));
+                self.publisher.changed();
+            }
+            None => {}
+        }
+        if self.commit.is_due(now)
+            && let Some(member) = &self.member
+        {
+            if member.take_commit_failure() {
+                self.commit.failed(now);
+                self.owned.values_mut().filter_map(Owned::live).for_each(Live::commit_again);
+            } else {
+                self.commit.succeeded();
+            }
+        }
+    }
+
+    fn join_group(&mut self, now: Instant) {
+        let instance = self.settings.instance_id.as_deref();
+        let topic = &self.settings.topics.ratings;
+        match Member::join(&self.kafka, &self.settings.group, instance, topic) {
+            Ok(member) => self.member = Some(member),
+            Err(error) => {
+                self.publisher.group_problem = Some(error.to_string());
+                self.join.failed(now);
+            }
+        }
+    }
+
+    /// Asks where to go on in partitions that do not know, and begins with what was found.
+    fn serve_takeovers(&mut self) {
+        let now = Instant::now();
+        for owned in self.owned.values_mut().filter(|owned| owned.wants_takeover(now)) {
+            let request = owned.ask();
+            if self.requests.try_send(request).is_err() {
+                owned.failed("too many partitions are being restored".into(), now);
+            }
+        }
+        while let Ok(Answer { partition, turn, found }) = self.answers.try_recv() {
+            let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.turn() == turn)
+            else {
+                continue;
+            };
+            self.publisher.changed();
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    owned.failed(error.to_string(), now);
+                    continue;
+                }
+            };
+            let log_start = found.log_start;
+            match Live::begin(partition, found) {
+                Ok((live, offset)) => {
+                    tracing::info!(partition, log_start, read_from = offset, "counting goes on");
+                    match self.reader.add(&self.settings.topics.ratings, partition, offset) {
+                        Ok(()) => owned.begin(live),
+                        Err(error) => owned.failed(error.to_string(), now),
+                    }
+                }
+                Err(reason) => {
+                    if owned.halt(reason.clone(), now) {
+                        tracing::error!(partition, reason, "the partition halts");
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear_news(&mut self) {
+        while let Ok(news) = self.news.try_recv() {
+            match news {
+                News::Snapshot { offset, snapshot } => {
+                    let owned = self.owned.get_mut(&snapshot.partition);
+                    if snapshot.writer != self.name
+                        && let Some(owned) = owned
+                        && owned.live().is_some_and(|live| live.is_overtaken_by(offset, &snapshot))
+                    {
+                        let partition = snapshot.partition;
+                        tracing::warn!(
+                            partition,
+                            writer = snapshot.writer,
+                            next_offset = snapshot.next_offset,
+                            "somebody else is ahead; looking again"
+                        );
+                        self.reader.remove(&self.settings.topics.ratings, partition);
+                        owned.restore(Instant::now());
+                    }
+                    self.publisher.merge(snapshot);
+                }
+                News::Ends(ends) => self.publisher.ends(ends),
+                News::Problem(problem) => self.publisher.topic_problem(problem),
+                News::Alarm(alarm) => self.publisher.alarm(alarm),
+            }
+        }
+    }
+
+    /// After an offset was out of range, every live partition is restored: the reader does not
+    /// say which one it was, and restoring changes nothing where all is well.
+    fn restore_after_loss(&mut self) {
+        let now = Instant::now();
+        if self.lost_at.is_some_and(|at| now.duration_since(at) >= LOST_WAIT) {
+            self.lost_at = None;
+            for (partition, owned) in &mut self.owned {
+                if owned.live().is_some() {
+                    self.reader.remove(&self.settings.topics.ratings, *partition);
+                    owned.restore(now);
+                }
+            }
+        }
+    }
+
+    fn serve_partitions(&mut self) {
+        let Some(member) = &self.member else { return };
+        let tools = tools(&self.settings, &self.name, &self.totals, &self.dead_letters, member);
+        for (partition, owned) in &mut self.owned {
+            let Stage::Live(live) = &mut owned.stage else { continue };
+            match live.serve(&tools, false) {
+                Ok(()) if live.is_settled() => owned.problem = None,
+                Ok(()) => {}
+                Err(problem) => {
+                    tracing::warn!(partition, problem, "trying again");
+                    owned.problem = Some(problem);
+                    self.publisher.changed();
+                }
+            }
+            live.commit(member, false);
+            let ratings = &self.settings.topics.ratings;
+            let done = match live.flow(&self.settings) {
+                Flow::Keep => Ok(()),
+                Flow::Pause => self.reader.pause(ratings, *partition),
+                Flow::Resume => self.reader.resume(ratings, *partition),
+            };
+            if let Err(error) = done {
+                tracing::warn!(partition, %error, "cannot pause or resume");
+            }
+        }
+    }
+
+    /// Writes and commits the newest state of partitions, as far as the time suffices.
+    fn settle(&mut self, partitions: &[i32], time: Duration) {
+        let Some(member) = &self.member else { return };
+        let end = Instant::now() + time;
+        loop {
+            let tools = tools(&self.settings, &self.name, &self.totals, &self.dead_letters, member);
+            let mut settled = true;
+            for partition in partitions {
+                let Some(live) = self.owned.get_mut(partition).and_then(Owned::live) else {
+                    continue;
+                };
+                if let Err(problem) = live.serve(&tools, true) {
+                    tracing::warn!(partition, problem, "trying again");
+                }
+                settled &= live.is_settled();
+            }
+            if settled || Instant::now() >= end {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        for partition in partitions {
+            if let Some(live) = self.owned.get_mut(partition).and_then(Owned::live) {
+                if !live.is_settled() {
+                    tracing::warn!(partition, "no last snapshot; the next owner counts again");
+                }
+                live.commit(member, true);
+            }
+        }
+    }
+
+    fn forget(&mut self, partitions: &[i32]) {
+        for partition in partitions {
+            if let Some(Owned { stage: Stage::Live(_), .. }) = self.owned.remove(partition) {
+                self.reader.remove(&self.settings.topics.ratings, *partition);
+            }
+        }
+        self.publisher.changed();
+    }
+
+    fn publish(&mut self, now: bool) {
+        let down = self.reader.down();
+        self.publisher.publish(&mut self.owned, &self.name, down, now);
+    }
+
+    /// Writes everything, commits, leaves the group and says so on the last board.
+    pub(super) fn stop(mut self) {
+        let all: Vec<i32> = self.owned.keys().copied().collect();
+        self.settle(&all, STOP_TIME);
+        self.publish(true);
+    }
+}
+
+fn tools<'a>(
+    settings: &'a EngineSettings,
+    name: &'a str,
+    totals: &'a Writer,
+    dead_letters: &'a Writer,
+    member: &'a Member,
+) -> Tools<'a> {
+    Tools { settings, name, totals, dead_letters, member, now: Instant::now() }
+}

@@ -1,0 +1,89 @@
+//! Dead letters: records that are no ratings, kept for a person to look at.
+//!
+//! ```text
+//!   add ─► waiting ─► in flight (one batch) ─► acknowledged
+//!             ▲            │ failed
+//!             └────────────┘                    no snapshot is taken until both are empty
+//! ```
+
+use std::time::Instant;
+
+use super::limits::{DEAD_LETTER_BYTES, DEAD_LETTERS_WAITING};
+use super::retry::Retry;
+use crate::queue::{OutRecord, Pending, SendError, Writer};
+use crate::rating::Invalid;
+use crate::totals::{FOLD, Record};
+
+/// The dead letters of one partition that are not acknowledged yet.
+#[derive(Default)]
+pub(super) struct DeadLetters {
+    waiting: Vec<OutRecord>,
+    in_flight: Option<(Vec<OutRecord>, Pending)>,
+    retry: Retry,
+}
+
+impl DeadLetters {
+    /// Adds a record. `source` is the topic that it stands in, `log` which log that is.
+    pub(super) fn add(
+        &mut self,
+        source: &str,
+        log: &str,
+        partition: i32,
+        record: Record<'_>,
+        invalid: &Invalid,
+    ) {
+        let kept = record.value.map(|value| &value[..value.len().min(DEAD_LETTER_BYTES)]);
+        let mut headers = vec![
+            ("reason".to_owned(), invalid.to_string().into_bytes()),
+            ("source".to_owned(), format!("{source}/{partition}/{}", record.offset).into_bytes()),
+            ("fold".to_owned(), FOLD.to_string().into_bytes()),
+        ];
+        let length = record.value.map_or(0, <[u8]>::len);
+        if length > DEAD_LETTER_BYTES {
+            headers.push(("length".to_owned(), length.to_string().into_bytes()));
+        }
+        self.waiting.push(OutRecord {
+            key: Some(format!("{log}|{partition}|{}", record.offset).into_bytes()),
+            // A compacted topic would take a record without a value for a deletion.
+            value: Some(kept.unwrap_or_default().to_vec()),
+            headers,
+            partition: None,
+        });
+    }
+
+    /// Whether all are acknowledged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_none()
+    }
+
+    /// Whether so many wait that no more should be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= DEAD_LETTERS_WAITING
+    }
+
+    /// Writes what waits and takes note of acknowledgements. Returns why it does not work.
+    pub(super) fn serve(&mut self, writer: &Writer, now: Instant) -> Result<(), SendError> {
+        let mut outcome = Ok(());
+        if let Some((batch, pending)) = &mut self.in_flight
+            && let Some(results) = pending.poll()
+        {
+            match results.into_iter().find_map(Result::err) {
+                None => self.retry.succeeded(),
+                Some(error) => {
+                    // Those that were acknowledged are written again, over their own keys.
+                    batch.append(&mut self.waiting);
+                    self.waiting = std::mem::take(batch);
+                    self.retry.failed(now);
+                    outcome = Err(error);
+                }
+            }
+            self.in_flight = None;
+        }
+        if self.in_flight.is_none() && !self.waiting.is_empty() && self.retry.is_due(now) {
+            let batch = std::mem::take(&mut self.waiting);
+            let pending = writer.post(&batch);
+            self.in_flight = Some((batch, pending));
+        }
+        outcome
+    }
+}

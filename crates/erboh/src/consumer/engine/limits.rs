@@ -1,0 +1,63 @@
+//! Every limit of the engine, with its reason.
+
+use std::time::Duration;
+
+/// How long the counting thread waits for a record when there is none. It also looks at the
+/// group, at acknowledgements and at the clock this often, so this is their latency.
+pub(super) const IDLE_WAIT: Duration = Duration::from_millis(20);
+
+/// Records that are counted before the thread looks at anything else: about a millisecond.
+pub(super) const RECORDS_PER_TURN: usize = 2_000;
+
+/// Shortest time between two boards. Faster than this nobody sees.
+pub(super) const BOARD_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Offsets that a partition may be ahead of its last acknowledged snapshot before it is paused,
+/// as a multiple of the distance at which a snapshot is written. It bounds what is counted again
+/// after a crash.
+pub(super) const PAUSE_DISTANCES: i64 = 4;
+
+/// Slots that the snapshots of a partition rotate through: so many older ones survive compaction.
+pub(super) const SLOTS: u8 = 8;
+
+/// Dead letters of one partition that may wait for their acknowledgement before it is paused.
+pub(super) const DEAD_LETTERS_WAITING: usize = 1_000;
+
+/// Bytes of a bad record that its dead letter keeps. The offset in its key leads to the rest.
+pub(super) const DEAD_LETTER_BYTES: usize = 64 * 1024;
+
+/// Wait before something that failed is tried again, at first; it doubles from then on.
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(250);
+
+/// Longest wait before something that failed is tried again.
+pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(10);
+
+/// How long the last snapshots of revoked partitions may take: others wait for the partitions.
+pub(super) const REVOKE_TIME: Duration = Duration::from_secs(3);
+
+/// How long the last snapshots may take when the engine stops. The whole role has
+/// [`crate::limits::ROLE_FLUSH`], and leaving the group takes its share.
+pub(super) const STOP_TIME: Duration = Duration::from_millis(1_500);
+
+/// Records at the end of a totals partition among which the newest snapshots are looked for
+/// first: each slot several times over.
+pub(super) const TAIL_RECORDS: i64 = 64;
+
+/// By how much the search goes further back each time it finds nothing that fits.
+pub(super) const TAIL_GROWTH: i64 = 8;
+
+/// Messages between the threads of the engine that may wait. A full channel makes its sender wait.
+pub(super) const CHANNEL: usize = 1_024;
+
+/// How long the thread that follows the totals waits for a record.
+pub(super) const FOLLOW_WAIT: Duration = Duration::from_millis(100);
+
+/// How often the ends of all partitions are asked for: this is how old a displayed lag may be.
+pub(super) const ENDS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the topics are looked at for new partitions.
+pub(super) const TOPICS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long an engine waits before it restores its partitions after an offset was out of range.
+/// A topic that is being deleted and made anew gets through with it in this time.
+pub(super) const LOST_WAIT: Duration = Duration::from_millis(500);

@@ -1,0 +1,201 @@
+//! The engine: counts ratings, exactly, whatever happens to it.
+//!
+//! ```text
+//!            ┌ counting thread ────────────────────────────────────┐
+//!   group ──►│ owned partitions ─► totals ─► snapshots, dead letters│──► watch: BoardView
+//!            └───▲─────────────────────▲──────────────────────────┘
+//!                │ where to go on      │ what other replicas wrote, ends
+//!            take-over thread       following thread
+//! ```
+//!
+//! Three threads, because the Kafka client blocks: looking for the totals of one partition must not
+//! hold up counting, and neither must reading what others wrote. They talk over bounded channels.
+//! A message, a broker or a topic can make the engine wait or halt a partition; none can end it.
+
+mod counting;
+mod dead_letters;
+mod follow;
+mod limits;
+mod live;
+mod owned;
+mod publish;
+mod retry;
+mod settings;
+mod snapshots;
+mod takeover;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use settings::{EngineSettings, OnGap, OnLogChange};
+
+use crate::consumer::view::BoardView;
+use crate::queue::{Admin, KafkaSettings, Reader, SettingsError};
+use counting::Counting;
+use follow::Follower;
+use limits::{CHANNEL, IDLE_WAIT};
+use retry::Retry;
+
+/// What the threads should do.
+#[derive(Clone)]
+struct Orders {
+    abandoned: Arc<AtomicU8>,
+    stop: CancellationToken,
+}
+
+impl Orders {
+    fn abandon(&self) {
+        self.abandoned.store(1, Ordering::Release);
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire) != 0
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_abandoned() || self.stop.is_cancelled()
+    }
+}
+
+/// A running engine. Dropping it abandons the work as a crash would: nothing is written any more,
+/// and the next owner counts from the last snapshot.
+pub struct Engine {
+    orders: Orders,
+    board: watch::Receiver<Arc<BoardView>>,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+/// Starts counting. The engine works until `stop` is cancelled or [`Engine::stop`] is called; an
+/// unreachable broker or an unsuitable topic appears on the board and is tried again.
+///
+/// # Errors
+/// Only settings that the Kafka client does not take.
+///
+/// # Panics
+/// When called outside of a Tokio runtime.
+pub fn start(
+    kafka: KafkaSettings,
+    settings: EngineSettings,
+    stop: &CancellationToken,
+) -> Result<Engine, SettingsError> {
+    let orders = Orders { abandoned: Arc::default(), stop: stop.child_token() };
+    let (view, board) = watch::channel(Arc::default());
+    let (ask, requests) = sync_channel(CHANNEL);
+    let (answer, answers) = sync_channel(CHANNEL);
+    let (tell, news) = sync_channel(CHANNEL);
+    let (end, ended) = oneshot::channel();
+    let admin = Admin::connect(&kafka)?;
+    let name = signature(&settings);
+    tracing::info!(name, group = settings.group, "engine starts");
+
+    let takeover = Reader::connect(&kafka, &settings.group)?;
+    let follower = Follower {
+        reader: Reader::connect(&kafka, &settings.group)?,
+        admin: admin.clone(),
+        runtime: Handle::current(),
+        settings: settings.clone(),
+        news: tell,
+        slots: std::collections::BTreeMap::new(),
+        partitions: 0,
+    };
+    let counting =
+        Counting::new(kafka, settings.clone(), name, (ask, answers), news, view.clone())?;
+    let (runtime, own) = (Handle::current(), orders.clone());
+    spawn("engine", move || {
+        if prepare(&admin, &settings, &runtime, &view, &own) {
+            let look = settings.clone();
+            let _ = spawn("engine-takeover", move || {
+                takeover::run(&takeover, &look, &requests, &answer);
+            });
+            let other = own.clone();
+            let _ = spawn("engine-follow", move || follower.run(|| other.is_over()));
+            count(counting, &own);
+        }
+        // Nobody there means that nobody waits for the end.
+        let _ = end.send(());
+    })?;
+    Ok(Engine { orders, board, ended: Some(ended) })
+}
+
+impl Engine {
+    /// The newest view, and a way to wait for the next. Slow watchers skip views.
+    #[must_use]
+    pub fn board(&self) -> watch::Receiver<Arc<BoardView>> {
+        self.board.clone()
+    }
+
+    /// Writes the last snapshots, commits, and leaves the group; returns when that is done.
+    pub async fn stop(mut self) {
+        self.orders.stop.cancel();
+        if let Some(ended) = self.ended.take() {
+            // An error means that the thread ended without a word; either way it has ended.
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.ended.is_some() {
+            self.orders.abandon();
+        }
+    }
+}
+
+/// Makes the topics ready, however long that takes. False if the engine is to end before.
+fn prepare(
+    admin: &Admin,
+    settings: &EngineSettings,
+    runtime: &Handle,
+    view: &watch::Sender<Arc<BoardView>>,
+    orders: &Orders,
+) -> bool {
+    let mut retry = Retry::default();
+    while !orders.is_over() {
+        let now = Instant::now();
+        if !retry.is_due(now) {
+            std::thread::sleep(IDLE_WAIT);
+            continue;
+        }
+        let topics =
+            admin.ensure_topics(&settings.topics, settings.partitions, settings.replication);
+        match runtime.block_on(topics) {
+            Ok(()) => return true,
+            Err(error) => {
+                tracing::warn!(%error, "the topics are not ready");
+                let problem = Some(error.to_string());
+                view.send_replace(Arc::new(BoardView { problem, ..BoardView::default() }));
+                retry.failed(Instant::now());
+            }
+        }
+    }
+    false
+}
+
+fn count(mut counting: Counting, orders: &Orders) {
+    while !orders.is_over() {
+        counting.turn();
+    }
+    if !orders.is_abandoned() {
+        counting.stop();
+    }
+}
+
+/// Who signs the snapshots: the instance, and something that no other start of it has.
+fn signature(settings: &EngineSettings) -> String {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    // The last digits are the random ones.
+    let start = &id[id.len() - 8..];
+    format!("{}-{start}", settings.instance_id.as_deref().unwrap_or("consumer"))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SettingsError> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+    thread.map(|_| ()).map_err(|error| SettingsError(format!("cannot start a thread: {error}")))
+}

@@ -1,0 +1,110 @@
+//! Owned: a partition that the group has given to this engine.
+//!
+//! ```text
+//!   Wanted ─ask─► Asked ─found─► Live
+//!     ▲             │  └─► Halted ─ask again from time to time─► …
+//!     └── failed ◄──┴── restore (overtaken, offset out of range)
+//! ```
+
+use std::time::Instant;
+
+use super::limits::RETRY_LONGEST;
+use super::live::Live;
+use super::retry::Retry;
+use super::takeover::Request;
+
+/// How far a partition is.
+pub(super) enum Stage {
+    /// Nobody has been asked where to go on.
+    Wanted,
+    /// The take-over thread is looking.
+    Asked,
+    /// It is being counted.
+    Live(Box<Live>),
+    /// It is not counted, for this reason. It is looked at again after a while, because a log
+    /// may come back, for example when a broker does.
+    Halted { reason: String, look_again: Instant, asked: bool },
+}
+
+/// A partition that the group has given to this engine.
+pub(super) struct Owned {
+    partition: i32,
+    /// Counts the questions, so that an answer to an older one is recognised.
+    turn: u64,
+    pub(super) stage: Stage,
+    /// What does not work at the moment.
+    pub(super) problem: Option<String>,
+    retry: Retry,
+}
+
+impl Owned {
+    pub(super) fn new(partition: i32) -> Self {
+        Self { partition, turn: 0, stage: Stage::Wanted, problem: None, retry: Retry::default() }
+    }
+
+    /// The partition's totals, if it is being counted.
+    pub(super) fn live(&mut self) -> Option<&mut Live> {
+        match &mut self.stage {
+            Stage::Live(live) => Some(live),
+            _ => None,
+        }
+    }
+
+    /// The number of the newest question.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Whether the take-over thread should be asked.
+    pub(super) fn wants_takeover(&self, now: Instant) -> bool {
+        match &self.stage {
+            Stage::Wanted => self.retry.is_due(now),
+            Stage::Halted { look_again, asked, .. } => !asked && now >= *look_again,
+            Stage::Asked | Stage::Live(_) => false,
+        }
+    }
+
+    /// The question.
+    pub(super) fn ask(&mut self) -> Request {
+        self.turn += 1;
+        match &mut self.stage {
+            Stage::Halted { asked, .. } => *asked = true,
+            stage => *stage = Stage::Asked,
+        }
+        Request { partition: self.partition, turn: self.turn }
+    }
+
+    /// Begins to count.
+    pub(super) fn begin(&mut self, live: Live) {
+        self.stage = Stage::Live(Box::new(live));
+        self.problem = None;
+    }
+
+    /// Notes that looking did not work this time.
+    pub(super) fn failed(&mut self, problem: String, now: Instant) {
+        tracing::warn!(partition = self.partition, problem, "cannot restore; trying again");
+        self.problem = Some(problem);
+        self.retry.failed(now);
+        self.stage = Stage::Wanted;
+    }
+
+    /// Stops counting for a reason; true if that is new.
+    pub(super) fn halt(&mut self, reason: String, now: Instant) -> bool {
+        let new = !matches!(&self.stage, Stage::Halted { reason: before, .. } if *before == reason);
+        let look_again = now + RETRY_LONGEST;
+        self.stage = Stage::Halted { reason, look_again, asked: false };
+        self.problem = None;
+        new
+    }
+
+    /// Forgets the totals and looks again. The wait grows if this happens again and again.
+    pub(super) fn restore(&mut self, now: Instant) {
+        self.retry.failed(now);
+        self.stage = Stage::Wanted;
+    }
+
+    /// Notes that counting works.
+    pub(super) fn is_well(&mut self) {
+        self.retry.succeeded();
+    }
+}

@@ -1,0 +1,161 @@
+//! Publisher: puts together what the board shows, and hands the newest to whoever watches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::limits::BOARD_INTERVAL;
+use super::owned::{Owned, Stage};
+use crate::consumer::view::{BoardView, PartitionState, PartitionView};
+use crate::totals::Snapshot;
+use crate::totals::board::{Board, Merged};
+
+/// Puts the board together.
+pub(super) struct Publisher {
+    view: watch::Sender<Arc<BoardView>>,
+    board: Board,
+    ends: BTreeMap<i32, i64>,
+    topic_problem: Option<String>,
+    pub(super) group_problem: Option<String>,
+    alarm: Option<String>,
+    connected: bool,
+    changed: bool,
+    published: Option<Instant>,
+}
+
+impl Publisher {
+    pub(super) fn new(view: watch::Sender<Arc<BoardView>>) -> Self {
+        Self {
+            view,
+            board: Board::new(),
+            ends: BTreeMap::new(),
+            topic_problem: None,
+            group_problem: None,
+            alarm: None,
+            connected: false,
+            changed: false,
+            published: None,
+        }
+    }
+
+    /// Notes that the next board differs.
+    pub(super) fn changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// Puts what somebody wrote on the board.
+    pub(super) fn merge(&mut self, snapshot: impl Into<Arc<Snapshot>>) {
+        let snapshot = snapshot.into();
+        let (partition, next_offset) = (snapshot.partition, snapshot.next_offset);
+        match self.board.merge(snapshot) {
+            Merged::Newer => self.changed = true,
+            Merged::Known | Merged::Older => {}
+            Merged::Contradiction => self.alarm(format!(
+                "partition {partition} up to offset {next_offset}: two replicas counted different \
+                 totals from the same log; run `erboh audit`"
+            )),
+        }
+    }
+
+    /// Notes where the partitions end.
+    pub(super) fn ends(&mut self, ends: BTreeMap<i32, i64>) {
+        self.changed |= self.ends != ends;
+        self.ends = ends;
+    }
+
+    /// Notes what is wrong with the topics.
+    pub(super) fn topic_problem(&mut self, problem: Option<String>) {
+        self.changed |= self.topic_problem != problem;
+        self.topic_problem = problem;
+    }
+
+    /// Raises the alarm. It stays until a person has looked and restarted the engine.
+    pub(super) fn alarm(&mut self, alarm: String) {
+        tracing::error!(alarm, "totals contradict each other");
+        self.alarm.get_or_insert(alarm);
+        self.changed = true;
+    }
+
+    /// Publishes a board if it differs and the last one is old enough, or if it must be now.
+    pub(super) fn publish(
+        &mut self,
+        owned: &mut BTreeMap<i32, Owned>,
+        name: &str,
+        down: Option<String>,
+        must: bool,
+    ) {
+        let now = Instant::now();
+        let rested = self.published.is_none_or(|at| now.duration_since(at) >= BOARD_INTERVAL);
+        if !rested && !must {
+            return;
+        }
+        for owned in owned.values_mut() {
+            let Stage::Live(live) = &mut owned.stage else { continue };
+            if live.is_warm() && live.take_changed() {
+                let snapshot = live.snapshot(name);
+                owned.is_well();
+                self.changed = true;
+                self.merge(snapshot);
+            }
+        }
+        self.changed |= self.connected != down.is_none();
+        self.connected = down.is_none();
+        if !self.changed && !must {
+            return;
+        }
+        let view = BoardView {
+            board: self.board.clone(),
+            partitions: self.partitions(owned),
+            connected: self.connected,
+            problem: self.problem(owned, down),
+            alarm: self.alarm.clone(),
+        };
+        self.changed = false;
+        self.published = Some(now);
+        self.view.send_replace(Arc::new(view));
+    }
+
+    /// The first of all problems, the one that explains the others before them.
+    fn problem(&self, owned: &BTreeMap<i32, Owned>, down: Option<String>) -> Option<String> {
+        down.map(|reason| format!("no broker is reachable: {reason}"))
+            .or_else(|| self.group_problem.clone())
+            .or_else(|| self.topic_problem.clone())
+            .or_else(|| {
+                owned.iter().find_map(|(partition, owned)| {
+                    let problem = owned.problem.as_ref()?;
+                    Some(format!("partition {partition}: {problem}"))
+                })
+            })
+    }
+
+    fn partitions(&self, owned: &mut BTreeMap<i32, Owned>) -> Vec<PartitionView> {
+        let snapshots = self.board.snapshots();
+        let known: BTreeSet<i32> =
+            owned.keys().chain(self.ends.keys()).chain(snapshots.keys()).copied().collect();
+        let view = |partition| {
+            let snapshot = snapshots.get(&partition);
+            let position = snapshot.map_or(0, |snapshot| snapshot.next_offset);
+            let mut end_offset = self.ends.get(&partition).copied().unwrap_or(0).max(position);
+            let state = match owned.get_mut(&partition).map(|owned| &owned.stage) {
+                None => PartitionState::Elsewhere,
+                Some(Stage::Halted { reason, .. }) => PartitionState::Halted(reason.clone()),
+                Some(Stage::Live(live)) => {
+                    end_offset = end_offset.max(live.log_end());
+                    if live.is_warm() { PartitionState::Owned } else { PartitionState::Restoring }
+                }
+                Some(Stage::Wanted | Stage::Asked) => PartitionState::Restoring,
+            };
+            PartitionView {
+                partition,
+                position,
+                end_offset,
+                lag: end_offset - position,
+                state,
+                writer: snapshot.map(|snapshot| snapshot.writer.clone()).unwrap_or_default(),
+            }
+        };
+        known.into_iter().map(view).collect()
+    }
+}
