@@ -36,6 +36,8 @@ pub enum Command {
     Broker(BrokerFlags),
     /// Run the service that puts ratings on the queue
     Producer(ProducerFlags),
+    /// Send three messages through a cluster and say pass or fail
+    Smoke(SmokeFlags),
 }
 
 /// How the process logs.
@@ -70,8 +72,8 @@ pub struct TopicFlags {
     /// Partitions of topics that are created; existing topics are never changed
     #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub partitions: i32,
-    /// Replicas of topics that are created
-    #[arg(long, env = "ERBOH_REPLICATION", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=9))]
+    /// Replicas of topics that are created; -1 leaves the number to the cluster
+    #[arg(long, env = "ERBOH_REPLICATION", default_value_t = -1, allow_negative_numbers = true, value_parser = replication)]
     pub replication: i32,
 }
 
@@ -107,6 +109,26 @@ pub struct BrokerFlags {
     /// Where the broker keeps its data
     #[command(flatten)]
     pub storage: StorageFlags,
+}
+
+/// Flags of `erboh smoke`.
+#[derive(Debug, Args)]
+pub struct SmokeFlags {
+    /// Where the cluster is.
+    #[command(flatten)]
+    pub kafka: KafkaFlags,
+    /// Topic to use; created with one partition when missing
+    #[arg(
+        long,
+        env = "ERBOH_SMOKE_TOPIC",
+        default_value = "manual-add-topic",
+        value_name = "NAME"
+    )]
+    pub topic: String,
+    /// The whole test fails after this time
+    #[arg(long, env = "ERBOH_SMOKE_TIME_LIMIT_MS", default_value_t = 30_000, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub time_limit_ms: u64,
 }
 
 /// What a hit of the producer's page does.
@@ -193,6 +215,13 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
         .filter(|(host, _)| !host.is_empty())
         .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
         .ok_or_else(|| "expected HOST:PORT".to_owned())
+}
+
+fn replication(text: &str) -> Result<i32, String> {
+    match text.parse() {
+        Ok(count @ (-1 | 1..=9)) => Ok(count),
+        _ => Err("expected -1 or a number from 1 to 9".to_owned()),
+    }
 }
 
 fn ratings_per_hit(text: &str) -> Result<usize, String> {

@@ -24,6 +24,7 @@ pub mod ops;
 pub mod producer;
 pub mod queue;
 pub mod rating;
+pub mod smoke;
 pub mod telemetry;
 pub mod totals;
 pub mod web;

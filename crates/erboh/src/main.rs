@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use erboh::cli::{Cli, Command};
-use erboh::{broker, limits, producer, telemetry};
+use erboh::{broker, limits, producer, smoke, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Wrong settings, as other Unix tools report them; clap uses the same number.
@@ -47,6 +47,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     tokio::spawn(stop_on_signal(shutdown.clone()));
     match command {
         Command::Broker(flags) => broker::run(flags.listen, flags.settings()?, shutdown).await?,
+        Command::Smoke(flags) => {
+            let passed = smoke::run(flags.settings()?).await;
+            return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Command::Producer(flags) => producer::run::run(flags.role()?, shutdown).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{BrokerFlags, Fsync, KafkaFlags, ProducerFlags, StorageFlags};
+use super::{BrokerFlags, Fsync, KafkaFlags, ProducerFlags, SmokeFlags, StorageFlags};
 use crate::queue::{KafkaSettings, Topics};
-use crate::{broker, producer};
+use crate::{broker, producer, smoke};
 
 impl KafkaFlags {
     /// The settings of a Kafka client, with the files of secret properties read.
@@ -82,12 +82,28 @@ impl ProducerFlags {
             kafka: self.kafka.settings()?,
             listen: self.listen,
             ops_listen: self.ops_listen,
+            partitions: self.topics.partitions,
+            replication: self.topics.replication,
             settings: producer::Settings {
                 topic: Topics::default().ratings,
                 ratings_per_hit: self.hit.ratings_per_hit,
                 board_url: self.board_url,
                 stop_wait: Duration::from_millis(self.stop.stop_wait_ms),
             },
+        })
+    }
+}
+
+impl SmokeFlags {
+    /// The settings of the smoke test.
+    ///
+    /// # Errors
+    /// As [`KafkaFlags::settings`].
+    pub fn settings(self) -> anyhow::Result<smoke::Settings> {
+        Ok(smoke::Settings {
+            kafka: self.kafka.settings()?,
+            topic: self.topic,
+            time_limit: Duration::from_millis(self.time_limit_ms),
         })
     }
 }

@@ -38,11 +38,14 @@ pub(super) async fn totals(State(consumer): State<Consumer>) -> Json<Board> {
 
 /// The answer of `GET /api/v1/partitions`.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are the names in the answer")]
 struct Partitions<'a> {
     topic: &'a str,
     connected: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<&'a str>,
     partitions: &'a [PartitionView],
 }
 
@@ -52,6 +55,7 @@ pub(super) async fn partitions(State(consumer): State<Consumer>) -> Response {
         topic: &consumer.settings.topic,
         connected: view.connected,
         problem: view.problem.as_deref(),
+        alarm: view.alarm.as_deref(),
         partitions: &view.partitions,
     };
     Json(answer).into_response()

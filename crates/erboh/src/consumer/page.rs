@@ -27,6 +27,15 @@ pub struct Notice {
 #[must_use]
 pub fn notices(view: &BoardView) -> Vec<Notice> {
     let mut notices = Vec::new();
+    if let Some(alarm) = &view.alarm {
+        notices.push(Notice {
+            kind: "bad",
+            title: "Do not trust these totals".to_owned(),
+            cause: alarm.clone(),
+            way_out: "Two counts of the same ratings differ, which must never happen. Keep the \
+                      topics as they are and report it.",
+        });
+    }
     if !view.connected {
         notices.push(Notice {
             kind: "bad",

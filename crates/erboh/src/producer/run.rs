@@ -1,13 +1,17 @@
 //! The producer as a process of its own: opens its ports, reaches for the queue, serves.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Producer, Settings, serve};
-use crate::queue::{KafkaSettings, Writer};
+use crate::queue::{Admin, KafkaSettings, Topics, Writer};
 use crate::web::server;
+
+/// Time between two tries to create topics: short, because a person may be waiting for the page.
+const TOPICS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a producer process is told.
 #[derive(Debug, Clone)]
@@ -18,6 +22,10 @@ pub struct Role {
     pub listen: SocketAddr,
     /// Address of `/livez`, `/readyz` and `/metrics`.
     pub ops_listen: SocketAddr,
+    /// Partitions of the ratings topic if it must be created.
+    pub partitions: i32,
+    /// Copies of each partition of topics that must be created; -1 leaves it to the cluster.
+    pub replication: i32,
     /// What the producer itself is told.
     pub settings: Settings,
 }
@@ -31,9 +39,30 @@ pub async fn run(role: Role, shutdown: CancellationToken) -> anyhow::Result<()> 
     let listener = server::bind(role.listen, "the producer's page", "--listen").await?;
     let ops = server::bind(role.ops_listen, "the producer's ops port", "--ops-listen").await?;
     let writer = Writer::connect(&role.kafka, &role.settings.topic)?;
+    let topics = create_topics(role.kafka.clone(), role.partitions, role.replication);
     let address = listener.local_addr().context("the producer's port has no address")?;
     let ops_address = ops.local_addr().context("the ops port has no address")?;
     tracing::info!("producer on http://{address}/, ops on http://{ops_address}/");
+    let stop = shutdown.clone();
+    let creating = tokio::spawn(async move { stop.run_until_cancelled(topics).await });
     serve(listener, Some(ops), Producer::new(writer, role.settings), shutdown).await;
+    creating.await.context("the task that creates topics")?;
     Ok(())
+}
+
+/// Creates the topics that are missing as soon as the cluster answers. Until then the producer is
+/// not ready, and says why itself.
+async fn create_topics(kafka: KafkaSettings, partitions: i32, replication: i32) {
+    let topics = Topics::default();
+    loop {
+        let created = match Admin::connect(&kafka) {
+            Ok(admin) => admin.ensure_topics(&topics, partitions, replication).await,
+            Err(error) => return tracing::error!(%error, "topics cannot be created"),
+        };
+        match created {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "the topics are not ready; trying again"),
+        }
+        tokio::time::sleep(TOPICS_PAUSE).await;
+    }
 }
