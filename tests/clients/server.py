@@ -36,7 +36,8 @@ class Embedded:
         data = pathlib.Path(self.directory.name, "data")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "broker", "--listen", self.bootstrap, "--data-dir", data],
+                [self.binary, "broker", "--listen", self.bootstrap, "--data-dir", data,
+                 "--log-format", "text"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(self.accepts, lambda: f"the broker does not answer:\n{self.tail()}")
 

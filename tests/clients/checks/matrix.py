@@ -1,5 +1,6 @@
 """Produce with each client, consume with each: every codec, keys, nulls, headers, large records."""
 
+import concurrent.futures
 import threading
 
 from clients import CLIENTS, CODECS, Record
@@ -8,7 +9,7 @@ from harness import check, fresh, same
 # Just below the million bytes that clients and brokers allow unless told otherwise.
 LARGE_BYTES = 900 * 1024
 
-_topics, _lock = {}, threading.Lock()
+_lock = threading.Lock()
 
 
 def batch(producer, codec):
@@ -22,14 +23,20 @@ def batch(producer, codec):
 def produced(suite, producer):
     """A topic with a batch of each codec by that producer; made once for all consumers."""
     with _lock:
-        topic, lock = _topics.setdefault(producer.name, (fresh("matrix"), threading.Lock()))
-    with lock:
-        if not getattr(producer, "done", False):
-            suite.topic(topic)
+        if not hasattr(producer, "produced"):
+            producer.produced = concurrent.futures.Future()
+            make = True
+        else:
+            make = False
+    if make:
+        try:
+            topic = suite.topic(fresh("matrix"))
             for codec in CODECS:
                 producer.produce(suite, topic, batch(producer, codec), codec)
-            producer.done = True
-    return topic
+            producer.produced.set_result(topic)
+        except Exception as error:
+            producer.produced.set_exception(error)
+    return producer.produced.result()
 
 
 def register(producer, consumer):
