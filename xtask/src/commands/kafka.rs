@@ -15,31 +15,42 @@ pub(crate) const COMMAND: Command = Command {
 /// Any fixed id will do: the data directory is new and nobody else joins this cluster.
 const CLUSTER_ID: &str = "ZXJib2gtY29tcGFyaXNvbg";
 
+const SETTINGS: &str = "server.properties";
+const JVM_OPTIONS: &[&str] = &[
+    "-Xmx1g",
+    "-Xms1g",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+];
+
 fn run(arguments: &[String]) -> Outcome {
     let port = match arguments.first() {
         None => 9092,
         Some(text) => text.parse().map_err(|_| format!("`{text}` is not a port"))?,
     };
     let directory = repository::target(&format!("kafka-{port}"));
-    let mut broker = start(&directory, port)?;
-    println!("Apache Kafka on 127.0.0.1:{port}, data and logs in {}", directory.display());
+    prepare(&directory, port)?;
+    let mut broker = start(&directory)?;
+    println!("Apache Kafka on 127.0.0.1:{port}, data and log in {}", directory.display());
     let status = broker.wait().map_err(|error| format!("waiting for Apache Kafka: {error}"))?;
-    std::fs::remove_dir_all(&directory)
-        .map_err(|error| format!("could not remove {}: {error}", directory.display()))?;
     if status.success() { Ok(()) } else { Err(format!("Apache Kafka ended with {status}")) }
 }
 
-/// Formats `directory` if it is new and starts the broker in it; its log goes to `kafka.log`.
-/// The controller listens on `port + 1`. It has Kafka's usual heap of 1 GB and its defaults,
-/// except for the replication factors, which one node cannot have, and the wait before a group's
-/// first rebalance, which the embedded broker does not have either.
-pub(crate) fn start(directory: &Path, port: u16) -> Result<Child, String> {
+/// Writes the settings into `directory` and formats it, if it is new. The controller listens on
+/// `port + 1`. The settings are Kafka's defaults, except for the replication factors, which one
+/// node cannot have, and the wait before a group's first rebalance, which the embedded broker
+/// does not have either.
+pub(crate) fn prepare(directory: &Path, port: u16) -> Outcome {
     if !(tools::JAVA.present)() {
         return Err(format!("Apache Kafka's jars are missing: {}", tools::JAVA.install));
     }
     let shown = directory.display();
     std::fs::create_dir_all(directory).map_err(|error| format!("creating {shown}: {error}"))?;
-    let settings = directory.join("server.properties");
+    let settings = directory.join(SETTINGS);
     std::fs::write(&settings, server_properties(directory, port))
         .map_err(|error| format!("writing {}: {error}", settings.display()))?;
     if !directory.join("data").exists() {
@@ -47,11 +58,18 @@ pub(crate) fn start(directory: &Path, port: u16) -> Result<Child, String> {
         format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(&settings);
         process::capture(&mut format)?;
     }
+    Ok(())
+}
+
+/// Starts the broker of a prepared directory, with the heap and the collector that Kafka's own
+/// start script chooses; what it logs goes to `kafka.log`.
+pub(crate) fn start(directory: &Path) -> Result<Child, String> {
+    let shown = directory.display();
     let log = std::fs::File::create(directory.join("kafka.log"))
         .map_err(|error| format!("creating Kafka's log file in {shown}: {error}"))?;
     let errors = log.try_clone().map_err(|error| format!("Kafka's log file: {error}"))?;
-    let mut broker = java(&["-Xmx1g", "-Xms1g"], "kafka.Kafka");
-    broker.arg(&settings).stdin(Stdio::null()).stdout(log).stderr(errors);
+    let mut broker = java(JVM_OPTIONS, "kafka.Kafka");
+    broker.arg(directory.join(SETTINGS)).stdin(Stdio::null()).stdout(log).stderr(errors);
     broker.spawn().map_err(|error| format!("could not start `{}`: {error}", process::line(&broker)))
 }
 

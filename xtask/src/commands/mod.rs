@@ -1,10 +1,11 @@
 //! The subcommands, one per file, and the table that names them.
 
 pub(crate) mod help;
+pub(crate) mod kafka;
 
+mod bench_broker;
 mod ci;
 mod clients;
-mod kafka;
 mod test;
 
 use crate::Outcome;
@@ -17,8 +18,14 @@ pub(crate) struct Command {
 }
 
 /// Every subcommand, in the order in which `help` lists them.
-pub(crate) const COMMANDS: &[Command] =
-    &[test::COMMAND, ci::COMMAND, clients::COMMAND, kafka::COMMAND, help::COMMAND];
+pub(crate) const COMMANDS: &[Command] = &[
+    test::COMMAND,
+    ci::COMMAND,
+    clients::COMMAND,
+    bench_broker::COMMAND,
+    kafka::COMMAND,
+    help::COMMAND,
+];
 
 /// The subcommand of that name.
 pub(crate) fn find(name: &str) -> Result<&'static Command, String> {
