@@ -16,6 +16,8 @@
 mod broker;
 mod connection;
 mod data_lock;
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod handlers;
 mod journal;

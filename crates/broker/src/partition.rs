@@ -9,11 +9,11 @@
 //!
 //! The lock is never held across an await or a flush.
 
-pub(crate) use crate::log::read::{AbortedTransaction, Fetched, Isolation, Offsets};
+pub(crate) use crate::log::read::{Fetched, Isolation, Offsets};
 pub(crate) use crate::log::record::Marker;
 pub(crate) use crate::log::{AppendError, Appended, FetchError, Fsync, LogConfig, LogError};
 
-use crate::limits::FETCH_WAITERS_SWEEP;
+use crate::limits::{COMPACTION_KEYS_MAX, FETCH_WAITERS_SWEEP};
 use crate::log::Log;
 use crate::log::batch::Batch;
 use crate::log::record::Records;
@@ -163,6 +163,9 @@ impl Partition {
         if before < 0 || before > offsets.high_watermark {
             return Err(FetchError::OutOfRange(offsets));
         }
+        if log.is_closed() {
+            return Err(FetchError::OutOfRange(offsets));
+        }
         log.set_start(before)?;
         Ok(log.offsets().log_start)
     }
@@ -196,11 +199,35 @@ impl Partition {
         let _one = lock(&self.shared.maintaining);
         {
             let mut log = lock(&self.shared.log);
+            if log.is_closed() {
+                return Ok(());
+            }
             log.roll_by_time(now_ms)?;
             log.apply_retention(now_ms)?;
             log.expire_producers(now_ms);
         }
-        Ok(())
+        self.compact(now_ms, COMPACTION_KEYS_MAX)
+    }
+
+    /// Compacts, with memory for about this many keys at a time.
+    pub(crate) fn compact(&self, now_ms: i64, keys_most: usize) -> io::Result<()> {
+        if !self.config().compact {
+            return Ok(());
+        }
+        // Only what is on the disk is compacted; so a crash never leaves the copy without the original.
+        self.shared.flush()?;
+        let mut again = false;
+        loop {
+            let plan = lock(&self.shared.log).plan_compaction(now_ms, again);
+            let Some(plan) = plan else { return Ok(()) };
+            let compacted = plan.run(keys_most)?;
+            lock(&self.shared.log).install(&compacted)?;
+            compacted.finish()?;
+            again = compacted.partial;
+            if !again {
+                return Ok(());
+            }
+        }
     }
 
     /// Brings everything that was written to the disk. Blocking.
@@ -208,14 +235,22 @@ impl Partition {
         self.shared.flush()
     }
 
-    /// A clean stop: everything on the disk, and the next open has nothing to check. Call it after the
-    /// last append; a later one is only not covered by it. Blocking.
+    /// A clean stop: everything on the disk, and the next open has nothing to check. From now on this
+    /// partition changes no file, so its directory may be removed and used anew; readers may go on.
+    /// Blocking.
     pub(crate) fn close(&self) -> io::Result<()> {
         let _one = lock(&self.shared.maintaining);
-        self.shared.flush()?;
-        lock(&self.shared.log).seal()?;
+        lock(&self.shared.log).refuse_appends();
+        let flushed = self.shared.flush();
+        let sealed = lock(&self.shared.log).seal(flushed.is_ok());
         self.shared.wake();
-        Ok(())
+        flushed.and(sealed)
+    }
+
+    /// For tests of the log's inside.
+    #[cfg(test)]
+    pub(crate) fn with_log<T>(&self, act: impl FnOnce(&mut Log) -> T) -> T {
+        act(&mut lock(&self.shared.log))
     }
 
     /// Bytes of all segments.
@@ -227,7 +262,7 @@ impl Partition {
 impl Shared {
     fn flush(&self) -> io::Result<()> {
         let _one = lock(&self.flushing);
-        let Some(plan) = lock(&self.log).plan_flush() else { return Ok(()) };
+        let Some(plan) = lock(&self.log).plan_flush()? else { return Ok(()) };
         let done = plan.run();
         {
             let mut log = lock(&self.log);
@@ -270,10 +305,10 @@ fn checked_batches(mut records: Bytes, config: &LogConfig) -> Result<Vec<Batch>,
         batches.push(batch);
     }
     match &batches[..] {
-        [] => Err(AppendError::Invalid("there is no record batch to append")),
+        [] => Err(AppendError::Number("there is no record batch to append")),
         [_] => Ok(batches),
         several if several.iter().any(|it| it.header.has_producer()) => {
-            Err(AppendError::Invalid("an idempotent producer sends one batch at a time"))
+            Err(AppendError::Number("an idempotent producer sends one batch at a time"))
         }
         _ => Ok(batches),
     }

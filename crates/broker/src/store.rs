@@ -12,11 +12,11 @@ use crate::limits::{STORE_BATCH_BYTES_MAX, STORE_READ_BYTES, STORE_SEGMENT_BYTES
 use crate::log::batch::Batch;
 use crate::log::record::{Records, Writer, build};
 use crate::partition::{AppendError, FetchError, Fsync, Isolation, LogConfig, LogError, Partition};
+use crate::time::now_ms;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The journal. Cheap to clone; every clone is the same journal.
 #[derive(Debug, Clone)]
@@ -52,15 +52,15 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis());
+        let now_ms = now_ms();
         let encoded: Vec<(String, Option<Vec<u8>>)> = changes
             .into_iter()
             .map(|(key, value)| Ok((key, value.map(|it| serde_json::to_vec(&it)).transpose()?)))
             .collect::<serde_json::Result<_>>()
             .map_err(io::Error::from)?;
         let records = encoded.iter().map(|(key, value)| (Some(key.as_bytes()), value.as_deref()));
-        let batch = build(Writer::default(), now_ms as i64, records);
-        self.partition.append(batch, now_ms as i64).await.map(drop)
+        let batch = build(Writer::default(), now_ms, records);
+        self.partition.append(batch, now_ms).await.map(drop)
     }
 
     /// As `Partition::maintain`: keeps the journal as small as what it remembers. Blocking.
@@ -113,4 +113,56 @@ fn apply(batch: &Batch, values: &mut BTreeMap<String, Value>) -> io::Result<()> 
         };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::{LAZY, NOW_MS};
+    use serde_json::json;
+    use std::path::Path;
+
+    fn open(dir: &Path) -> (Store, BTreeMap<String, Value>) {
+        Store::open(dir.to_owned(), LAZY).unwrap()
+    }
+
+    #[tokio::test]
+    async fn remembers_the_newest_value_of_each_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, values) = open(dir.path());
+        assert!(values.is_empty());
+        let change = |key: &str, value| (key.to_owned(), value);
+        store
+            .put(vec![change("a", Some(json!(1))), change("b", Some(json!({"x": null})))])
+            .await
+            .unwrap();
+        store.put(vec![change("a", None), change("c", Some(json!("…")))]).await.unwrap();
+        store.put(vec![]).await.unwrap();
+        let expected: BTreeMap<String, Value> =
+            [("b".to_owned(), json!({"x": null})), ("c".to_owned(), json!("…"))].into();
+        assert_eq!(open(dir.path()).1, expected); // as after a kill
+        store.close().unwrap();
+        assert_eq!(open(dir.path()).1, expected);
+    }
+
+    #[tokio::test]
+    async fn stays_as_small_as_what_it_remembers() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = open(dir.path());
+        let long = "long ".repeat(20_000);
+        let mut written = 0;
+        for n in 0..300 {
+            written += long.len() as u64;
+            let key = format!("key-{}", n % 3);
+            store.put(vec![(key, Some(json!(format!("{n} {long}"))))]).await.unwrap();
+            store.maintain(NOW_MS).unwrap();
+        }
+        assert!(written > 6 * STORE_SEGMENT_BYTES);
+        assert!(store.partition.size_bytes() < 3 * STORE_SEGMENT_BYTES);
+        let values = open(dir.path()).1;
+        let newest = |n: usize| values[&format!("key-{}", n % 3)].as_str().unwrap().to_owned();
+        for n in 297..300 {
+            assert!(newest(n).starts_with(&format!("{n} ")));
+        }
+    }
 }

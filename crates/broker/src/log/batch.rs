@@ -22,7 +22,7 @@ const LENGTH_FROM: usize = 12;
 /// The crc covers everything from here.
 pub(super) const CRC_FROM: usize = 21;
 
-const COMPRESSION_MASK: i16 = 0x07;
+pub(super) const COMPRESSION_MASK: i16 = 0x07;
 const LOG_APPEND_TIME: i16 = 0x08;
 pub(super) const TRANSACTIONAL: i16 = 0x10;
 pub(super) const CONTROL: i16 = 0x20;

@@ -29,6 +29,13 @@ impl Cleaner {
         files::write_durable(&dir.join(files::CLEANER), &serde_json::to_vec(self)?)
     }
 
+    /// Forgets what was said of offsets that a crash took, as others will be written there.
+    pub(super) fn clamp(&mut self, end_offset: i64) {
+        self.clean_before = self.clean_before.min(end_offset);
+        self.markers_dropped_before = self.markers_dropped_before.min(end_offset);
+        self.passes.retain(|(offset, _)| *offset <= end_offset);
+    }
+
     /// Tombstones and markers before this offset have been seen long enough at `now_ms`.
     pub(super) fn tombstones_expired_before(&self, now_ms: i64, delete_retention_ms: i64) -> i64 {
         let oldest_ms = now_ms.saturating_sub(delete_retention_ms);

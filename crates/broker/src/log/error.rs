@@ -19,12 +19,15 @@ pub(crate) struct LogError {
 /// An append that was refused; nothing of it was stored.
 #[derive(Debug, Error)]
 pub(crate) enum AppendError {
-    /// Not record batches, or damaged ones.
+    /// Not whole record batches, or damaged on the way; a client sends them again.
     #[error("{0}")]
     Corrupt(BatchError),
-    /// Batches that are whole but break a rule.
+    /// Batches that are whole but break a rule; sending them again is of no use.
     #[error("{0}")]
-    Invalid(&'static str),
+    Invalid(BatchError),
+    /// Too few or too many batches.
+    #[error("{0}")]
+    Number(&'static str),
     /// Message format 0 or 1.
     #[error("{0}")]
     UnsupportedFormat(BatchError),
@@ -45,6 +48,9 @@ pub(crate) enum AppendError {
     /// A compacted topic needs keys.
     #[error("a record has no key, which a compacted topic needs")]
     KeyRequired,
+    /// The partition was closed: its topic was deleted, or the broker stops.
+    #[error("the partition is closed, its topic was deleted or the broker stops")]
+    Closed,
     /// The disk refused; the partition is as before, or refuses writes until the broker restarts.
     #[error("the log cannot be written: {0}")]
     Io(#[from] io::Error),
@@ -55,12 +61,14 @@ impl AppendError {
     pub(crate) fn error_code(&self) -> i16 {
         match self {
             Self::Corrupt(_) => ResponseError::CorruptMessage,
-            Self::Invalid(_) | Self::KeyRequired => ResponseError::InvalidRecord,
+            Self::Invalid(_) | Self::Number(_) | Self::KeyRequired => ResponseError::InvalidRecord,
             Self::UnsupportedFormat(_) => ResponseError::UnsupportedForMessageFormat,
             Self::TooLarge { .. } => ResponseError::MessageTooLarge,
             Self::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
             Self::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
             Self::InvalidTransactionState(_) => ResponseError::InvalidTxnState,
+            // Clients look for the partition's new place, and learn that there is none.
+            Self::Closed => ResponseError::NotLeaderOrFollower,
             Self::Io(_) => ResponseError::KafkaStorageError,
         }
         .code()
@@ -72,7 +80,7 @@ impl From<BatchError> for AppendError {
         match error {
             BatchError::Magic(_) => Self::UnsupportedFormat(error),
             BatchError::Truncated | BatchError::Crc => Self::Corrupt(error),
-            BatchError::Invalid(_) => Self::Corrupt(error),
+            BatchError::Invalid(_) => Self::Invalid(error),
         }
     }
 }

@@ -18,25 +18,31 @@ mod aborted;
 pub(crate) mod batch;
 mod cleaner;
 mod codec;
+mod compaction;
 mod config;
 mod error;
 mod files;
 mod index;
+mod keys;
 mod producers;
 pub(crate) mod read;
 pub(crate) mod record;
 mod recovery;
 mod retention;
+mod rewrite;
 mod segment;
 mod snapshot;
 mod sync;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use config::{Fsync, LogConfig};
 pub(crate) use error::{AppendError, FetchError, LogError};
 
 use batch::Batch;
+use cleaner::Cleaner;
 use producers::Producers;
 use read::Offsets;
 use record::Marker;
@@ -67,10 +73,22 @@ pub(crate) struct Log {
     high_watermark: i64,
     fsync: Fsync,
     producers: Producers,
+    cleaner: Cleaner,
     /// A write is under way or failed: the active file may be longer than its `size_bytes`.
     tail_torn: bool,
     /// A flush failed: what the disk holds is unknown, so nothing more is written (until a restart).
     broken: bool,
+    life: Life,
+}
+
+/// How far a log is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// Nothing is appended any more; a last flush follows.
+    Closing,
+    /// No file is changed any more.
+    Closed,
 }
 
 impl Log {
@@ -107,6 +125,7 @@ impl Log {
         batches: &[Batch],
         now_ms: i64,
     ) -> Result<Appended, AppendError> {
+        self.check_writable()?;
         if let [batch] = batches
             && batch.header.has_producer()
             && let Some(duplicate) = self.producers.check(&batch.header)?
@@ -140,6 +159,7 @@ impl Log {
         marker: Marker,
         now_ms: i64,
     ) -> Result<bool, AppendError> {
+        self.check_writable()?;
         self.producers.check_marker(producer_id, producer_epoch)?;
         if !self.producers.has_open(producer_id) {
             return Ok(false);
@@ -192,13 +212,24 @@ impl Log {
         Ok(written)
     }
 
-    /// Cuts off what a failed write left, and refuses when the disk cannot be trusted.
-    fn mend_tail(&mut self) -> io::Result<()> {
+    /// Also a duplicate is answered only if the first one is safe.
+    fn check_writable(&self) -> Result<(), AppendError> {
+        self.check_disk()?;
+        if self.life == Life::Open { Ok(()) } else { Err(AppendError::Closed) }
+    }
+
+    fn check_disk(&self) -> io::Result<()> {
         if self.broken {
             return Err(io::Error::other(
                 "an earlier flush failed; check the disk and restart the broker",
             ));
         }
+        Ok(())
+    }
+
+    /// Cuts off what a failed write left.
+    fn mend_tail(&mut self) -> io::Result<()> {
+        self.check_disk()?;
         if self.tail_torn {
             self.active().truncate_to_size()?;
             self.tail_torn = false;

@@ -238,9 +238,12 @@ impl TimestampPlan {
                 if !candidate {
                     continue;
                 }
-                let records = Records::of(&batch).map_err(invalid)?;
+                // Records are not looked at when they are appended, so some may be unreadable; the
+                // batch as a whole then stands for them.
+                let whole = Some((header.base_offset.max(from), header.max_timestamp_ms));
+                let Ok(records) = Records::of(&batch) else { return Ok(whole) };
                 for record in records.iter() {
-                    let record = record.map_err(invalid)?;
+                    let Ok(record) = record else { return Ok(whole) };
                     if record.timestamp_ms >= timestamp_ms && record.offset >= from {
                         return Ok(Some((record.offset, record.timestamp_ms)));
                     }

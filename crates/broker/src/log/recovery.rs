@@ -16,15 +16,10 @@ use super::cleaner::Cleaner;
 use super::producers::Producers;
 use super::segment::{self, Segment};
 use super::{Fsync, Log, LogConfig, LogError, files, snapshot};
+use crate::time::now_ms;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The time in ms since 1970, for what has no caller that knows it.
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis() as i64)
-}
 
 impl Log {
     /// Opens or creates the log in a directory.
@@ -53,14 +48,23 @@ impl Log {
             start_offset,
             fsync,
             producers: Producers::default(),
+            cleaner: Cleaner::load(dir),
             tail_torn: true,
             broken: false,
+            life: super::Life::Open,
         };
         // The active file is longer than its batches after a crash; and its index file ends here.
         files::remove(&files::path(dir, log.active().base_offset, files::INDEX))?;
-        log.active_mut().index_saved = false;
+        let active = log.active_mut();
+        active.index_saved = false;
+        if active.size_bytes > 0 {
+            // When a segment without index began is not known; its records' times may be anything.
+            let began_ms = &mut active.index.first_append_ms;
+            *began_ms = if *began_ms < 0 { now_ms() } else { now_ms().min(*began_ms) };
+        }
         log.mend_tail()?;
         log.high_watermark = log.end_offset();
+        log.cleaner.clamp(log.high_watermark);
         log.restore_producers()?;
         Ok(log)
     }
@@ -83,7 +87,7 @@ impl Log {
                 }
             }
         }
-        let dropped = Cleaner::load(&self.dir).markers_dropped_before;
+        let dropped = self.cleaner.markers_dropped_before;
         self.producers.aborted.forget_before(dropped.max(self.start_offset));
         self.producers.expire(now_ms);
         Ok(())

@@ -128,6 +128,11 @@ impl Segment {
         Scan::new(Arc::clone(&self.file), position, self.size_bytes)
     }
 
+    /// The same segment once more.
+    pub(super) fn share(&self) -> Self {
+        Self { file: Arc::clone(&self.file), index: self.index.clone(), ..*self }
+    }
+
     /// Removes the segment's files. Readers that hold the file keep it.
     pub(super) fn remove(&self, dir: &Path) -> io::Result<()> {
         remove_files(dir, self.base_offset)

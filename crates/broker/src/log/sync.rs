@@ -1,7 +1,7 @@
 //! Bringing a log to the disk: what to flush, and noting that it was.
 
 use super::segment::Segment;
-use super::{Log, files, snapshot};
+use super::{Life, Log, files, snapshot};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -28,8 +28,13 @@ impl FlushPlan {
 }
 
 impl Log {
-    /// What a flush has to do now; `None` when everything is on the disk.
-    pub(crate) fn plan_flush(&self) -> Option<FlushPlan> {
+    /// What a flush has to do now; `None` when everything is on the disk. An error once a flush has
+    /// failed: the system may have dropped the data, and the next flush would not say so.
+    pub(crate) fn plan_flush(&self) -> io::Result<Option<FlushPlan>> {
+        self.check_disk()?;
+        if self.life == Life::Closed {
+            return Ok(None);
+        }
         let files: Vec<_> = self
             .segments
             .iter()
@@ -38,12 +43,12 @@ impl Log {
             .collect();
         let due = !files.is_empty() || self.high_watermark < self.end_offset();
         let unsynced = |it: &Segment| it.synced_bytes == 0 && it.size_bytes > 0;
-        due.then(|| FlushPlan {
+        Ok(due.then(|| FlushPlan {
             dir: self.dir.clone(),
             files,
             end_offset: self.end_offset(),
             new_file: self.segments.iter().any(unsynced),
-        })
+        }))
     }
 
     /// Notes that a flush was done.
@@ -59,7 +64,7 @@ impl Log {
     }
 
     /// Writes the index files of the first `count` segments where they are missing.
-    fn save_indexes(&mut self, count: usize) -> io::Result<()> {
+    pub(super) fn save_indexes(&mut self, count: usize) -> io::Result<()> {
         for segment in &mut self.segments[..count] {
             if segment.synced_bytes < segment.size_bytes {
                 break;
@@ -78,8 +83,23 @@ impl Log {
         self.broken = true;
     }
 
-    /// The last act of a clean stop, after a flush: the next open then reads no batch at all.
-    pub(crate) fn seal(&mut self) -> io::Result<()> {
+    /// Begins a clean stop: what is flushed next is all there will be.
+    pub(crate) fn refuse_appends(&mut self) {
+        if self.life == Life::Open {
+            self.life = Life::Closing;
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.life != Life::Open
+    }
+
+    /// The last act of a clean stop: after a flush the next open then reads no batch at all.
+    pub(crate) fn seal(&mut self, flushed: bool) -> io::Result<()> {
+        let closed = std::mem::replace(&mut self.life, Life::Closed) == Life::Closed;
+        if closed || !flushed {
+            return Ok(());
+        }
         self.mend_tail()?;
         snapshot::save(&self.dir, self.end_offset(), &self.producers)?;
         self.save_indexes(self.segments.len())?;

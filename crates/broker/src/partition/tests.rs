@@ -97,3 +97,27 @@ async fn appends_share_flushes_and_all_are_visible_when_answered() {
     }
     assert_eq!(partition.offsets().high_watermark, 20);
 }
+
+#[tokio::test]
+async fn a_closed_partition_changes_no_file_but_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &small_segments());
+    for _ in 0..10 {
+        partition.append(values(&["a"]), NOW_MS).await.unwrap();
+    }
+    let waiter = Arc::new(Notify::new());
+    partition.notify_on_advance(&waiter);
+    partition.close().unwrap();
+    waiter.notified().await;
+    // As when the topic is deleted and made anew.
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    std::fs::create_dir(dir.path()).unwrap();
+    assert!(matches!(partition.append(values(&["b"]), NOW_MS).await, Err(AppendError::Closed)));
+    partition.set_config(LogConfig { segment_ms: 0, retention_ms: Some(0), ..small_segments() });
+    partition.maintain(NOW_MS + 1).unwrap();
+    partition.flush().unwrap();
+    partition.delete_records(5).unwrap_err();
+    partition.close().unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(all_values(&partition).len(), 10);
+}
