@@ -32,10 +32,14 @@ pub struct Cli {
 /// What a person or a pod runs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run it all on this machine: an embedded broker, the producer and the board
+    Demo(DemoFlags),
     /// Run the embedded broker alone
     Broker(BrokerFlags),
     /// Run the service that puts ratings on the queue
     Producer(ProducerFlags),
+    /// Run the service that takes ratings off the queue and shows the totals
+    Consumer(ConsumerFlags),
     /// Send three messages through a cluster and say pass or fail
     Smoke(SmokeFlags),
 }
@@ -54,15 +58,16 @@ pub struct LogFlags {
         default_value = "auto"
     )]
     pub log_format: Format,
-    /// What is logged: a level, or targets with levels such as info,erboh=debug
+    /// What is logged: a level, or targets with levels such as info,erboh=debug; without it info,
+    /// and for the demo warn
     #[arg(
         long,
         env = "ERBOH_LOG_FILTER",
         global = true,
-        default_value = "info",
+        display_order = 901,
         value_name = "FILTER"
     )]
-    pub log_filter: String,
+    pub log_filter: Option<String>,
 }
 
 /// The shape of topics that do not exist yet.
@@ -75,6 +80,29 @@ pub struct TopicFlags {
     /// Replicas of topics that are created; -1 leaves the number to the cluster
     #[arg(long, env = "ERBOH_REPLICATION", default_value_t = -1, allow_negative_numbers = true, value_parser = replication)]
     pub replication: i32,
+}
+
+/// Flags of `erboh demo`.
+#[derive(Debug, Args)]
+pub struct DemoFlags {
+    /// Address of the producer's page
+    #[arg(long, env = "ERBOH_PRODUCER_LISTEN", default_value_t = local(3000), value_name = "IP:PORT")]
+    pub producer_listen: SocketAddr,
+    /// Address of the board
+    #[arg(long, env = "ERBOH_CONSUMER_LISTEN", default_value_t = local(3001), value_name = "IP:PORT")]
+    pub consumer_listen: SocketAddr,
+    /// Address of the embedded broker
+    #[arg(long, env = "ERBOH_KAFKA_LISTEN", default_value_t = local(9092), value_name = "IP:PORT")]
+    pub kafka_listen: SocketAddr,
+    /// Where the broker keeps its data
+    #[command(flatten)]
+    pub storage: StorageFlags,
+    /// Partitions of the topics when they are created
+    #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub partitions: i32,
+    /// What a hit of the producer's page does.
+    #[command(flatten)]
+    pub hit: HitFlags,
 }
 
 /// Where and how an embedded broker stores.
@@ -109,6 +137,59 @@ pub struct BrokerFlags {
     /// Where the broker keeps its data
     #[command(flatten)]
     pub storage: StorageFlags,
+}
+
+/// Flags of `erboh consumer`.
+#[derive(Debug, Args)]
+pub struct ConsumerFlags {
+    /// Address of the board and the API
+    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3001), value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3101), value_name = "IP:PORT")]
+    pub ops_listen: SocketAddr,
+    /// Consumer group that shares the partitions out
+    #[arg(long, env = "ERBOH_GROUP", default_value = "voiceRatingConsumer", value_name = "NAME")]
+    pub group: String,
+    /// Name of this member across restarts: with one, a quick restart moves no partitions
+    #[arg(long, env = "ERBOH_INSTANCE_ID", value_name = "NAME")]
+    pub instance_id: Option<String>,
+    /// What to do when the ratings' log is not the one that was counted before
+    #[arg(long, env = "ERBOH_ON_LOG_CHANGE", value_enum, default_value = "halt")]
+    pub on_log_change: OnLogChange,
+    /// What to do when retention took ratings before they were counted
+    #[arg(long, env = "ERBOH_ON_GAP", value_enum, default_value = "halt")]
+    pub on_gap: OnGap,
+    /// Address of the producer as browsers reach it; the board links to it
+    #[arg(long, env = "ERBOH_PRODUCER_URL", value_name = "URL", value_parser = web_url)]
+    pub producer_url: Option<String>,
+    /// How the role stops.
+    #[command(flatten)]
+    pub stop: StopFlags,
+    /// Where the cluster is.
+    #[command(flatten)]
+    pub kafka: KafkaFlags,
+    /// The shape of new topics.
+    #[command(flatten)]
+    pub topics: TopicFlags,
+}
+
+/// What a consumer does about a log that was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnLogChange {
+    /// Stop counting that partition and say so
+    Halt,
+    /// Count the new log from its start
+    Restart,
+}
+
+/// What a consumer does about ratings that are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnGap {
+    /// Stop counting that partition and say so
+    Halt,
+    /// Go on, write the gap down and answer "exact": false
+    Record,
 }
 
 /// Flags of `erboh smoke`.
@@ -174,6 +255,14 @@ pub struct ProducerFlags {
 }
 
 impl Cli {
+    /// What is logged. The demo is looked at by a person, who wants to see where it is and what
+    /// goes wrong; services are looked at afterwards.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        let default = if matches!(self.command, Command::Demo(_)) { "warn" } else { "info" };
+        self.log.log_filter.as_deref().unwrap_or(default)
+    }
+
     /// Reads the command line and the environment.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use erboh::cli::{Cli, Command};
-use erboh::{broker, limits, producer, smoke, telemetry};
+use erboh::{broker, consumer, demo, limits, producer, smoke, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Wrong settings, as other Unix tools report them; clap uses the same number.
@@ -20,8 +20,8 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    if let Err(error) = telemetry::init(cli.log.log_format, &cli.log.log_filter) {
-        eprintln!("erboh: --log-filter {:?}: {error}", cli.log.log_filter);
+    if let Err(error) = telemetry::init(cli.log.log_format, cli.log_filter()) {
+        eprintln!("erboh: --log-filter {:?}: {error}", cli.log_filter());
         return ExitCode::from(USAGE);
     }
     let runtime = match tokio::runtime::Runtime::new() {
@@ -46,7 +46,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
     match command {
+        Command::Demo(flags) => demo::run(flags.settings()?, shutdown).await?,
         Command::Broker(flags) => broker::run(flags.listen, flags.settings()?, shutdown).await?,
+        Command::Consumer(flags) => consumer::run::run(flags.role()?, shutdown).await?,
         Command::Smoke(flags) => {
             let passed = smoke::run(flags.settings()?).await;
             return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });

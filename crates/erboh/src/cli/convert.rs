@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{BrokerFlags, Fsync, KafkaFlags, ProducerFlags, SmokeFlags, StorageFlags};
+use super::{
+    BrokerFlags, ConsumerFlags, DemoFlags, Fsync, KafkaFlags, OnGap, OnLogChange, ProducerFlags,
+    SmokeFlags, StorageFlags,
+};
+use crate::consumer::{self, engine};
 use crate::queue::{KafkaSettings, Topics};
-use crate::{broker, producer, smoke};
+use crate::{broker, demo, producer, smoke};
 
 impl KafkaFlags {
     /// The settings of a Kafka client, with the files of secret properties read.
@@ -90,6 +94,59 @@ impl ProducerFlags {
                 board_url: self.board_url,
                 stop_wait: Duration::from_millis(self.stop.stop_wait_ms),
             },
+        })
+    }
+}
+
+impl ConsumerFlags {
+    /// The settings of the consumer.
+    ///
+    /// # Errors
+    /// As [`KafkaFlags::settings`].
+    pub fn role(self) -> anyhow::Result<consumer::run::Role> {
+        let topics = Topics::default();
+        Ok(consumer::run::Role {
+            kafka: self.kafka.settings()?,
+            listen: self.listen,
+            ops_listen: self.ops_listen,
+            settings: consumer::Settings {
+                topic: topics.ratings.clone(),
+                producer_url: self.producer_url,
+                stop_wait: Duration::from_millis(self.stop.stop_wait_ms),
+            },
+            engine: engine::EngineSettings {
+                topics,
+                group: self.group,
+                instance_id: self.instance_id,
+                partitions: self.topics.partitions,
+                replication: self.topics.replication,
+                on_log_change: match self.on_log_change {
+                    OnLogChange::Halt => engine::OnLogChange::Halt,
+                    OnLogChange::Restart => engine::OnLogChange::Restart,
+                },
+                on_gap: match self.on_gap {
+                    OnGap::Halt => engine::OnGap::Halt,
+                    OnGap::Record => engine::OnGap::Record,
+                },
+                ..engine::EngineSettings::default()
+            },
+        })
+    }
+}
+
+impl DemoFlags {
+    /// The settings of the demo.
+    ///
+    /// # Errors
+    /// As [`StorageFlags::directory`].
+    pub fn settings(&self) -> anyhow::Result<demo::Settings> {
+        Ok(demo::Settings {
+            producer_listen: self.producer_listen,
+            consumer_listen: self.consumer_listen,
+            kafka_listen: self.kafka_listen,
+            broker: self.storage.broker(None)?,
+            partitions: self.partitions,
+            ratings_per_hit: self.hit.ratings_per_hit,
         })
     }
 }

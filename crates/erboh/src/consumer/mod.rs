@@ -13,6 +13,7 @@ mod api;
 pub mod engine;
 mod metrics;
 pub mod page;
+pub mod run;
 pub mod view;
 
 use std::sync::Arc;
