@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages as m;
-use kafka_protocol::protocol::{Decodable, Request, StrBytes};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::broker::{Broker, LEADER_EPOCH};
 use crate::limits::PLAIN_REQUEST_BYTES;
@@ -54,6 +54,42 @@ macro_rules! apis {
                 key => Err(Refused::UnknownApi(key)),
             }
         }
+
+        /// A request with every field at its default, encoded by kafka-protocol.
+        #[cfg(test)]
+        fn default_body(key: i16, version: i16) -> BytesMut {
+            let mut body = BytesMut::new();
+            match key {
+                $(<m::$request as Request>::KEY => {
+                    m::$request::default().encode(&mut body, version).unwrap();
+                })*
+                key => panic!("API key {key} is not in the table"),
+            }
+            body
+        }
+
+        /// How many bytes kafka-protocol's decoder leaves of a body.
+        #[cfg(test)]
+        fn decode_left(key: i16, version: i16, mut body: Bytes) -> Result<usize, String> {
+            let decoded = match key {
+                $(<m::$request as Request>::KEY => {
+                    m::$request::decode(&mut body, version).map(drop)
+                })*
+                key => panic!("API key {key} is not in the table"),
+            };
+            decoded.map(|()| body.len()).map_err(|error| error.to_string())
+        }
+
+        /// The versions that kafka-protocol can decode.
+        #[cfg(test)]
+        fn decodable(key: i16) -> kafka_protocol::protocol::VersionRange {
+            match key {
+                $(<m::$request as Request>::KEY => {
+                    <m::$request as kafka_protocol::protocol::Message>::VERSIONS
+                })*
+                key => panic!("API key {key} is not in the table"),
+            }
+        }
     };
 }
 
@@ -91,6 +127,10 @@ apis! {
     describe_topic_partitions(DescribeTopicPartitionsRequest) 0..=0;
 }
 
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod mutation;
 mod committed;
 mod operations;
 
@@ -206,10 +246,10 @@ fn decode<R: Decodable>(mut body: Bytes, version: i16) -> Result<R, Refused> {
     R::decode(&mut body, version).map_err(|error| Refused::Undecodable(error.to_string()))
 }
 
-fn encode<R>(answer: Option<&R>, prelude: Prelude) -> Result<Option<BytesMut>, Refused>
-where
-    R: kafka_protocol::protocol::Encodable + kafka_protocol::protocol::HeaderVersion,
-{
+fn encode<R: Encodable + HeaderVersion>(
+    answer: Option<&R>,
+    prelude: Prelude,
+) -> Result<Option<BytesMut>, Refused> {
     answer
         .map(|answer| answer::encode(answer, prelude.api_version, prelude.correlation_id))
         .transpose()

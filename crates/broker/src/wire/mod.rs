@@ -16,4 +16,6 @@ pub(crate) mod budget;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod reader;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod shape;

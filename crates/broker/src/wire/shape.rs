@@ -27,16 +27,16 @@ use crate::wire::reader::{Malformed, Reader, nullable};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     flexible_since: i16,
-    fields: &'static [Field],
+    pub(super) fields: &'static [Field],
 }
 
 /// One field, and the versions that have it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field {
-    kind: Kind,
+    pub(super) kind: Kind,
     first: i16,
     last: i16,
-    tag: Option<u32>,
+    pub(super) tag: Option<u32>,
 }
 
 /// What a field looks like on the wire.
@@ -109,7 +109,7 @@ impl Field {
         Self { tag: Some(tag), ..self }
     }
 
-    fn is_in(&self, version: i16) -> bool {
+    pub(super) fn is_in(&self, version: i16) -> bool {
         (self.first..=self.last).contains(&version)
     }
 }
