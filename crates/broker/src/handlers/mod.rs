@@ -129,9 +129,9 @@ apis! {
 
 #[cfg(test)]
 mod agreement;
+mod committed;
 #[cfg(test)]
 mod mutation;
-mod committed;
 mod operations;
 
 /// A row of the table.
