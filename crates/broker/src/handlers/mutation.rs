@@ -19,7 +19,7 @@ use crate::wire::sample::{self, Random};
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Handlers may wait for the rest of a group or for records; a hostile client would too.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(5);
 
 async fn broker() -> (tempfile::TempDir, Arc<Broker>) {
     let data = tempfile::tempdir().unwrap();
@@ -60,15 +60,16 @@ fn peak_bytes() -> u64 {
 
 fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(3) {
-        let at = random.below(frame.len());
+        let length = frame.len();
+        let at = random.below(length);
         match random.below(6) {
             0 => frame[at] = random.next() as u8,
             1 => frame.truncate(at),
             2 => frame.insert(at, random.next() as u8),
             3 => frame[at] ^= 1 << random.below(8),
             // Numbers that are lengths or counts somewhere.
-            4 => frame[at..].iter_mut().take(4).for_each(|byte| *byte = 0xff),
-            _ => frame[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
+            4 => frame[at..(at + 4).min(length)].fill(0xff),
+            _ => frame[at..(at + 4).min(length)].fill(0x7f),
         }
         if frame.is_empty() {
             frame.push(0);

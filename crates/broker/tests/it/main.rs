@@ -1,0 +1,9 @@
+//! The broker as clients see it: over sockets, from outside of the crate.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod restart;
+mod round_trip;
+mod sockets;
+mod support;
+mod topics;
