@@ -40,7 +40,7 @@ def topics(suite):
     eventually(lambda: "PartitionCount: 4" in described(), described)
     demand(topic in run("--list").split(), "not listed")
     out = run("--create", "--topic", topic, expect=1)
-    demand("already exists" in out, out)
+    demand("TopicExistsException" in out, out)
     run("--create", "--topic", topic, "--if-not-exists")
     run("--delete", "--topic", topic)
     eventually(lambda: topic not in run("--list").split(), "still listed")
