@@ -2,6 +2,7 @@
 
 mod board;
 mod cli;
+mod crash;
 mod pages;
 mod producer;
 mod tidy;
