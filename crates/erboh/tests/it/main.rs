@@ -3,6 +3,8 @@
 mod board;
 mod cli;
 mod crash;
+mod demo;
+mod game;
 mod pages;
 mod producer;
 mod tidy;

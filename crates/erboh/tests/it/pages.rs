@@ -30,13 +30,19 @@ fn page(rows: &[Row]) -> String {
 }
 
 /// The cells of each row of the page's table, without markup.
-fn cells(html: &str) -> Vec<Vec<String>> {
+pub(crate) fn cells(html: &str) -> Vec<Vec<String>> {
     let body =
         html.split("<tbody>").nth(1).expect("a table").split("</tbody>").next().expect("its end");
     body.split("<tr ")
         .skip(1)
         .map(|row| row.split("</t").map(text).filter(|t| !t.is_empty()).collect())
         .collect()
+}
+
+/// The ids of the ratings in the page's table.
+pub(crate) fn ids(html: &str) -> Vec<String> {
+    let rows = html.split(r#"data-id=""#).skip(1);
+    rows.map(|rest| rest.split('"').next().expect("an id").to_owned()).collect()
 }
 
 /// What is left of a piece of HTML when its tags are taken away.

@@ -1,0 +1,195 @@
+//! The walk-through's game on a real broker: hit the producer, and the board rises by exactly what
+//! the page has shown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use erboh::consumer::engine::{self, EngineSettings};
+use erboh::consumer::{self, Consumer};
+use erboh::producer::{self, Producer};
+use erboh::queue::{Admin, KafkaSettings, Reader, Topics, Writer};
+use erboh::{broker, smoke};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::pages::{cells, ids};
+use crate::web::{get, post_json};
+
+/// Only a broken build takes this long; it ends the test instead of hanging it.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// An embedded broker on a port of its own, with the topics of erboh.
+struct Broker {
+    kafka: KafkaSettings,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+    _data: tempfile::TempDir,
+}
+
+impl Broker {
+    async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let kafka = KafkaSettings::new(listener.local_addr().expect("an address").to_string());
+        let settings = broker::Settings {
+            data_dir: data.path().to_owned(),
+            fsync_always: false,
+            advertise: None,
+        };
+        let broker = broker::open(settings).await.expect("a broker");
+        let stop = CancellationToken::new();
+        let serving = broker.serve(listener, stop.clone());
+        let task = tokio::spawn(async move { serving.await.expect("the broker closes its data") });
+        let admin = Admin::connect(&kafka).expect("settings that the client takes");
+        admin.ensure_topics(&Topics::default(), 3, -1).await.expect("topics");
+        Self { kafka, stop, task, _data: data }
+    }
+
+    fn producer(&self) -> Router {
+        let topic = Topics::default().ratings;
+        let writer = Writer::connect(&self.kafka, &topic).expect("settings that the client takes");
+        let stop_wait = Duration::ZERO;
+        let settings =
+            producer::Settings { topic, ratings_per_hit: 20, board_url: None, stop_wait };
+        producer::router(Producer::new(writer, settings))
+    }
+
+    /// The value of the record at a place that the page showed.
+    async fn record(&self, partition: i32, offset: i64) -> (String, Value) {
+        let kafka = self.kafka.clone();
+        let reading = move || {
+            let reader = Reader::connect(&kafka, "reads-back").expect("a reader");
+            let mut found = None;
+            let range = (offset, offset + 1);
+            reader
+                .range(&Topics::default().ratings, partition, range, |record| {
+                    let key = String::from_utf8(record.key().expect("a key").to_vec());
+                    let value = serde_json::from_slice(record.value().expect("a value"));
+                    found = Some((key.expect("text"), value.expect("JSON")));
+                })
+                .expect("the record can be read");
+            found.expect("the record is there")
+        };
+        tokio::task::spawn_blocking(reading).await.expect("the reading thread")
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        self.task.await.expect("the broker's task");
+    }
+}
+
+/// Asks for the totals until they are as `wanted`.
+async fn totals_when(board: &Router, wanted: impl Fn(&Value) -> bool) -> Value {
+    let asking = async {
+        loop {
+            let totals = get(board, "/api/v1/totals").await.json();
+            if wanted(&totals) {
+                return totals;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(WAIT_MAX, asking).await.expect("the board gets there")
+}
+
+/// Adds what a page shows to the sums by voice.
+fn add_page(sums: &mut BTreeMap<String, u64>, html: &str) {
+    for row in cells(html) {
+        let score: u64 = row[3].split(' ').next().expect("a score").parse().expect("a number");
+        for voice in &row[1..3] {
+            *sums.entry(voice.clone()).or_default() += score;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_board_rises_by_exactly_what_the_page_has_shown() {
+    let broker = Broker::start().await;
+    let producer = broker.producer();
+    let engine_settings = EngineSettings { partitions: 3, ..EngineSettings::default() };
+    let stop = CancellationToken::new();
+    let engine = engine::start(broker.kafka.clone(), engine_settings, &stop).expect("an engine");
+    let settings = consumer::Settings {
+        topic: Topics::default().ratings,
+        producer_url: None,
+        stop_wait: Duration::ZERO,
+    };
+    let board = consumer::router(Consumer::new(engine.board(), settings, stop.clone()));
+    let mut sums = BTreeMap::new();
+    for hits in 1..=3 {
+        let page = get(&producer, "/").await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        add_page(&mut sums, &page.text);
+        let totals = totals_when(&board, |totals| totals["counted"] == hits * 20).await;
+        let rows = totals["voices"].as_array().expect("voices").iter();
+        let shown = rows.filter(|row| row["count"] != 0).map(|row| {
+            (row["voice"].as_str().expect("a name").to_owned(), row["sum"].as_u64().expect("a sum"))
+        });
+        assert_eq!(shown.collect::<BTreeMap<_, _>>(), sums);
+        assert_eq!((&totals["exact"], &totals["duplicates"]), (&json!(true), &json!(0)));
+    }
+    engine.stop().await;
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_exactly_what_is_on_the_topic() {
+    let broker = Broker::start().await;
+    let html = get(&broker.producer(), "/").await.text;
+    let (rows, ids) = (cells(&html), ids(&html));
+    assert_eq!((rows.len(), ids.len()), (20, 20));
+    assert!(ids.is_sorted_by(|newer, older| newer > older), "newest first: {ids:?}");
+    for (row, id) in rows.iter().zip(&ids) {
+        let partition = row[4].parse().expect("a partition");
+        let offset = row[5].parse().expect("an offset");
+        let (key, value) = broker.record(partition, offset).await;
+        let word = ["hated", "meh", "liked"][value["rating"].as_u64().expect("a score") as usize];
+        assert_eq!((&key, value["id"].as_str()), (id, Some(id.as_str())));
+        assert_eq!(
+            [&value["battle"], &value["voice1"], &value["voice2"]],
+            [&json!(row[0].replace("&#39;", "'")), &json!(row[1]), &json!(row[2])]
+        );
+        assert_eq!(row[3], format!("{} {word}", value["rating"]));
+    }
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rating_that_is_sent_is_answered_with_its_place() {
+    let broker = Broker::start().await;
+    let producer = broker.producer();
+    let id = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f";
+    let rating = json!({"id": id, "battle": "a vs b", "voice1": "Big Bird", "voice2": "<script>",
+                        "rating": 2, "rater": "Ann", "unknown": [1]});
+    let answer = post_json(&producer, "/api/v1/ratings", rating.to_string()).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    let created = answer.json();
+    assert_eq!(created["id"], id, "the client's own id is kept");
+    let number = |name: &str| created[name].as_i64().expect("a number");
+    let (key, value) = broker.record(number("partition") as i32, number("offset")).await;
+    assert_eq!(key, id);
+    assert_eq!((&value["voice2"], &value["rater"]), (&json!("<script>"), &json!("Ann")));
+    let without = r#"{"battle":"a","voice1":"b","voice2":"c","rating":0}"#;
+    let answer = post_json(&producer, "/api/v1/ratings", without).await;
+    assert_eq!(answer.json()["id"].as_str().map(str::len), Some(36), "an id is given");
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_smoke_test_passes_on_a_broker_and_fails_without_one() {
+    let broker = Broker::start().await;
+    let settings = smoke::Settings {
+        kafka: broker.kafka.clone(),
+        topic: "manual-add-topic".to_owned(),
+        time_limit: WAIT_MAX,
+    };
+    assert!(smoke::run(settings.clone()).await, "creates the topic");
+    assert!(smoke::run(settings.clone()).await, "finds the topic, with other messages in it");
+    broker.close().await;
+    let time_limit = Duration::from_millis(500);
+    assert!(!smoke::run(smoke::Settings { time_limit, ..settings }).await, "nobody answers");
+}
