@@ -47,6 +47,15 @@ pub(crate) struct Join {
     pub(crate) may_skip_assignment: bool,
 }
 
+impl Join {
+    /// Memory that it would make us hold.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let names = [&self.fresh_id, &self.client_id, &self.protocol_type];
+        names.into_iter().chain(&self.instance_id).map(String::len).sum::<usize>()
+            + protocols_size_bytes(&self.protocols)
+    }
+}
+
 /// A member as the leader and `DescribeGroups` see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MemberMetadata {
@@ -199,10 +208,13 @@ impl Member {
 
     /// Memory that the client made us hold.
     pub(crate) fn size_bytes(&self) -> usize {
-        let protocols: usize =
-            self.protocols.iter().map(|known| known.name.len() + known.metadata.len()).sum();
-        protocols + self.assignment.len()
+        let names = self.client_id.len() + self.instance_id.as_ref().map_or(0, String::len);
+        names + protocols_size_bytes(&self.protocols) + self.assignment.len()
     }
+}
+
+fn protocols_size_bytes(protocols: &[Protocol]) -> usize {
+    protocols.iter().map(|known| known.name.len() + known.metadata.len()).sum()
 }
 
 /// The topics in a consumer's subscription: `version:i16 ‖ count:i32 ‖ (length:i16 ‖ name)* ‖ …`.

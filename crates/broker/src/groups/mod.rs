@@ -14,6 +14,7 @@ mod member;
 mod offsets;
 mod positions;
 mod rebalance;
+mod static_members;
 mod timers;
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub(crate) use self::offsets::{Committed, OffsetKey};
 use self::offsets::{GroupRecord, Offsets, delete_group, put_group};
 pub(crate) use self::positions::{Position, Wanted};
 use crate::journal::{Change, Journal, outcome};
-use crate::limits::{GROUP_METADATA_BYTES, GROUPS};
+use crate::limits::{GROUP_METADATA_BYTES, GROUPS, ID_BYTES};
 use crate::store::Store;
 use crate::time::now_ms;
 
@@ -126,11 +127,11 @@ impl Groups {
         group: &str,
         join: &Join,
     ) -> Result<oneshot::Receiver<JoinAnswer>, ResponseError> {
-        let mut registry = self.lock();
-        let size_bytes: usize = join.protocols.iter().map(|one| one.metadata.len()).sum();
-        if registry.size_bytes + size_bytes > GROUP_METADATA_BYTES {
-            return Err(ResponseError::GroupMaxSizeReached);
+        if group.is_empty() || group.len() > ID_BYTES {
+            return Err(ResponseError::InvalidGroupId);
         }
+        let mut registry = self.lock();
+        registry.check_size(join.size_bytes())?;
         if !registry.groups.contains_key(group) {
             if !join.member_id.is_empty() {
                 return Err(ResponseError::UnknownMemberId);
@@ -143,7 +144,11 @@ impl Groups {
 
     /// `SyncGroup`. Waits for the leader's assignment.
     pub(crate) async fn sync(&self, group: &str, sync: SyncGroup<'_>) -> SyncAnswer {
-        let receiver = self.with(group, |group, now| group.sync(sync, now));
+        let receiver = {
+            let mut registry = self.lock();
+            registry.check_size(sync.assignments.iter().map(|(_, part)| part.len()).sum())?;
+            self.act(&mut registry, group, |group, now| group.sync(sync, now))
+        };
         let answer = receiver.ok_or(ResponseError::UnknownMemberId)?.await;
         answer.unwrap_or(Err(ResponseError::CoordinatorNotAvailable))
     }
@@ -195,11 +200,12 @@ impl Groups {
             registry.offsets.of_group(group).map(|(key, _)| key.clone()).collect()
         };
         self.forget(keys).await?;
-        let id = group.to_owned();
-        self.write(
-            |registry| check(registry).map(|()| vec![delete_group(group)]),
-            move |registry| registry.remove_if_empty(&id),
-        )
+        self.write(|registry| {
+            check(registry)?;
+            let id = group.to_owned();
+            let apply = move |registry: &mut Registry| registry.remove_if_empty(&id);
+            Ok((vec![delete_group(group)], apply))
+        })
         .await
     }
 
@@ -240,23 +246,25 @@ impl Groups {
         let plan = |registry: &mut Registry| {
             let entry = registry.groups.get_mut(group).ok_or(ResponseError::GroupIdNotFound)?;
             entry.is_saved = true;
-            Ok(vec![put_group(group, &entry.record())])
+            Ok((vec![put_group(group, &entry.record())], |_: &mut Registry| {}))
         };
-        if let Err(error) = self.write(plan, |_| {}).await {
+        if let Err(error) = self.write(plan).await {
             tracing::warn!(group, %error, "the generation of the group was not written");
         }
     }
 
     /// Plans changes under the lock, writes them, applies them under the lock.
-    async fn write(
+    async fn write<A>(
         &self,
-        plan: impl FnOnce(&mut Registry) -> Result<Vec<Change>, ResponseError>,
-        apply: impl FnOnce(&mut Registry) + Send + 'static,
-    ) -> Result<(), ResponseError> {
+        plan: impl FnOnce(&mut Registry) -> Result<(Vec<Change>, A), ResponseError>,
+    ) -> Result<(), ResponseError>
+    where
+        A: FnOnce(&mut Registry) + Send + 'static,
+    {
         let place = self.journal.reserve().await?;
         let written = {
             let mut registry = self.lock();
-            let changes = plan(&mut registry)?;
+            let (changes, apply) = plan(&mut registry)?;
             let shared = Arc::clone(&self.registry);
             place.write(changes, move |written| {
                 if written.is_ok() {
@@ -281,6 +289,11 @@ impl Registry {
         Ok(())
     }
 
+    fn check_size(&self, more: usize) -> Result<(), ResponseError> {
+        let fits = self.size_bytes + more <= GROUP_METADATA_BYTES;
+        if fits { Ok(()) } else { Err(ResponseError::GroupMaxSizeReached) }
+    }
+
     fn remove_if_empty(&mut self, group: &str) {
         let is_empty = |entry: &Entry| entry.group.state() == State::Empty;
         if self.groups.get(group).is_some_and(is_empty) {
@@ -292,7 +305,8 @@ impl Registry {
 fn new_entry(initial_delay: Duration) -> Entry {
     Entry {
         group: Group::new(0, String::new(), initial_delay),
-        empty_since_ms: Some(now_ms()),
+        // Nobody has been in it: its offsets age from their commit on.
+        empty_since_ms: Some(0),
         is_saved: true,
         size_bytes: 0,
     }

@@ -28,16 +28,16 @@ impl Groups {
         let plan = |registry: &mut Registry| {
             check_size(registry, offsets.iter().map(|(key, at)| (key, at)))?;
             self.check_commit(registry, group, claim, false)?;
-            Ok(offsets.iter().map(|(key, at)| put_offset(key, at)).collect())
+            let changes = offsets.iter().map(|(key, at)| put_offset(key, at)).collect();
+            let (id, initial_delay) = (group.to_owned(), self.initial_delay);
+            let apply = move |registry: &mut Registry| {
+                registry.offsets.committed.extend(offsets);
+                // The group may have been deleted meanwhile; then it begins anew.
+                registry.groups.entry(id).or_insert_with(|| new_entry(initial_delay));
+            };
+            Ok((changes, apply))
         };
-        let applied = offsets.clone();
-        let (id, initial_delay) = (group.to_owned(), self.initial_delay);
-        self.write(plan, move |registry| {
-            registry.offsets.committed.extend(applied);
-            // The group may have been deleted meanwhile; then it begins anew with this commit.
-            registry.groups.entry(id).or_insert_with(|| new_entry(initial_delay));
-        })
-        .await
+        self.write(plan).await
     }
 
     /// `TxnOffsetCommit`: the offsets wait for the end of the producer's transaction.
@@ -52,13 +52,14 @@ impl Groups {
             let before = registry.offsets.pending.get(&producer).into_iter().flatten();
             check_size(registry, before.chain(offsets.iter().map(|(key, at)| (key, at))))?;
             self.check_commit(registry, group, claim, true)?;
-            Ok(offsets.iter().map(|(key, at)| put_pending(producer, key, at)).collect())
+            let put = |(key, at): &(OffsetKey, Committed)| put_pending(producer, key, at);
+            let changes = offsets.iter().map(put).collect();
+            let apply = move |registry: &mut Registry| {
+                registry.offsets.pending.entry(producer).or_default().extend(offsets);
+            };
+            Ok((changes, apply))
         };
-        let applied = offsets.clone();
-        self.write(plan, move |registry| {
-            registry.offsets.pending.entry(producer).or_default().extend(applied);
-        })
-        .await
+        self.write(plan).await
     }
 
     fn check_commit(
@@ -84,29 +85,46 @@ impl Groups {
     /// The end of a producer's transaction: its pending offsets become valid together, or vanish.
     pub(crate) async fn end_transaction(
         &self,
-        (producer_id, epoch): Producer,
+        producer: Producer,
         is_commit: bool,
     ) -> Result<(), ResponseError> {
-        // The plan and its application see the same pending offsets: the journal keeps the order,
-        // and what this producer adds later belongs to its next transaction.
-        let (mut valid, dropped) = self.lock().offsets.of_producer(producer_id, epoch);
-        if dropped.is_empty() {
-            return Ok(());
-        }
-        if !is_commit {
-            valid.clear();
-        }
-        let plan = |_: &mut Registry| {
+        self.settle_pending(producer, is_commit, || true).await
+    }
+
+    /// Drops the pending offsets of a producer unless `is_orphan` says no. It is asked under the
+    /// lock, when no pending offset can be added any more.
+    pub(crate) async fn drop_pending(
+        &self,
+        producer: Producer,
+        is_orphan: impl FnOnce() -> bool,
+    ) -> Result<(), ResponseError> {
+        self.settle_pending(producer, false, is_orphan).await
+    }
+
+    async fn settle_pending(
+        &self,
+        (producer_id, epoch): Producer,
+        is_commit: bool,
+        is_due: impl FnOnce() -> bool,
+    ) -> Result<(), ResponseError> {
+        let plan = |registry: &mut Registry| {
+            let (mut valid, mut dropped) = registry.offsets.of_producer(producer_id, epoch);
+            if !is_commit {
+                valid.clear();
+            }
+            if !is_due() {
+                dropped.clear();
+            }
             let puts = valid.iter().map(|(key, at)| put_offset(key, at));
             let deletes = dropped.iter().map(|(producer, key)| delete_pending(*producer, key));
-            Ok(puts.chain(deletes).collect())
+            let changes = puts.chain(deletes).collect();
+            let apply = move |registry: &mut Registry| {
+                registry.offsets.committed.extend(valid);
+                registry.offsets.drop_pending(&dropped);
+            };
+            Ok((changes, apply))
         };
-        let (valid_then, dropped_then) = (valid.clone(), dropped.clone());
-        self.write(plan, move |registry| {
-            registry.offsets.committed.extend(valid_then);
-            registry.offsets.drop_pending(&dropped_then);
-        })
-        .await
+        self.write(plan).await
     }
 
     /// Producers whose transactions have pending offsets.
@@ -185,14 +203,17 @@ impl Groups {
 
     pub(super) async fn forget(&self, keys: Vec<OffsetKey>) -> Result<(), ResponseError> {
         for keys in keys.chunks(OFFSETS_PER_DELETION) {
-            let plan = |_: &mut Registry| Ok(keys.iter().map(delete_offset).collect());
-            let forgotten = keys.to_vec();
-            let apply = move |registry: &mut Registry| {
-                for key in &forgotten {
-                    registry.offsets.committed.remove(key);
-                }
+            let plan = |_: &mut Registry| {
+                let changes = keys.iter().map(delete_offset).collect();
+                let forgotten = keys.to_vec();
+                let apply = move |registry: &mut Registry| {
+                    for key in &forgotten {
+                        registry.offsets.committed.remove(key);
+                    }
+                };
+                Ok((changes, apply))
             };
-            self.write(plan, apply).await?;
+            self.write(plan).await?;
         }
         Ok(())
     }

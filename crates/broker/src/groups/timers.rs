@@ -52,24 +52,26 @@ impl Groups {
     /// Drops the offsets of groups that have been empty for the time of retention, and groups
     /// that have nothing left.
     pub(super) async fn expire(&self, now_ms: i64) {
-        let old = self.lock().expired_offsets(now_ms);
-        if let Err(error) = self.forget(old).await {
-            tracing::warn!(%error, "expired offsets were not dropped");
-            return;
+        let (unsaved, old) = {
+            let registry = self.lock();
+            (registry.unsaved_groups(), registry.expired_offsets(now_ms))
+        };
+        for id in &unsaved {
+            self.save(id).await;
         }
-        let gone = self.lock().bare_groups();
-        if gone.is_empty() {
-            return;
-        }
-        let plan = |_: &mut Registry| Ok(gone.iter().map(|id| delete_group(id)).collect());
-        let ids = gone.clone();
-        let removed = self.write(plan, move |registry| {
-            for id in &ids {
-                registry.remove_if_empty(id);
-            }
+        let dropped = self.forget(old).await;
+        let removed = self.write(|registry| {
+            let bare = registry.bare_groups();
+            let changes = bare.iter().map(|id| delete_group(id)).collect();
+            let apply = move |registry: &mut Registry| {
+                for id in &bare {
+                    registry.remove_if_empty(id);
+                }
+            };
+            Ok((changes, apply))
         });
-        if let Err(error) = removed.await {
-            tracing::warn!(%error, "empty groups were not dropped");
+        if let Err(error) = dropped.and(removed.await) {
+            tracing::warn!(%error, "what is expired in groups was not dropped");
         }
     }
 }
@@ -85,6 +87,12 @@ impl Registry {
             })
         });
         expired.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// After a start: groups that had members when the broker went down.
+    fn unsaved_groups(&self) -> Vec<String> {
+        let unsaved = self.groups.iter().filter(|(_, entry)| !entry.is_saved);
+        unsaved.map(|(id, _)| id.clone()).collect()
     }
 
     /// Groups without members, promised ids and offsets.

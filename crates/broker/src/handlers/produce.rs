@@ -8,6 +8,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TransactionalId};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::handlers::Call;
 use crate::log::batch::Header;
@@ -86,7 +87,7 @@ async fn append(
     let partition =
         topic.partition(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let records = data.records.unwrap_or_default();
-    check_batch(call, transactional_id, &topic.name, data.index, &records)?;
+    let _in_transaction = check_batch(call, transactional_id, &topic.name, data.index, &records)?;
     partition.append(records, now_ms()).await.map_err(|error| {
         tracing::debug!(topic = topic.name, partition = data.index, "append refused: {error}");
         Rejected { code: error.error_code(), message: Some(error.to_string()) }
@@ -94,29 +95,30 @@ async fn append(
 }
 
 /// What the log cannot know: since version 3 a request carries one batch per partition, and a
-/// transaction's batches must belong to one that is going on.
+/// transaction's batches must belong to one that is going on. It does not end before the token is
+/// dropped.
 fn check_batch(
     call: &Call,
     transactional_id: Option<&TransactionalId>,
     topic: &str,
     index: i32,
     records: &Bytes,
-) -> Result<(), Rejected> {
+) -> Result<Option<TaskTrackerToken>, Rejected> {
     // The log says better what is wrong with bytes that are no batch.
-    let Ok(header) = Header::read(records) else { return Ok(()) };
+    let Ok(header) = Header::read(records) else { return Ok(None) };
     if header.size_bytes != records.len() {
         let message = "more than one record batch for a partition";
         return Err(rejected(ResponseError::InvalidRecord, message));
     }
     if !header.is_transactional() {
-        return Ok(());
+        return Ok(None);
     }
     let id = transactional_id.ok_or_else(|| {
         rejected(ResponseError::InvalidTxnState, "a transaction's batch without transactional id")
     })?;
     let transactions = &call.broker.transactions;
-    transactions.verify(id, header.producer_id, header.producer_epoch, topic, index)?;
-    Ok(())
+    let (producer_id, epoch) = (header.producer_id, header.producer_epoch);
+    Ok(Some(transactions.verify(id, producer_id, epoch, topic, index)?))
 }
 
 fn respond(index: i32, appended: Result<Appended, Rejected>) -> PartitionProduceResponse {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use tokio::time::MissedTickBehavior;
+use tokio_util::task::TaskTracker;
 
 use super::{End, Init, PREFIX, Phase, Transaction, Transactions, put};
 use crate::broker::Broker;
@@ -27,42 +28,55 @@ pub(crate) async fn init_producer(
     let transactions = &broker.transactions;
     let mut fresh_id = None;
     loop {
-        let mut needs_id = false;
-        let mut is_abort = false;
-        let decide = |present: Option<&Transaction>| {
-            let now_ms = now_ms();
-            let Some(present) = present else {
-                needs_id = fresh_id.is_none();
-                return Ok(fresh_id.map(|it| Transaction::first(it, timeout_ms, now_ms)));
-            };
-            Ok(match (present.init(held, timeout_ms, now_ms)?, fresh_id) {
-                (Init::Repeat, _) => None,
-                (Init::Next(next), _) => Some(next),
-                (Init::Abort(next), _) => {
-                    is_abort = true;
-                    Some(next)
-                }
-                (Init::NewProducerId, Some(fresh_id)) => {
-                    Some(present.with_new_producer_id(fresh_id, held, timeout_ms, now_ms))
-                }
-                (Init::NewProducerId, None) => {
-                    needs_id = true;
-                    None
-                }
+        let mut step = Step::TakeId;
+        transactions
+            .change(id, |present| {
+                let (next, then) = init(present, held, fresh_id, timeout_ms)?;
+                step = then;
+                Ok(next)
             })
-        };
-        transactions.change(id, decide).await?;
-        if needs_id {
-            fresh_id = Some(transactions.new_producer_id().await?);
-        } else if is_abort {
-            complete(broker, id).await?;
-            // What the caller had is fenced with the transaction, but the caller has shown that it
-            // was the newest.
-            held = None;
-        } else {
-            return transactions.producer_of(id).ok_or(ResponseError::CoordinatorNotAvailable);
+            .await?;
+        match step {
+            Step::TakeId => fresh_id = Some(transactions.new_producer_id().await?),
+            Step::Complete => {
+                complete(broker, id).await?;
+                // What the caller had is fenced together with its transaction, but the caller has
+                // shown that it was the newest.
+                held = None;
+            }
+            Step::Answer(producer_id, epoch) => return Ok((producer_id, epoch)),
         }
     }
+}
+
+/// What `init_producer` does after a change.
+enum Step {
+    TakeId,
+    Complete,
+    Answer(i64, i16),
+}
+
+fn init(
+    present: Option<&Transaction>,
+    held: Option<(i64, i16)>,
+    fresh_id: Option<i64>,
+    timeout_ms: i32,
+) -> Result<(Option<Transaction>, Step), ResponseError> {
+    let now_ms = now_ms();
+    let answer = |it: &Transaction| Step::Answer(it.producer_id, it.producer_epoch);
+    let next = match present {
+        None => fresh_id.map(|it| Transaction::first(it, timeout_ms, now_ms)),
+        Some(present) => match present.init(held, timeout_ms, now_ms)? {
+            Init::Repeat => return Ok((None, answer(present))),
+            Init::Abort(next) => return Ok((Some(next), Step::Complete)),
+            Init::Next(next) => Some(next),
+            Init::NewProducerId => {
+                fresh_id.map(|it| present.with_new_producer_id(it, held, timeout_ms, now_ms))
+            }
+        },
+    };
+    let step = next.as_ref().map_or(Step::TakeId, answer);
+    Ok((next, step))
 }
 
 /// `EndTxn`: answers once every marker is written.
@@ -89,12 +103,17 @@ pub(crate) async fn end(
 
 /// Carries a decided end through. The work goes on if the caller goes away.
 async fn complete(broker: &Arc<Broker>, id: &str) -> Result<(), ResponseError> {
-    let Some(transaction) = broker.transactions.begin_completion(id) else {
+    let Some((transaction, writers)) = broker.transactions.begin_completion(id) else {
         // The sweep was faster. The client comes again and finds it done.
         return Err(ResponseError::ConcurrentTransactions);
     };
     let (broker, id) = (Arc::clone(broker), id.to_owned());
     let work = tokio::spawn(async move {
+        // A batch that was let in before the end was decided must not come after the marker: it
+        // would open a transaction that nobody ends.
+        writers.close();
+        writers.wait().await;
+        writers.reopen();
         let settled = settle(&broker, &id, &transaction).await;
         if let Err(error) = settled {
             tracing::error!(id, %error, "a transaction is not complete yet, it will be tried again");
@@ -168,15 +187,12 @@ async fn sweep(broker: &Arc<Broker>, now_ms: i64) {
 /// Pending offsets that came after their transaction was over (it timed out while they were on
 /// their way) must not stay unstable for ever.
 async fn drop_orphans(broker: &Broker) {
-    // First the offsets, then the transactions: an offset is pending only after its transaction.
-    let pending = broker.groups.pending_producers();
-    for producer in pending {
+    for producer in broker.groups.pending_producers() {
         let is_owner = |it: &Transaction| {
             it.producer_id == producer.0 && (it.phase == Phase::Ongoing || it.is_prepared())
         };
-        if broker.transactions.select(is_owner).is_empty()
-            && let Err(error) = broker.groups.end_transaction(producer, false).await
-        {
+        let is_orphan = || broker.transactions.select(is_owner).is_empty();
+        if let Err(error) = broker.groups.drop_pending(producer, is_orphan).await {
             tracing::warn!(?producer, %error, "orphaned pending offsets were not dropped");
         }
     }
@@ -193,19 +209,14 @@ impl Transactions {
         found.map(|(id, _)| id.clone()).collect()
     }
 
-    fn producer_of(&self, id: &str) -> Option<(i64, i16)> {
-        let registry = self.lock();
-        let transaction = registry.entries.get(id)?.transaction.as_ref()?;
-        Some((transaction.producer_id, transaction.producer_epoch))
-    }
-
     /// Makes a prepared transaction busy for the time of its completion. Two at once could mark
     /// the producer's next transaction with the end of this one.
-    fn begin_completion(&self, id: &str) -> Option<Transaction> {
+    fn begin_completion(&self, id: &str) -> Option<(Transaction, TaskTracker)> {
         let mut registry = self.lock();
         let entry = registry.entries.get_mut(id)?;
         let prepared = entry.transaction.clone().filter(Transaction::is_prepared)?;
-        if std::mem::replace(&mut entry.is_busy, true) { None } else { Some(prepared) }
+        let was_busy = std::mem::replace(&mut entry.is_busy, true);
+        (!was_busy).then(|| (prepared, entry.writers.clone()))
     }
 
     async fn finish_completion(&self, id: &str, done: Transaction) -> Result<(), ResponseError> {

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_protocol::ResponseError;
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(crate) use self::completion::{end, init_producer, run_sweep};
 use self::producer_ids::ProducerIds;
@@ -49,6 +51,14 @@ struct Entry {
     /// `None` until the first value is in the store.
     transaction: Option<Transaction>,
     is_busy: bool,
+    /// Batches of the transaction that are being appended.
+    writers: TaskTracker,
+}
+
+impl Entry {
+    fn new(transaction: Option<Transaction>) -> Self {
+        Self { transaction, is_busy: false, writers: TaskTracker::new() }
+    }
 }
 
 impl Transactions {
@@ -60,8 +70,7 @@ impl Transactions {
             let Some(id) = key.strip_prefix(PREFIX) else { continue };
             match serde_json::from_value(value.clone()) {
                 Ok(transaction) => {
-                    let entry = Entry { transaction: Some(transaction), is_busy: false };
-                    entries.insert(id.to_owned(), entry);
+                    entries.insert(id.to_owned(), Entry::new(Some(transaction)));
                 }
                 Err(error) => tracing::warn!(key, %error, "skipped a transaction of the journal"),
             }
@@ -94,7 +103,8 @@ impl Transactions {
         }
     }
 
-    /// For Produce: whether the partition is part of the producer's ongoing transaction.
+    /// For Produce: whether the partition is part of the producer's ongoing transaction. The
+    /// transaction does not end before the token is dropped, after the append.
     ///
     /// # Errors
     /// `INVALID_PRODUCER_EPOCH` for a fenced producer, `INVALID_TXN_STATE` for a partition that was
@@ -106,7 +116,7 @@ impl Transactions {
         producer_epoch: i16,
         topic: &str,
         partition: i32,
-    ) -> Result<(), ResponseError> {
+    ) -> Result<TaskTrackerToken, ResponseError> {
         // The tuple is what the set is ordered by; Produce asks once per batch, not per record.
         let key = (topic.to_owned(), partition);
         self.verify_part(transactional_id, (producer_id, producer_epoch), |transaction| {
@@ -121,7 +131,7 @@ impl Transactions {
         producer: (i64, i16),
         group: &str,
     ) -> Result<(), ResponseError> {
-        self.verify_part(transactional_id, producer, |it| it.groups.contains(group))
+        self.verify_part(transactional_id, producer, |it| it.groups.contains(group)).map(drop)
     }
 
     fn verify_part(
@@ -129,18 +139,17 @@ impl Transactions {
         transactional_id: &str,
         producer: (i64, i16),
         is_part: impl FnOnce(&Transaction) -> bool,
-    ) -> Result<(), ResponseError> {
+    ) -> Result<TaskTrackerToken, ResponseError> {
+        const UNKNOWN: ResponseError = ResponseError::InvalidProducerIdMapping;
         let registry = self.lock();
-        let entry = registry.entries.get(transactional_id);
-        let transaction = entry
-            .and_then(|entry| entry.transaction.as_ref())
-            .ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let entry = registry.entries.get(transactional_id).ok_or(UNKNOWN)?;
+        let transaction = entry.transaction.as_ref().ok_or(UNKNOWN)?;
         transaction.check_producer(producer).map_err(|error| match error {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
             other => other,
         })?;
         if transaction.phase == Phase::Ongoing && is_part(transaction) {
-            Ok(())
+            Ok(entry.writers.token())
         } else {
             Err(ResponseError::InvalidTxnState)
         }
@@ -183,7 +192,7 @@ impl Transactions {
             }
             let change = put(id, &next);
             let entry = registry.entries.entry(id.to_owned());
-            entry.or_insert(Entry { transaction: None, is_busy: true }).is_busy = true;
+            entry.or_insert_with(|| Entry::new(None)).is_busy = true;
             let (shared, id) = (Arc::clone(&self.registry), id.to_owned());
             place.write(vec![change], move |written| {
                 lock(&shared).settle(&id, written.ok().map(|()| next));
