@@ -20,6 +20,8 @@ mod timers;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod persistence;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};

@@ -163,7 +163,7 @@ pub(crate) async fn run_sweep(broker: Arc<Broker>) {
     }
 }
 
-async fn sweep(broker: &Arc<Broker>, now_ms: i64) {
+pub(super) async fn sweep(broker: &Arc<Broker>, now_ms: i64) {
     let transactions = &broker.transactions;
     for id in transactions.select(|transaction| transaction.is_timed_out(now_ms)) {
         let abort = |present: Option<&Transaction>| {
@@ -200,7 +200,7 @@ async fn drop_orphans(broker: &Broker) {
 
 impl Transactions {
     /// Ids of those that are not busy and match.
-    fn select(&self, matches: impl Fn(&Transaction) -> bool) -> Vec<String> {
+    pub(super) fn select(&self, matches: impl Fn(&Transaction) -> bool) -> Vec<String> {
         let registry = self.lock();
         let found = registry
             .entries

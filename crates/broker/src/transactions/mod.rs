@@ -14,6 +14,9 @@ mod completion;
 mod producer_ids;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
