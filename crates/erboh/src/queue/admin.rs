@@ -14,6 +14,7 @@ use rdkafka::admin::{
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::limits;
 use super::log;
@@ -216,6 +217,24 @@ impl Admin {
                 Err(self.failed(what, refusal.reason))
             }
         }
+    }
+
+    /// Deletes the records of a partition before an offset.
+    ///
+    /// # Errors
+    /// When no broker answers or the broker refuses.
+    pub async fn delete_records(
+        &self,
+        topic: &str,
+        partition: i32,
+        before: i64,
+    ) -> Result<(), AdminError> {
+        let what = || format!("delete records of the topic {topic}");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before))
+            .map_err(|error| self.failed(what(), error))?;
+        let deleted = self.client.delete_records(&list, &options()).await;
+        deleted.map(|_| ()).map_err(|error| self.failed(what(), error))
     }
 
     /// The value of a setting of a topic, if the broker tells.

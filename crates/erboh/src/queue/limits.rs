@@ -53,6 +53,13 @@ pub(super) const READER_QUEUE_KBYTES: u64 = 16 * 1024;
 /// [`READER_QUEUE_KBYTES`]; a larger single record still comes through.
 pub(super) const FETCH_PARTITION_BYTES: u64 = 1024 * 1024;
 
+/// How long a broker may hold a fetch that finds nothing, in milliseconds. A partition that is
+/// added meanwhile waits as long, because a connection has one fetch under way at a time.
+pub(super) const FETCH_WAIT_MS: u64 = 100;
+
+/// The same for a reader that jumps from range to range.
+pub(super) const RANGE_FETCH_WAIT_MS: u64 = 5;
+
 /// How soon a reader whose queue was full looks again, in milliseconds. librdkafka's own second
 /// would be a pause that people see.
 pub(super) const FETCH_BACKOFF_MS: u64 = 20;

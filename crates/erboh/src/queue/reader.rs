@@ -96,15 +96,33 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader that reads nothing yet. The `group` is only a name towards the broker
-    /// (and where [`Reader::committed`] looks); the reader does not join it.
+    /// A reader that reads nothing yet. The `group` is only a name towards the broker (and where
+    /// [`Reader::committed`] looks); the reader does not join it.
     ///
     /// # Errors
     /// Only settings that librdkafka does not take.
     pub fn connect(settings: &KafkaSettings, group: &str) -> Result<Self, SettingsError> {
+        Self::create(settings, group, limits::FETCH_WAIT_MS)
+    }
+
+    /// A reader for [`Reader::range`]: it does not wait for new records, so that one range after
+    /// the other comes quickly.
+    ///
+    /// # Errors
+    /// Only settings that librdkafka does not take.
+    pub fn for_ranges(settings: &KafkaSettings, group: &str) -> Result<Self, SettingsError> {
+        Self::create(settings, group, limits::RANGE_FETCH_WAIT_MS)
+    }
+
+    fn create(
+        settings: &KafkaSettings,
+        group: &str,
+        fetch_wait_ms: u64,
+    ) -> Result<Self, SettingsError> {
         let choices = [
             ("queued.max.messages.kbytes", limits::READER_QUEUE_KBYTES.to_string()),
             ("fetch.message.max.bytes", limits::FETCH_PARTITION_BYTES.to_string()),
+            ("fetch.wait.max.ms", fetch_wait_ms.to_string()),
             ("fetch.queue.backoff.ms", limits::FETCH_BACKOFF_MS.to_string()),
             ("topic.metadata.refresh.interval.ms", limits::METADATA_REFRESH_MS.to_string()),
             ("check.crcs", "true".into()),

@@ -1,10 +1,13 @@
 //! The integration tests of the `erboh` crate: one binary, because each binary is linked anew.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod board;
 mod cli;
 mod crash;
 mod demo;
 mod game;
+mod engine;
 mod pages;
 mod producer;
 mod tidy;

@@ -94,7 +94,7 @@ pub fn start(
     let name = signature(&settings);
     tracing::info!(name, group = settings.group, "engine starts");
 
-    let takeover = Reader::connect(&kafka, &settings.group)?;
+    let takeover = Reader::for_ranges(&kafka, &settings.group)?;
     let follower = Follower {
         reader: Reader::connect(&kafka, &settings.group)?,
         admin: admin.clone(),

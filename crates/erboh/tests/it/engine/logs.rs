@@ -1,0 +1,88 @@
+//! Logs that change under the totals: made anew, cut off, with a gap.
+
+use erboh::consumer::engine::{EngineSettings, OnGap, OnLogChange};
+use erboh::consumer::view::{BoardView, PartitionState};
+
+use super::bench::{Bench, until, until_counted};
+
+/// The reason why partition 0 halts.
+fn halted(view: &BoardView) -> Option<&str> {
+    match &view.partitions.first()?.state {
+        PartitionState::Halted(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(5).await;
+    until_counted(&engine, 5).await;
+    engine.stop().await;
+
+    let topics = bench.settings.topics.clone();
+    bench.admin.delete(&topics.ratings).await.unwrap();
+    while bench.admin.partitions(&topics.ratings).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.admin.ensure_topics(&topics, 1, 1).await.unwrap();
+    // More records than before, so that only their content tells.
+    bench.sent = 0;
+    bench.rate(9).await;
+
+    let engine = bench.start();
+    let view = until(&mut engine.board(), "halted", |view| halted(view).is_some()).await;
+    assert!(halted(&view).unwrap().contains("--on-log-change=restart"), "{view:#?}");
+    assert_eq!(view.board.counted(), 5, "the old totals stay on the board");
+    engine.stop().await;
+
+    bench.settings.on_log_change = OnLogChange::Restart;
+    let engine = bench.start();
+    until(&mut engine.board(), "9 counted", |view| view.board.counted() == 9).await;
+    engine.stop().await;
+    // The decision is in the snapshots: from now on it needs no flag.
+    bench.settings.on_log_change = OnLogChange::Halt;
+    let engine = bench.start();
+    bench.rate(1).await;
+    until(&mut engine.board(), "10 counted", |view| view.board.counted() == 10).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_gone_before_they_were_counted_are_never_jumped_silently() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(5).await;
+    until_counted(&engine, 5).await;
+    engine.stop().await;
+    bench.rate(5).await;
+    bench.admin.delete_records(&bench.settings.topics.ratings, 0, 8).await.unwrap();
+
+    let engine = bench.start();
+    let view = until(&mut engine.board(), "halted", |view| halted(view).is_some()).await;
+    assert!(halted(&view).unwrap().contains("--on-gap=record"), "{view:#?}");
+    engine.stop().await;
+
+    let settings = EngineSettings { on_gap: OnGap::Record, ..bench.settings.clone() };
+    let engine = bench.start_with(&settings);
+    let view = until(&mut engine.board(), "7 counted", |view| view.board.counted() == 7).await;
+    assert!(!view.board.exact());
+    assert_eq!(view.board.snapshots()[&0].gaps, [[5, 8]]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_gone_after_they_were_counted_are_no_gap() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(5).await;
+    until_counted(&engine, 5).await;
+    engine.stop().await;
+    bench.admin.delete_records(&bench.settings.topics.ratings, 0, 5).await.unwrap();
+    let engine = bench.start();
+    bench.rate(2).await;
+    let view = until_counted(&engine, 7).await;
+    assert!(view.board.exact());
+    engine.stop().await;
+}

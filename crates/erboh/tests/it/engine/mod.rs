@@ -1,0 +1,7 @@
+//! The engine against a broker: exact through stops, crashes, take-overs and strange logs.
+
+mod bench;
+mod logs;
+mod records;
+mod replicas;
+mod snapshots;

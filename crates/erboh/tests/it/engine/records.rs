@@ -1,0 +1,108 @@
+//! What becomes of records: counted, duplicates, dead letters, control records.
+
+use erboh::queue::OutRecord;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use uuid::Uuid;
+
+use super::bench::{Bench, PATIENCE, rating, until, until_counted};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_copy_does_not_count_even_after_a_restart() {
+    let mut bench = Bench::new(2).await;
+    let engine = bench.start();
+    let id = Uuid::now_v7().to_string();
+    bench.write(vec![rating(&id), rating(&id)]).await;
+    bench.sent = 1;
+    let duplicates = |expected| {
+        move |view: &erboh::consumer::view::BoardView| {
+            assert!(view.board.counted() <= 3 && view.board.duplicates() <= expected);
+            view.board.duplicates() == expected
+        }
+    };
+    until(&mut engine.board(), "one duplicate", duplicates(1)).await;
+    until_counted(&engine, 1).await;
+    engine.stop().await;
+
+    bench.write(vec![rating(&id)]).await;
+    bench.rate(2).await;
+    let engine = bench.start();
+    until(&mut engine.board(), "two duplicates", duplicates(2)).await;
+    until_counted(&engine, 3).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(1).await;
+    let bad = vec![
+        OutRecord::new("a", "not a rating"),
+        OutRecord { value: None, ..OutRecord::new("b", "") },
+        OutRecord::new("c", vec![b'x'; 200_000]),
+        OutRecord::new("d", [0xff, 0xfe]),
+    ];
+    let placed = bench.write(bad).await;
+    bench.rate(1).await;
+    // Without an id: the old text form counts each time.
+    let old = OutRecord::new("e", "One vs Two|Big Bird|Macho Man|2");
+    bench.write(vec![old.clone(), old]).await;
+    let view = until_counted(&engine, 4).await;
+    assert_eq!(view.board.dead(), 4);
+    engine.stop().await;
+
+    let letters = bench.read(&bench.settings.topics.dead_letters, 0).await;
+    let log = bench.snapshots(0).await.pop().unwrap().1.log;
+    let keys: Vec<&str> = letters.iter().map(|letter| letter.key.as_str()).collect();
+    let expected: Vec<String> =
+        placed.iter().map(|placed| format!("{log}|0|{}", placed.offset)).collect();
+    assert_eq!(keys, expected);
+    let lengths: Vec<usize> = letters.iter().map(|letter| letter.value.len()).collect();
+    assert_eq!(lengths, [12, 0, 64 * 1024, 2]);
+    for (letter, placed) in letters.iter().zip(&placed) {
+        let source = format!("{}/0/{}", bench.settings.topics.ratings, placed.offset);
+        assert_eq!(letter.headers[1].1, source);
+        assert_eq!(letter.headers[2].1, "1");
+        assert!(!letter.headers[0].1.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aborted_transactions_do_not_count_and_leave_no_lag() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(3).await;
+    let (brokers, topic) = (bench.kafka.brokers.clone(), bench.settings.topics.ratings.clone());
+    let transactions = move || {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("transactional.id", Uuid::now_v7().to_string())
+            .create()
+            .unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        for commit in [true, false] {
+            producer.begin_transaction().unwrap();
+            let record = rating(&Uuid::now_v7().to_string());
+            let (key, value) = (record.key.unwrap(), record.value.unwrap());
+            producer.send(BaseRecord::to(&topic).key(&key).payload(&value)).unwrap();
+            producer.flush(PATIENCE).unwrap();
+            if commit {
+                producer.commit_transaction(PATIENCE).unwrap();
+            } else {
+                producer.abort_transaction(PATIENCE).unwrap();
+            }
+        }
+    };
+    tokio::task::spawn_blocking(transactions).await.unwrap();
+    // 3 ratings, 1 committed and its marker, 1 aborted and its marker.
+    let view = until(&mut engine.board(), "position behind the markers", |view| {
+        view.board.position().get(&0) == Some(&7)
+    })
+    .await;
+    assert_eq!(view.board.counted(), 4);
+    assert_eq!(view.partitions[0].lag, 0);
+    bench.rate(1).await;
+    until_counted(&engine, 5).await;
+    engine.stop().await;
+}

@@ -1,0 +1,117 @@
+//! Several engines, one after the other and at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use erboh::consumer::view::{BoardView, PartitionState};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::bench::{Bench, until, until_counted};
+
+/// Fails when a position or a count goes back; ends with the engine.
+fn demand_monotony(mut board: watch::Receiver<Arc<BoardView>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut before: (u64, BTreeMap<i32, i64>) = Default::default();
+        while board.changed().await.is_ok() {
+            let view = board.borrow_and_update().clone();
+            let now = (view.board.counted(), view.board.position());
+            assert!(now.0 >= before.0, "counted {} after {}", now.0, before.0);
+            for (partition, position) in &before.1 {
+                assert!(now.1[partition] >= *position, "{:?} after {:?}", now.1, before.1);
+            }
+            before = now;
+        }
+    })
+}
+
+fn owns(view: &BoardView) -> usize {
+    view.partitions.iter().filter(|of| of.state == PartitionState::Owned).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn goes_on_exactly_after_a_stop_and_after_crashes() {
+    let mut bench = Bench::new(3).await;
+    let engine = bench.start();
+    bench.rate(100).await;
+    let view = until_counted(&engine, 100).await;
+    assert!(view.partitions.iter().all(|of| of.lag == 0), "{view:#?}");
+    engine.stop().await;
+    bench.rate(50).await;
+    for _ in 0..3 {
+        let engine = bench.start();
+        let monotone = demand_monotony(engine.board());
+        bench.rate(25).await;
+        until_counted(&engine, bench.sent).await;
+        // Dropped, not stopped: no last snapshot, no commit.
+        drop(engine);
+        monotone.await.unwrap();
+    }
+    let engine = bench.start();
+    until_counted(&engine, bench.sent).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_replica_shares_the_work_and_takes_it_over() {
+    let mut bench = Bench::new(4).await;
+    let first = bench.start();
+    bench.rate(40).await;
+    until_counted(&first, 40).await;
+    let second = bench.start();
+    let watches = [demand_monotony(first.board()), demand_monotony(second.board())];
+    until(&mut first.board(), "two partitions with the first", |view| owns(view) == 2).await;
+    until(&mut second.board(), "two partitions with the second", |view| owns(view) == 2).await;
+    bench.rate(40).await;
+    // Either replica shows all partitions.
+    until_counted(&first, 80).await;
+    until_counted(&second, 80).await;
+    first.stop().await;
+    bench.rate(40).await;
+    until_counted(&second, 120).await;
+    until(&mut second.board(), "all partitions with the second", |view| owns(view) == 4).await;
+    second.stop().await;
+    for watch in watches {
+        watch.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_both_think_they_own_everything_agree() {
+    let mut bench = Bench::new(2).await;
+    // Another group, the same totals: each owns all partitions, as a zombie would.
+    let mut other = bench.settings.clone();
+    other.group.push_str("-zombie");
+    let engines = [bench.start(), bench.start_with(&other)];
+    for _ in 0..5 {
+        bench.rate(20).await;
+        for engine in &engines {
+            until_counted(engine, bench.sent).await;
+        }
+    }
+    for engine in engines {
+        engine.stop().await;
+    }
+    let engine = bench.start();
+    bench.rate(1).await;
+    until_counted(&engine, bench.sent).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_partitions_are_counted_from_their_start() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(10).await;
+    until_counted(&engine, 10).await;
+    bench.admin.add_partitions(&bench.settings.topics.ratings, 3).await.unwrap();
+    let mut partitions = 0;
+    while partitions < 3 {
+        // Writers spread over the new partitions once they know them.
+        bench.rate(10).await;
+        let view = until_counted(&engine, bench.sent).await;
+        partitions = view.board.snapshots().len();
+    }
+    assert_eq!(bench.admin.partitions(&bench.settings.topics.totals).await.unwrap(), 3);
+    engine.stop().await;
+}

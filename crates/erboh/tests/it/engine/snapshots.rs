@@ -1,0 +1,112 @@
+//! The totals topic: slots, strangers, contradictions, lag.
+
+use erboh::consumer::view::{BoardView, PartitionState};
+use erboh::queue::{OutRecord, Reader};
+use erboh::totals::Snapshot;
+
+use super::bench::{Bench, PATIENCE, send, until, until_counted};
+
+fn in_slot(slot: &str, snapshot: &Snapshot) -> OutRecord {
+    OutRecord { partition: Some(snapshot.partition), ..OutRecord::new(slot, snapshot.to_json()) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_go_round_through_eight_slots_and_the_group_offset_follows() {
+    let mut bench = Bench::new(1).await;
+    for _ in 0..3 {
+        let engine = bench.start();
+        for _ in 0..6 {
+            bench.rate(1).await;
+            until_counted(&engine, bench.sent).await;
+        }
+        engine.stop().await;
+    }
+    let snapshots = bench.snapshots(0).await;
+    assert!(snapshots.len() > 8, "{snapshots:#?}");
+    for (expected, (slot, _)) in snapshots.iter().enumerate() {
+        assert_eq!(*slot, (expected % 8).to_string());
+    }
+    let position = |(_, snapshot): &(String, Snapshot)| snapshot.next_offset;
+    assert!(snapshots.iter().map(position).is_sorted());
+    assert_eq!(snapshots.iter().map(position).max(), Some(bench.sent as i64));
+    let generations: Vec<i32> = snapshots.iter().map(|(_, of)| of.generation).collect();
+    assert!(generations.is_sorted() && generations.last() == Some(&3), "{generations:?}");
+
+    let (kafka, settings) = (bench.kafka.clone(), bench.settings.clone());
+    let committed = move || {
+        let reader = Reader::for_ranges(&kafka, &settings.group).unwrap();
+        reader.committed(&settings.topics.ratings, 0).unwrap()
+    };
+    let committed = tokio::task::spawn_blocking(committed).await.unwrap();
+    assert_eq!(committed, Some(bench.sent as i64));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_old_snapshot_is_followed_by_the_newest_again() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    for _ in 0..3 {
+        bench.rate(2).await;
+        until_counted(&engine, bench.sent).await;
+    }
+    engine.stop().await;
+    let (_, mut old) = bench.snapshots(0).await.remove(0);
+    assert!(old.next_offset < 6);
+
+    let engine = bench.start();
+    // What stands there before the take-over is weighed by it; this one comes later.
+    let owned = |view: &BoardView| {
+        view.partitions.first().is_some_and(|of| of.state == PartitionState::Owned)
+    };
+    until(&mut engine.board(), "owned", owned).await;
+    old.writer = "zombie".into();
+    send(&bench.totals, vec![in_slot("0", &old)]).await;
+    // The board does not go back, and the last snapshot in the log is the newest again.
+    let end = std::time::Instant::now() + PATIENCE;
+    loop {
+        let (_, last) = bench.snapshots(0).await.pop().unwrap();
+        if last.next_offset == 6 && last.writer != "zombie" {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "the newest snapshot was not written again");
+    }
+    until_counted(&engine, 6).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_different_totals_of_the_same_log_raise_an_alarm() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(2).await;
+    let view = until_counted(&engine, 2).await;
+    let mut forged = view.board.snapshots()[&0].as_ref().clone();
+    let (from, to) = ("\"Big Bird\"", "\"Big Burd\"");
+    let json = String::from_utf8(forged.to_json()).unwrap().replace(from, to);
+    forged = Snapshot::from_json(json.as_bytes()).unwrap();
+    forged.writer = "forger".into();
+    send(&bench.totals, vec![in_slot("7", &forged)]).await;
+    let view = until(&mut engine.board(), "an alarm", |view| view.alarm.is_some()).await;
+    assert!(view.alarm.as_ref().unwrap().contains("partition 0"), "{:?}", view.alarm);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_in_the_totals_topic_does_no_harm() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(2).await;
+    until_counted(&engine, 2).await;
+    engine.stop().await;
+    let nonsense =
+        |key: &str, value: &str| OutRecord { partition: Some(0), ..OutRecord::new(key, value) };
+    // More than the first look at the end of the log takes in.
+    let mut records: Vec<OutRecord> = (0..100).map(|_| nonsense("0", "{}")).collect();
+    records.push(nonsense("slot", "not json"));
+    records.push(nonsense("200", "{\"fold\":1}"));
+    send(&bench.totals, records).await;
+    bench.rate(2).await;
+    let engine = bench.start();
+    until_counted(&engine, 4).await;
+    engine.stop().await;
+}
