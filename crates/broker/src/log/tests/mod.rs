@@ -1,6 +1,7 @@
 //! Logs as a whole: what survives crashes, damage, retention and compaction.
 
 mod compaction;
+mod format;
 mod producers;
 mod recovery;
 mod retention;
