@@ -14,9 +14,9 @@ pub(crate) use crate::log::record::Marker;
 pub(crate) use crate::log::{AppendError, Appended, FetchError, Fsync, LogConfig, LogError};
 
 use crate::limits::{COMPACTION_KEYS_MAX, FETCH_WAITERS_SWEEP};
-use crate::log::Log;
 use crate::log::batch::Batch;
 use crate::log::record::Records;
+use crate::log::{Log, save_start};
 use bytes::Bytes;
 use std::io;
 use std::path::PathBuf;
@@ -39,6 +39,8 @@ struct Shared {
     flushing: Mutex<()>,
     /// One maintenance at a time: segments are removed and replaced only by it.
     maintaining: Mutex<()>,
+    /// One deletion of records at a time, since the last one written counts.
+    deleting: Mutex<()>,
     waiters: Mutex<Vec<Weak<Notify>>>,
 }
 
@@ -56,6 +58,7 @@ impl Partition {
             log: Mutex::new(log),
             flushing: Mutex::new(()),
             maintaining: Mutex::new(()),
+            deleting: Mutex::new(()),
             waiters: Mutex::new(Vec::new()),
         };
         if fsync == Fsync::Always {
@@ -157,17 +160,20 @@ impl Partition {
     /// Deletes the records before an offset (-1: all that readers may see) and returns the new log
     /// start, which survives a crash. The space is freed by `maintain`. Blocking (a small fsync).
     pub(crate) fn delete_records(&self, before: i64) -> Result<i64, FetchError> {
-        let mut log = lock(&self.shared.log);
-        let offsets = log.offsets();
+        let _one = lock(&self.shared.deleting);
+        let (dir, offsets, closed) = {
+            let log = lock(&self.shared.log);
+            (log.dir().to_owned(), log.offsets(), log.is_closed())
+        };
         let before = if before == -1 { offsets.high_watermark } else { before };
-        if before < 0 || before > offsets.high_watermark {
+        if before < 0 || before > offsets.high_watermark || closed {
             return Err(FetchError::OutOfRange(offsets));
         }
-        if log.is_closed() {
-            return Err(FetchError::OutOfRange(offsets));
+        if before > offsets.log_start {
+            save_start(&dir, before)?;
+            lock(&self.shared.log).raise_start(before);
         }
-        log.set_start(before)?;
-        Ok(log.offsets().log_start)
+        Ok(self.offsets().log_start)
     }
 
     /// Has the waiter notified once (`notify_one`) when more can be read, or the partition closes.
@@ -203,9 +209,10 @@ impl Partition {
                 return Ok(());
             }
             log.roll_by_time(now_ms)?;
-            log.apply_retention(now_ms)?;
             log.expire_producers(now_ms);
         }
+        let retired = lock(&self.shared.log).apply_retention(now_ms);
+        retired.remove()?;
         self.compact(now_ms, COMPACTION_KEYS_MAX)
     }
 
@@ -220,8 +227,8 @@ impl Partition {
         loop {
             let plan = lock(&self.shared.log).plan_compaction(now_ms, again);
             let Some(plan) = plan else { return Ok(()) };
-            let compacted = plan.run(keys_most)?;
-            lock(&self.shared.log).install(&compacted)?;
+            let mut compacted = plan.run(keys_most)?;
+            lock(&self.shared.log).install(&mut compacted)?;
             compacted.finish()?;
             again = compacted.partial;
             if !again {
@@ -239,7 +246,7 @@ impl Partition {
     /// partition changes no file, so its directory may be removed and used anew; readers may go on.
     /// Blocking.
     pub(crate) fn close(&self) -> io::Result<()> {
-        let _one = lock(&self.shared.maintaining);
+        let _others = (lock(&self.shared.maintaining), lock(&self.shared.deleting));
         lock(&self.shared.log).refuse_appends();
         let flushed = self.shared.flush();
         let sealed = lock(&self.shared.log).seal(flushed.is_ok());

@@ -64,6 +64,9 @@ pub(crate) struct Compacted {
     cleaned: Vec<Cleaned>,
     cleaner: Cleaner,
     expired_before: i64,
+    /// Kept until the lock is gone: dropping the last handle of a removed file frees its space, which
+    /// can take long.
+    replaced: Vec<Segment>,
     /// Memory did not suffice for all keys: another pass must follow.
     pub(crate) partial: bool,
 }
@@ -119,7 +122,7 @@ impl Log {
     }
 
     /// Puts the files of a pass in place of those they were made from; `finish` must follow.
-    pub(crate) fn install(&mut self, compacted: &Compacted) -> io::Result<()> {
+    pub(crate) fn install(&mut self, compacted: &mut Compacted) -> io::Result<()> {
         self.producers.aborted.forget_before(compacted.expired_before);
         for cleaned in &compacted.cleaned {
             let base_offset = cleaned.segment.base_offset;
@@ -139,7 +142,7 @@ impl Log {
                 files::path(&self.dir, base_offset, files::SEGMENT),
             )?;
             let segment = cleaned.segment.share();
-            self.segments.splice(from..until, [segment]);
+            compacted.replaced.extend(self.segments.splice(from..until, [segment]));
         }
         self.cleaner = compacted.cleaner.clone();
         let sealed = self.segments.len() - 1;
@@ -181,6 +184,7 @@ impl CompactionPlan {
             cleaned,
             cleaner: self.cleaner,
             expired_before: self.expired_before,
+            replaced: Vec::new(),
             partial: covered < until,
         })
     }

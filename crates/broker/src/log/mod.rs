@@ -48,7 +48,7 @@ use read::Offsets;
 use record::Marker;
 use segment::Segment;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What an append was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,11 @@ pub(crate) struct Appended {
     pub(crate) log_append_time_ms: i64,
     /// The first offset that readers may ask for.
     pub(crate) log_start_offset: i64,
+}
+
+/// Brings a log start that deleting records has raised to the disk. Needs no lock.
+pub(crate) fn save_start(dir: &Path, offset: i64) -> io::Result<()> {
+    files::write_durable(&dir.join(files::LOG_START), &offset.to_be_bytes())
 }
 
 /// The state of one log.
@@ -250,12 +255,13 @@ impl Log {
         Ok(())
     }
 
-    /// Raises the log start, on the disk first.
-    pub(crate) fn set_start(&mut self, offset: i64) -> io::Result<()> {
-        if offset > self.start_offset {
-            files::write_durable(&self.dir.join(files::LOG_START), &offset.to_be_bytes())?;
-            self.start_offset = offset;
-        }
-        Ok(())
+    /// Raises the log start, once `save_start` has brought it to the disk.
+    pub(crate) fn raise_start(&mut self, offset: i64) {
+        self.start_offset = self.start_offset.max(offset);
+    }
+
+    /// The directory of its files.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 }

@@ -3,6 +3,27 @@
 use super::segment::Segment;
 use super::{Log, files};
 use std::io;
+use std::path::PathBuf;
+
+/// Segments that have left the log; their files may still be there.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    dir: PathBuf,
+    segments: Vec<Segment>,
+}
+
+impl Retired {
+    /// Removes the files, oldest first, so that a crash leaves no gap.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        if self.segments.is_empty() {
+            return Ok(());
+        }
+        for segment in &self.segments {
+            segment.remove(&self.dir)?;
+        }
+        files::sync_dir(&self.dir)
+    }
+}
 
 impl Log {
     /// Rolls the active segment when it is older than `segment_ms`, so that it can be deleted or
@@ -27,8 +48,9 @@ impl Log {
         newest_ms >= 0 && now_ms.saturating_sub(newest_ms) > retention_ms
     }
 
-    /// Raises the log start to what retention lets go, and removes the segments below it.
-    pub(crate) fn apply_retention(&mut self, now_ms: i64) -> io::Result<()> {
+    /// Raises the log start to what retention lets go, and takes the segments below it out of the log.
+    /// The caller removes their files, outside of the lock: that can take long.
+    pub(crate) fn apply_retention(&mut self, now_ms: i64) -> Retired {
         let mut size_bytes = self.size_bytes();
         let mut start_offset = self.start_offset;
         for pair in self.segments.windows(2) {
@@ -44,21 +66,11 @@ impl Log {
             size_bytes = kept_bytes;
             start_offset = start_offset.max(next.base_offset);
         }
-        self.set_start(start_offset)?;
-        self.remove_below_start()
-    }
-
-    fn remove_below_start(&mut self) -> io::Result<()> {
-        let start_offset = self.start_offset;
-        let gone = self.segments.windows(2).filter(|it| it[1].base_offset <= start_offset).count();
-        if gone == 0 {
-            return Ok(());
-        }
-        for segment in self.segments.drain(..gone) {
-            segment.remove(&self.dir)?;
-        }
+        // Not written down: the base of the first segment says it, once those before it are gone.
+        self.start_offset = start_offset;
         self.producers.aborted.forget_before(start_offset);
-        files::sync_dir(&self.dir)
+        let gone = self.segments.windows(2).filter(|it| it[1].base_offset <= start_offset).count();
+        Retired { dir: self.dir.clone(), segments: self.segments.drain(..gone).collect() }
     }
 
     /// Forgets producer ids that have been idle for a day.

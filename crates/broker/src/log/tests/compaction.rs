@@ -211,10 +211,10 @@ fn crash_points(dir: &Path, partition: &Partition, now_ms: i64) -> Vec<tempfile:
     let Some(plan) = partition.with_log(|log| log.plan_compaction(now_ms, true)) else {
         return points;
     };
-    let compacted = plan.run(COMPACTION_KEYS_MAX).unwrap();
+    let mut compacted = plan.run(COMPACTION_KEYS_MAX).unwrap();
     points.push(copy(dir));
     let merged = partition.with_log(|log| {
-        log.install(&compacted).unwrap();
+        log.install(&mut compacted).unwrap();
         log.segments.iter().map(|it| it.base_offset).collect::<Vec<_>>()
     });
     points.push(copy(dir));
