@@ -38,7 +38,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            data_dir: PathBuf::from("erboh-data"),
+            data_dir: PathBuf::from("broker-data"),
             advertised_host: None,
             advertised_port: None,
             auto_create_topics: true,

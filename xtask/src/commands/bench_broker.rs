@@ -141,12 +141,12 @@ fn one_run(
 ) -> Outcome {
     let broker = candidate.address;
     perf::create_topic(broker, topic, partitions)?;
-    let full = perf::produce(broker, topic, records, None)?;
+    let (sent, full) = perf::produce(broker, topic, records, None)?;
     series.records_per_s.push(full.records_per_s);
     series.full_p99_ms.push(full.p99_ms);
-    series.consumed_per_s.push(perf::consume(broker, topic, records)?);
+    series.consumed_per_s.push(perf::consume(broker, topic, sent)?);
     let steady = STEADY_PER_S * STEADY_SECONDS;
-    let paced = perf::produce(broker, topic, steady, Some(STEADY_PER_S))?;
+    let (_, paced) = perf::produce(broker, topic, steady, Some(STEADY_PER_S))?;
     series.p50_ms.push(paced.p50_ms);
     series.p99_ms.push(paced.p99_ms);
     Ok(())
