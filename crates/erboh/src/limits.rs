@@ -67,6 +67,12 @@ pub const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a silent live stream sends a comment, so that proxies keep it open.
 pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long an answer waits for ratings to be counted where the client did not say.
+pub const TOTALS_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest that a client may have an answer wait; it holds a connection meanwhile.
+pub const TOTALS_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// What a client is told to wait before it tries again when the queue is out of reach.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 

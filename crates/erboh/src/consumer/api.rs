@@ -5,17 +5,19 @@
 //!                                        └ a browser that reads slowly skips views
 //! ```
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::page::{Notice, notices};
@@ -32,8 +34,57 @@ const RECONNECT: Duration = Duration::from_secs(2);
 const BUFFERING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-pub(super) async fn totals(State(consumer): State<Consumer>) -> Json<Board> {
-    Json(consumer.view().board.clone())
+/// What `GET /api/v1/totals` may be asked.
+#[derive(Default, Deserialize)]
+pub(super) struct Question {
+    /// `partition:offset,…`, as the producer answered them: the answer waits until these ratings
+    /// are in the totals, whichever replica is asked.
+    #[serde(default)]
+    after: String,
+    /// The longest wait for that, in milliseconds.
+    wait_ms: Option<u64>,
+}
+
+impl Question {
+    /// The position from which on the totals have everything that was asked for.
+    fn position(&self) -> Option<BTreeMap<i32, i64>> {
+        let mut position = BTreeMap::new();
+        for place in self.after.split(',').filter(|place| !place.is_empty()) {
+            let (partition, offset) = place.split_once(':')?;
+            let next = offset.parse::<i64>().ok()?.checked_add(1)?;
+            let known = position.entry(partition.parse().ok()?).or_insert(next);
+            *known = next.max(*known);
+        }
+        Some(position)
+    }
+
+    fn wait(&self) -> Duration {
+        self.wait_ms.map_or(limits::TOTALS_WAIT, Duration::from_millis).min(limits::TOTALS_WAIT_MAX)
+    }
+}
+
+pub(super) async fn totals(
+    State(consumer): State<Consumer>,
+    question: Result<Query<Question>, QueryRejection>,
+) -> Result<Json<Board>, Problem> {
+    let invalid = |field: &str, reason: &str| {
+        let code = (StatusCode::UNPROCESSABLE_ENTITY, "invalid-question");
+        Problem::new(code.0, code.1, format!("{field}: {reason}")).field(field)
+    };
+    let Query(question) = question.map_err(|_| invalid("wait_ms", "is not a number"))?;
+    let position = question.position();
+    let position = position.ok_or_else(|| invalid("after", "is not partition:offset,…"))?;
+    let mut view = consumer.view;
+    let passed = view.wait_for(|view| view.board.has_passed(&position));
+    match tokio::time::timeout(question.wait(), passed).await {
+        Ok(Ok(view)) => Ok(Json(view.board.clone())),
+        _ => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not-counted-yet",
+            "The ratings that were asked for are not in the totals yet. Ask again.",
+        )
+        .retry_after(RECONNECT)),
+    }
 }
 
 /// The answer of `GET /api/v1/partitions`.

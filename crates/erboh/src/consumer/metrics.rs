@@ -26,16 +26,17 @@ type OfSnapshot = (&'static str, &'static str, fn(&Snapshot) -> u64);
 type OfPartition = (&'static str, &'static str, fn(&PartitionView) -> i64);
 
 const OF_SNAPSHOTS: [OfSnapshot; 3] = [
-    ("ratings_counted", "Ratings that are in the totals", |of| of.counted),
-    ("ratings_duplicate", "Ratings that were dropped as second copies", |of| of.duplicates),
-    ("dead_letters", "Records that are no ratings", |of| of.dead),
+    ("ratings_counted", "Ratings that are in the totals.", |of| of.counted),
+    ("ratings_duplicate", "Ratings that were dropped as second copies.", |of| of.duplicates),
+    ("dead_letters", "Records that are no ratings.", |of| of.dead),
 ];
 
-const OF_PARTITIONS: [OfPartition; 4] = [
-    ("position_offset", "Everything before this offset is counted", |of| of.position),
-    ("end_offset", "Offset that the next rating will get", |of| of.end_offset),
-    ("lag_records", "Offsets that are still to be counted", |of| of.lag),
-    ("halted", "1 where nobody may go on before a person decides", |of| {
+const OF_PARTITIONS: [OfPartition; 5] = [
+    ("position_offset", "Everything before this offset is counted.", |of| of.position),
+    ("end_offset", "Offset that the next rating will get.", |of| of.end_offset),
+    ("lag_records", "Offsets that are still to be counted.", |of| of.lag),
+    ("owned", "1 where this replica counts.", |of| i64::from(of.state == PartitionState::Owned)),
+    ("halted", "1 where nobody may go on before a person decides.", |of| {
         i64::from(matches!(of.state, PartitionState::Halted(_)))
     }),
 ];
@@ -62,16 +63,17 @@ impl Collector for Numbers {
 }
 
 impl Numbers {
-    fn wholes(&self, view: &BoardView) -> [(&'static str, &'static str, i64); 3] {
+    fn wholes(&self, view: &BoardView) -> [(&'static str, &'static str, i64); 4] {
         let streams = limits::STREAMS_MAX - self.0.streams.available_permits();
         [
-            ("connected", "1 while the cluster is reachable", view.connected.into()),
+            ("connected", "1 while the cluster is reachable.", view.connected.into()),
             (
                 "exact",
-                "1 while no rating was lost before it was counted",
+                "1 while no rating was lost before it was counted.",
                 view.board.exact().into(),
             ),
-            ("live_streams", "Live pages that are open", streams as i64),
+            ("alarm", "1 when two counts of the same ratings differ.", view.alarm.is_some().into()),
+            ("live_streams", "Live pages that are open.", streams as i64),
         ]
     }
 }

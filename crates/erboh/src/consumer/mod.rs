@@ -17,6 +17,7 @@ pub mod run;
 pub mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -91,7 +92,16 @@ pub async fn serve(
     let consumer = Consumer::new(view.clone(), settings, stop.clone());
     let mut registry = Registry::with_prefix("erboh_consumer");
     registry.register_collector(Box::new(Numbers(consumer.clone())));
-    let ready = Arc::new(move || view.borrow().readiness());
+    // Once complete, the board stays worth looking at: while partitions move between replicas or
+    // the broker is away it shows the last totals and says so, which is better than no answer.
+    let complete = AtomicBool::new(false);
+    let ready = Arc::new(move || {
+        if !complete.load(Ordering::Relaxed) {
+            view.borrow().readiness()?;
+            complete.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    });
     let ops = Ops::new(registry, ready, shutdown);
     ops::with_ops(ops_listener, ops, async {
         web::server::serve(listener, router(consumer), stop, limits::DRAIN).await;

@@ -217,3 +217,24 @@ async fn live_streams_are_bounded_and_give_their_place_back() {
     streams.pop();
     assert_eq!(open().await.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn totals_wait_for_what_the_client_has_sent() {
+    let (sender, router, _) = service(view(&VALUES[..1]));
+    let counted = async |question: &str| {
+        get(&router, &format!("/api/v1/totals?{question}")).await.json()["counted"].clone()
+    };
+    assert_eq!(counted("after=0:0").await, 1, "that is counted already");
+    let asked = counted("after=0:2,0:1&wait_ms=30000");
+    let counting = async { sender.send_replace(Arc::new(view(&VALUES[..3]))) };
+    assert_eq!(tokio::join!(asked, counting).0, 3);
+    let late = get(&router, "/api/v1/totals?after=1:0&wait_ms=1").await;
+    late.problem(503, "not-counted-yet");
+    assert_eq!(late.header("retry-after"), "2");
+    for (question, field) in
+        [("after=1", "after"), ("after=0:x", "after"), ("wait_ms=x", "wait_ms")]
+    {
+        let answer = get(&router, &format!("/api/v1/totals?{question}")).await;
+        assert_eq!(answer.problem(422, "invalid-question")["field"], field);
+    }
+}

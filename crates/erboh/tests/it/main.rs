@@ -10,5 +10,6 @@ mod engine;
 mod game;
 mod pages;
 mod producer;
+mod server;
 mod tidy;
 mod web;

@@ -1,0 +1,160 @@
+//! The server under the roles, on real sockets: how it stops, and what its ops port says meanwhile.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
+use erboh::queue::{KafkaSettings, Writer};
+use erboh::web::server;
+use erboh::{consumer, producer};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Only a broken build takes this long; it ends the test instead of hanging it.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+/// Asks on a connection of its own, in a thread, and gives the whole answer.
+async fn ask(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    let asking = move || {
+        let mut socket = TcpStream::connect(address).expect("a connection");
+        socket.set_read_timeout(Some(WAIT_MAX)).expect("a time-out");
+        socket.write_all(request.as_bytes()).expect("the request is taken");
+        let mut answer = String::new();
+        // A connection that is cut off may say so as an error; what arrived counts.
+        let _ = socket.read_to_string(&mut answer);
+        answer
+    };
+    tokio::task::spawn_blocking(asking).await.expect("the asking thread")
+}
+
+/// A service whose only answer takes until somebody lets it go.
+struct Slow {
+    address: SocketAddr,
+    entered: Arc<Notify>,
+    release: Arc<Notify>,
+    shutdown: CancellationToken,
+    server: tokio::task::JoinHandle<()>,
+}
+
+async fn slow(drain: Duration) -> Slow {
+    let (listener, address) = listen().await;
+    let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (enter, wait) = (Arc::clone(&entered), Arc::clone(&release));
+    let answer = move || async move {
+        enter.notify_one();
+        wait.notified().await;
+        "done"
+    };
+    let router = Router::new().route("/", get(answer));
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(server::serve(listener, router, shutdown.clone(), drain));
+    Slow { address, entered, release, shutdown, server }
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_finish_and_takes_no_new_ones() {
+    let Slow { address, entered, release, shutdown, server } = slow(WAIT_MAX).await;
+    let asked = tokio::spawn(ask(address, "/"));
+    // A connection without a request must not hold up the stop.
+    let idle = TcpStream::connect(address).expect("a connection");
+    entered.notified().await;
+    shutdown.cancel();
+    let refused = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(WAIT_MAX, refused).await.expect("the port closes");
+    release.notify_one();
+    let answer = asked.await.expect("an answer");
+    assert!(answer.ends_with("done"), "{answer}");
+    tokio::time::timeout(WAIT_MAX, server).await.expect("the server ends").expect("its task");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_cut_off() {
+    let Slow { address, entered, shutdown, server, .. } = slow(Duration::from_millis(20)).await;
+    let asked = tokio::spawn(ask(address, "/"));
+    entered.notified().await;
+    shutdown.cancel();
+    tokio::time::timeout(WAIT_MAX, server).await.expect("the server ends").expect("its task");
+    assert_eq!(asked.await.expect("the connection ends"), "");
+}
+
+/// The names of the metrics in an answer of `/metrics`, as they are declared.
+fn names(metrics: &str) -> Vec<&str> {
+    metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect()
+}
+
+#[tokio::test]
+async fn the_producers_ops_port_tells_the_truth() {
+    let ((listener, _), (ops, address)) = (listen().await, listen().await);
+    let topic = "erboh-ratings".to_owned();
+    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), &topic).expect("a writer");
+    let stop_wait = Duration::ZERO;
+    let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stop_wait };
+    let shutdown = CancellationToken::new();
+    let role = producer::Producer::new(writer, settings);
+    let serving = tokio::spawn(producer::serve(listener, Some(ops), role, shutdown.clone()));
+    assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
+    let ready = ask(address, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("not ready: "), "{ready}");
+    let metrics = ask(address, "/metrics").await;
+    assert!(metrics.contains("openmetrics-text; version=1.0.0"), "{metrics}");
+    insta::assert_debug_snapshot!("metrics_producer", names(&metrics));
+    shutdown.cancel();
+    tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
+}
+
+#[tokio::test]
+async fn the_consumer_is_ready_once_complete_until_it_stops() {
+    let ((listener, _), (ops, address)) = (listen().await, listen().await);
+    let settings = consumer::Settings {
+        topic: "erboh-ratings".to_owned(),
+        producer_url: None,
+        stop_wait: WAIT_MAX,
+    };
+    let (sender, view) = watch::channel(Arc::new(BoardView::default()));
+    let shutdown = CancellationToken::new();
+    let role = consumer::serve(listener, Some(ops), settings, view, shutdown.clone());
+    let serving = tokio::spawn(role);
+    let show = |state: PartitionState| {
+        let (position, end_offset, writer) = (4, 9, "replica-a".to_owned());
+        let view = PartitionView { partition: 0, position, end_offset, lag: 5, state, writer };
+        let partitions = vec![view];
+        sender.send_replace(Arc::new(BoardView { partitions, ..BoardView::default() }));
+    };
+    let check = async |status: &str, text: &str| {
+        let ready = ask(address, "/readyz").await;
+        assert!(
+            ready.starts_with(&format!("HTTP/1.1 {status}")) && ready.contains(text),
+            "{ready}"
+        );
+    };
+    check("503", "the partitions are not known yet").await;
+    show(PartitionState::Restoring);
+    check("503", "partition 0 is being taken over").await;
+    show(PartitionState::Owned);
+    check("200", "ready").await;
+    show(PartitionState::Restoring);
+    check("200", "ready").await;
+    let metrics = ask(address, "/metrics").await;
+    assert!(metrics.contains("erboh_consumer_lag_records{partition=\"0\"} 5"), "{metrics}");
+    insta::assert_debug_snapshot!("metrics_consumer", names(&metrics));
+    shutdown.cancel();
+    check("503", "stopping").await;
+    serving.abort();
+}
