@@ -131,6 +131,8 @@ apis! {
 mod agreement;
 mod committed;
 #[cfg(test)]
+mod coordination;
+#[cfg(test)]
 mod mutation;
 mod operations;
 
