@@ -148,7 +148,7 @@ impl Topics {
         if self.get(name).is_some() {
             return Err(Refusal::new(
                 ResponseError::TopicAlreadyExists,
-                format!("topic {name} exists already"),
+                format!("topic {name} already exists"),
             ));
         }
         name::check_case(name, || self.all())?;
