@@ -6,6 +6,10 @@ use std::time::Duration;
 /// almost every request but Produce, so 10,000 half frames hold 40 MB at most.
 pub(crate) const SMALL_FRAME_BYTES: usize = 4 * 1024;
 
+/// First room for a request that has its share of the memory budget: a producer's usual request
+/// then comes in one read.
+pub(crate) const FRAME_STEP_BYTES: usize = 256 * 1024;
+
 /// A request header is never shorter: API key, API version, correlation id.
 pub(crate) const SMALLEST_FRAME_BYTES: usize = 8;
 

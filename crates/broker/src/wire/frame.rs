@@ -1,7 +1,7 @@
 //! A frame is one request's bytes. It is read as the bytes arrive.
 //!
 //! ```text
-//!  idle: no buffer ──readable──► 4 KiB ──announced more──► share of the budget ──► grows by doubling
+//!  idle: no buffer ──readable──► 4 KiB ──announced more──► share of the budget ──► 256 KiB, doubling
 //! ```
 //!
 //! The length that a client announces never sizes an allocation. It does take its share of the
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{
-    FRAME_SILENCE, FRAME_TIME, IDLE_TIME, SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
+    FRAME_SILENCE, FRAME_STEP_BYTES, FRAME_TIME, IDLE_TIME, SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
 };
 use crate::wire::budget::{Budget, Share};
 
@@ -91,7 +91,7 @@ impl Frames {
     }
 
     async fn complete(&mut self, stream: &mut TcpStream) -> Result<Frame, FrameError> {
-        self.fill(stream, 4).await?;
+        self.fill(stream, 4, SMALL_FRAME_BYTES).await?;
         let announced =
             i32::from_be_bytes([self.inbox[0], self.inbox[1], self.inbox[2], self.inbox[3]]);
         let length = usize::try_from(announced)
@@ -100,22 +100,28 @@ impl Frames {
             .ok_or(FrameError::Length(announced, self.largest_bytes))?;
         let mut share = None;
         if length > SMALL_FRAME_BYTES {
-            self.fill(stream, SMALL_FRAME_BYTES).await?;
+            self.fill(stream, SMALL_FRAME_BYTES, SMALL_FRAME_BYTES).await?;
             share = Some(self.budget.take(length).await.ok_or(FrameError::Memory(length))?);
         }
-        self.fill(stream, 4 + length).await?;
+        let step = if share.is_some() { FRAME_STEP_BYTES } else { SMALL_FRAME_BYTES };
+        self.fill(stream, 4 + length, step).await?;
         let mut payload = self.inbox.split_to(4 + length).freeze();
         payload.advance(4);
         Ok(Frame { payload, share })
     }
 
-    /// Reads until the inbox holds `wanted` bytes. It never reads past a large frame, because what
+    /// Reads until the inbox holds `wanted` bytes, and grows it by `step` or to the double. It never reads past a large frame, because what
     /// is left over would keep that frame's buffer alive without counting for it.
-    async fn fill(&mut self, stream: &mut TcpStream, wanted: usize) -> Result<(), FrameError> {
+    async fn fill(
+        &mut self,
+        stream: &mut TcpStream,
+        wanted: usize,
+        step: usize,
+    ) -> Result<(), FrameError> {
         while self.inbox.len() < wanted {
             let held = self.inbox.len();
             let most = wanted.max(SMALL_FRAME_BYTES) - held;
-            self.inbox.reserve(most.min(held.max(SMALL_FRAME_BYTES)));
+            self.inbox.reserve(most.min(held.max(step)));
             let mut room = (&mut self.inbox).limit(most);
             let read = timeout(FRAME_SILENCE, stream.read_buf(&mut room)).await;
             if read.map_err(|_| FrameError::Silent(FRAME_SILENCE))?? == 0 {
