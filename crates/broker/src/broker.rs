@@ -154,6 +154,7 @@ impl Broker {
         // Set only once: a broker serves once.
         let _ = self.endpoint.set(Endpoint { host: host.into(), port: port.into() });
 
+        transactions::abort_unowned(&self).await;
         let tasks = TaskTracker::new();
         tasks.spawn(maintenance::run(Arc::clone(&self)));
         tasks.spawn(self.groups.clone().run_timers(self.stop.clone()));

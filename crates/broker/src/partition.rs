@@ -199,6 +199,11 @@ impl Partition {
         lock(&self.shared.log).config.clone()
     }
 
+    /// Producers with an open transaction, and their epochs.
+    pub(crate) fn open_transactions(&self) -> Vec<(i64, i16)> {
+        lock(&self.shared.log).open_transactions()
+    }
+
     /// Rolls by time, applies retention, forgets idle producers, compacts. Blocking, and for a large
     /// compacted log long; appends and fetches go on meanwhile.
     pub(crate) fn maintain(&self, now_ms: i64) -> io::Result<()> {

@@ -177,6 +177,11 @@ impl Log {
         Ok(true)
     }
 
+    /// Producers with an open transaction, and their epochs.
+    pub(crate) fn open_transactions(&self) -> Vec<(i64, i16)> {
+        self.producers.with_open()
+    }
+
     /// Writes batches at the end of the log and returns their headers as stored.
     fn write(
         &mut self,

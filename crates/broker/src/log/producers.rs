@@ -165,6 +165,12 @@ impl Producers {
         self.open.keys().next().copied()
     }
 
+    /// Producers with an open transaction, and their epochs.
+    pub(super) fn with_open(&self) -> Vec<(i64, i16)> {
+        let open = self.known.iter().filter(|(_, it)| it.open_since.is_some());
+        open.map(|(id, it)| (*id, it.epoch)).collect()
+    }
+
     /// Puts a producer of a snapshot in.
     pub(super) fn restore(&mut self, producer_id: i64, producer: Producer) {
         if let Some(first_offset) = producer.open_since {

@@ -150,6 +150,30 @@ async fn settle(broker: &Broker, id: &str, prepared: &Transaction) -> Result<(),
     broker.transactions.finish_completion(id, prepared.completed(now_ms())).await
 }
 
+/// Aborts transactions in partitions that no transactional id owns, before anyone is served: after
+/// a power cut the partition may have more than the coordinator's journal, and readers of committed
+/// data would wait for their end for ever.
+pub(crate) async fn abort_unowned(broker: &Broker) {
+    for topic in broker.topics.all() {
+        for (index, partition) in topic.partitions().iter().enumerate() {
+            for (producer_id, epoch) in partition.open_transactions() {
+                let key = (topic.name.clone(), index as i32);
+                let is_owner = |it: &Transaction| {
+                    it.producer_id == producer_id && it.partitions.contains(&key)
+                };
+                if !broker.transactions.select(is_owner).is_empty() {
+                    continue;
+                }
+                tracing::warn!(topic = topic.name, index, producer_id, "aborting what nobody owns");
+                let abort = partition.append_marker(producer_id, epoch, Marker::Abort, now_ms());
+                if let Err(error) = abort.await {
+                    tracing::error!(topic = topic.name, index, %error, "it was not aborted");
+                }
+            }
+        }
+    }
+}
+
 /// Aborts what takes too long, completes what was left, forgets what is idle, until the broker
 /// stops.
 pub(crate) async fn run_sweep(broker: Arc<Broker>) {

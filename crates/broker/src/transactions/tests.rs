@@ -7,7 +7,7 @@ use kafka_protocol::ResponseError;
 use tempfile::TempDir;
 
 use super::completion::sweep;
-use super::{End, Transaction, end, init_producer};
+use super::{End, Transaction, abort_unowned, end, init_producer};
 use crate::broker::Broker;
 use crate::groups::{Claim, Committed, OffsetKey};
 use crate::log::record::Writer;
@@ -195,6 +195,21 @@ async fn pending_offsets_without_a_transaction_do_not_stay() {
     write(&broker, producer, 1).await;
     sweep(&broker, now_ms()).await;
     assert_eq!(broker.groups.pending_producers(), [producer]);
+}
+
+#[tokio::test]
+async fn what_nobody_owns_is_aborted_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, _) = with_transaction(&dir).await;
+    abort_unowned(&broker).await;
+    assert!(!is_settled(&broker), "this one has an owner");
+    let lost = by(Writer::idempotent(77, 3, 0, true), &["lost"]);
+    broker.topics.create("u", 1, std::collections::BTreeMap::default()).await.unwrap();
+    let other = broker.topics.partition("u", 0).unwrap();
+    other.append(lost, now_ms()).await.unwrap();
+    abort_unowned(&broker).await;
+    assert_eq!(other.offsets().last_stable, other.offsets().high_watermark);
+    assert!(read_from(&other, 0, Isolation::ReadCommitted).is_empty());
 }
 
 #[tokio::test]
