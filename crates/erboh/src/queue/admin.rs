@@ -20,6 +20,7 @@ use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
 use super::topics::Topics;
+use crate::limits::SNAPSHOT_BYTES_MAX;
 
 /// Why a topic cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +127,7 @@ impl Admin {
             self.create(&topics.totals, partitions, replication, &with_copies(config)).await?;
         } else {
             self.demand_compaction(&topics.totals).await?;
+            self.warn_of_small_messages(&topics.totals).await;
             if existing < partitions {
                 self.add_partitions(&topics.totals, partitions).await?;
             }
@@ -277,6 +279,19 @@ impl Admin {
                 self.brokers
             ),
         })
+    }
+
+    /// Few clusters ever see 10,000 voices, so a smaller limit is no reason not to count.
+    async fn warn_of_small_messages(&self, topic: &str) {
+        let Ok(Some(value)) = self.setting(topic, "max.message.bytes").await else { return };
+        if value.parse().is_ok_and(|bytes: usize| bytes < SNAPSHOT_BYTES_MAX) {
+            tracing::warn!(
+                topic,
+                max_message_bytes = value,
+                needed_bytes = SNAPSHOT_BYTES_MAX,
+                "with very many voices a snapshot of the totals will not fit into the topic"
+            );
+        }
     }
 
     fn failed(&self, what: String, reason: impl std::fmt::Display) -> AdminError {

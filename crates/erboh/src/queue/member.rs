@@ -39,7 +39,12 @@ pub enum GroupEvent {
         lost: bool,
     },
     /// The member cannot go on and must join anew.
-    Fatal(String),
+    Fatal {
+        /// Why.
+        reason: String,
+        /// Whether another member has joined with the same instance id.
+        replaced: bool,
+    },
 }
 
 #[derive(Default)]
@@ -47,7 +52,6 @@ struct Inner {
     events: Mutex<VecDeque<GroupEvent>>,
     /// Set before the client is dropped: from then on nobody answers a revocation.
     closing: AtomicBool,
-    last_error: Mutex<String>,
     commit_failed: AtomicBool,
 }
 
@@ -58,10 +62,6 @@ impl Signals {
     fn events(&self) -> MutexGuard<'_, VecDeque<GroupEvent>> {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn last_error(&self) -> MutexGuard<'_, String> {
-        self.0.last_error.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl ClientContext for Signals {
@@ -71,7 +71,6 @@ impl ClientContext for Signals {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "group member");
-        reason.clone_into(&mut self.last_error());
     }
 }
 
@@ -150,13 +149,7 @@ impl Member {
             ("allow.auto.create.topics", "false"),
         ];
         // Under KIP-848, which a property may switch on, the broker decides these.
-        let classic = settings
-            .properties
-            .iter()
-            .rev()
-            .find(|(key, _)| key == "group.protocol")
-            .is_none_or(|(_, value)| value != "consumer");
-        if classic {
+        if settings.property("group.protocol") != Some("consumer") {
             choices.push(("session.timeout.ms", &session));
             choices.push(("heartbeat.interval.ms", &heartbeat));
             demands.push(("partition.assignment.strategy", "cooperative-sticky"));
@@ -176,21 +169,15 @@ impl Member {
 
     /// Serves the group without waiting; returns what happened, oldest first, one at a time.
     pub fn poll(&self) -> Option<GroupEvent> {
-        match self.consumer.poll(Duration::ZERO) {
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                let reason = format!("{code}: {}", self.signals.last_error());
-                return Some(GroupEvent::Fatal(reason));
+        if let Some(Err(error)) = self.consumer.poll(Duration::ZERO) {
+            let fatal = self.consumer.client().fatal_error();
+            let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
+            if fatal.is_some() || code == Some(Code::GroupAuthorizationFailed) {
+                let reason = fatal.map_or_else(|| error.to_string(), |(_, reason)| reason);
+                let replaced = code == Some(Code::FencedInstanceId);
+                return Some(GroupEvent::Fatal { reason, replaced });
             }
-            Some(Err(error)) => {
-                if matches!(
-                    error.rdkafka_error_code(),
-                    Some(Code::GroupAuthorizationFailed | Code::FencedInstanceId)
-                ) {
-                    return Some(GroupEvent::Fatal(format!("{error}")));
-                }
-                tracing::debug!(%error, "group member");
-            }
-            Some(Ok(_)) | None => {}
+            tracing::debug!(%error, "group member");
         }
         self.signals.events().pop_front()
     }
@@ -252,7 +239,7 @@ impl Drop for Member {
             match event {
                 GroupEvent::Assigned(partitions) => self.accept(&partitions),
                 GroupEvent::Revoked { partitions, .. } => self.release(&partitions),
-                GroupEvent::Fatal(_) => {}
+                GroupEvent::Fatal { .. } => {}
             }
         }
     }

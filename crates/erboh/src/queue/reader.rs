@@ -30,8 +30,8 @@ pub enum Event<'a> {
     Record(Record<'a>),
     /// Everything of this partition has been delivered for now.
     End(i32),
-    /// Some partition's position is not in its log, or its log is another one; the reader has
-    /// stopped there until the partition is added anew.
+    /// Some partition's position is not in its log, or its log is another one: every partition of
+    /// the topic must be removed and added anew before the next poll.
     Lost(String),
     /// Something that the reader gets over by itself, or cannot mend.
     Problem(String),
@@ -52,6 +52,8 @@ struct State {
     /// The reason why no broker is reachable.
     down: Option<String>,
     last_error: String,
+    /// A topic that was deleted and made anew under the same name.
+    made_anew: Option<String>,
 }
 
 #[derive(Clone, Default)]
@@ -66,6 +68,9 @@ impl Signals {
 impl ClientContext for Signals {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log::forward(level, facility, message);
+        if let Some(topic) = log::topic_made_anew(message) {
+            self.lock().made_anew = Some(topic.to_owned());
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -129,7 +134,14 @@ impl Reader {
         ];
         let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let progress = limits::PROGRESS_MS.to_string();
+        // librdkafka goes on at the same offset of a topic that was made anew, and says so only in
+        // this part of its debug log.
+        let debug = match settings.property("debug") {
+            Some(wanted) => format!("{wanted},topic"),
+            None => "topic".into(),
+        };
         let demands = [
+            ("debug", debug.as_str()),
             ("group.id", group),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
@@ -142,6 +154,7 @@ impl Reader {
         let signals = Signals::default();
         let consumer = settings
             .client(&choices, &demands)
+            .set_log_level(RDKafkaLogLevel::Debug)
             .create_with_context(signals.clone())
             .map_err(|error| SettingsError(error.to_string()))?;
         Ok(Self { consumer, signals })
@@ -187,7 +200,12 @@ impl Reader {
     /// The next thing that happens, within `timeout`.
     #[must_use]
     pub fn poll(&self, timeout: Duration) -> Option<Event<'_>> {
-        match self.consumer.poll(timeout)? {
+        let polled = self.consumer.poll(timeout);
+        if let Some(topic) = self.signals.lock().made_anew.take() {
+            // What was polled may stand in the new log already.
+            return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
+        }
+        match polled? {
             Ok(message) => Some(Event::Record(Record(message))),
             Err(KafkaError::PartitionEOF(partition)) => Some(Event::End(partition)),
             Err(error) => {

@@ -28,6 +28,12 @@ impl KafkaSettings {
         Self { brokers: brokers.into(), client_id: "erboh".into(), properties: Vec::new() }
     }
 
+    /// The value of a property, if the user has set it.
+    pub(super) fn property(&self, name: &str) -> Option<&str> {
+        let set = self.properties.iter().rev().find(|(key, _)| key == name);
+        set.map(|(_, value)| value.as_str())
+    }
+
     /// The configuration of one client: erboh's choices, then the user's properties, then what
     /// exactness demands.
     pub(super) fn client(

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::follow::News;
-use super::limits::{IDLE_WAIT, LOST_WAIT, RECORDS_PER_TURN, REVOKE_TIME, STOP_TIME};
+use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REPLACED_WAIT, REVOKE_TIME, STOP_TIME};
 use super::live::{Flow, Live, Tools};
 use super::owned::{Owned, Stage};
 use super::publish::Publisher;
@@ -43,7 +43,6 @@ pub(super) struct Counting {
     pub(super) join: Retry,
     pub(super) commit: Retry,
     pub(super) owned: BTreeMap<i32, Owned>,
-    pub(super) lost_at: Option<Instant>,
     pub(super) publisher: Publisher,
 }
 
@@ -75,7 +74,6 @@ impl Counting {
             join: Retry::default(),
             commit: Retry::default(),
             owned: BTreeMap::new(),
-            lost_at: None,
             publisher,
         })
     }
@@ -86,13 +84,12 @@ impl Counting {
         self.serve_group();
         self.serve_takeovers();
         self.hear_news();
-        self.restore_after_loss();
         self.serve_partitions();
         self.publish(false);
     }
 
     fn read(&mut self) {
-        let ratings = &self.settings.topics.ratings;
+        let ratings = &self.settings.topics.ratings.clone();
         let mut wait = IDLE_WAIT;
         for _ in 0..RECORDS_PER_TURN {
             let Some(event) = self.reader.poll(wait) else {
@@ -110,7 +107,10 @@ impl Counting {
                             key: record.key(),
                             value: record.value(),
                         };
-                        live.take(ratings, record);
+                        if !live.take(ratings, record) {
+                            self.restore_all("the last counted record is another one now");
+                            return;
+                        }
                     }
                 }
                 Event::End(partition) => {
@@ -119,8 +119,8 @@ impl Counting {
                     }
                 }
                 Event::Lost(reason) => {
-                    tracing::warn!(reason, "an offset is not in the log; looking again");
-                    self.lost_at.get_or_insert_with(Instant::now);
+                    self.restore_all(&reason);
+                    return;
                 }
                 Event::Problem(reason) => tracing::debug!(reason, "reader"),
             }
@@ -161,12 +161,16 @@ impl Counting {
                     member.release(&partitions);
                 }
             }
-            Some(GroupEvent::Fatal(reason)) => {
+            Some(GroupEvent::Fatal { reason, replaced }) => {
                 tracing::error!(reason, "the group does not take this member");
                 let all: Vec<i32> = self.owned.keys().copied().collect();
                 self.forget(&all);
                 self.member = None;
-                self.join.failed(now);
+                if replaced {
+                    self.join.rest(now, REPLACED_WAIT);
+                } else {
+                    self.join.failed(now);
+                }
                 self.publisher.group_problem = Some(format!(
                     "the group {} does not take this member: {reason}",
                     self.settings.group
@@ -267,19 +271,18 @@ impl Counting {
         }
     }
 
-    /// After an offset was out of range, every live partition is restored: the reader does not
-    /// say which one it was, and restoring changes nothing where all is well.
-    fn restore_after_loss(&mut self) {
+    /// Stops reading and looks anew where to go on, in every partition: the reader does not say
+    /// which one is meant, and where all is well this changes nothing.
+    fn restore_all(&mut self, reason: &str) {
+        tracing::warn!(reason, "the log is not as expected; looking again");
         let now = Instant::now();
-        if self.lost_at.is_some_and(|at| now.duration_since(at) >= LOST_WAIT) {
-            self.lost_at = None;
-            for (partition, owned) in &mut self.owned {
-                if owned.live().is_some() {
-                    self.reader.remove(&self.settings.topics.ratings, *partition);
-                    owned.restore(now);
-                }
+        for (partition, owned) in &mut self.owned {
+            if owned.live().is_some() {
+                self.reader.remove(&self.settings.topics.ratings, *partition);
+                owned.restore(now);
             }
         }
+        self.publisher.changed();
     }
 
     fn serve_partitions(&mut self) {
@@ -288,7 +291,10 @@ impl Counting {
         for (partition, owned) in &mut self.owned {
             let Stage::Live(live) = &mut owned.stage else { continue };
             match live.serve(&tools, false) {
-                Ok(()) if live.is_settled() => owned.problem = None,
+                Ok(()) if owned.problem.is_some() && live.is_settled() => {
+                    owned.problem = None;
+                    self.publisher.changed();
+                }
                 Ok(()) => {}
                 Err(problem) => {
                     tracing::warn!(partition, problem, "trying again");

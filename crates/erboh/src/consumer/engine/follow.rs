@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use super::limits::{ENDS_INTERVAL, FOLLOW_WAIT, SLOTS, TAIL_RECORDS, TOPICS_INTERVAL};
 use super::settings::EngineSettings;
 use super::takeover::slot_of;
-use crate::queue::{Admin, Event, Reader, Record};
+use crate::queue::{Admin, Event, KafkaSettings, Reader, Record};
 use crate::totals::Snapshot;
 
 /// What the counting thread is told.
@@ -38,7 +38,7 @@ type Gone = SendError<News>;
 /// Follows the totals until the counting thread is gone.
 pub(super) struct Follower {
     pub(super) reader: Reader,
-    pub(super) admin: Admin,
+    pub(super) kafka: KafkaSettings,
     pub(super) runtime: Handle,
     pub(super) settings: EngineSettings,
     pub(super) news: SyncSender<News>,
@@ -114,7 +114,8 @@ impl Follower {
             }
         }
         if totals < self.partitions {
-            let more = self.admin.add_partitions(&topics.totals, self.partitions);
+            let admin = Admin::connect(&self.kafka).map_err(|error| error.to_string())?;
+            let more = admin.add_partitions(&topics.totals, self.partitions);
             self.runtime.block_on(more).map_err(|error| error.to_string())?;
             totals = self.partitions;
         }

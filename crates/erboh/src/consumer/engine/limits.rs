@@ -58,6 +58,6 @@ pub(super) const ENDS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the topics are looked at for new partitions.
 pub(super) const TOPICS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long an engine waits before it restores its partitions after an offset was out of range.
-/// A topic that is being deleted and made anew gets through with it in this time.
-pub(super) const LOST_WAIT: Duration = Duration::from_millis(500);
+/// How long a member stays away after another took its instance id. Long, because coming back
+/// would throw the other out.
+pub(super) const REPLACED_WAIT: Duration = Duration::from_mins(1);

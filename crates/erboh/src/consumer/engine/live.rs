@@ -14,7 +14,7 @@ use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
 use super::takeover::{Decision, Found};
 use crate::queue::{Member, Position, Writer};
-use crate::totals::{Outcome, PartitionTotals, Record, Snapshot};
+use crate::totals::{Fingerprint, Outcome, PartitionTotals, Record, Snapshot};
 
 /// One partition that is being counted.
 pub(super) struct Live {
@@ -109,22 +109,30 @@ impl Live {
         Ok((live, read_from))
     }
 
-    /// Looks at the next record.
-    pub(super) fn take(&mut self, source: &str, record: Record<'_>) {
+    /// Looks at the next record. False: the log is not the one that the totals are of, so that it
+    /// must have been made anew since the take-over looked.
+    #[must_use]
+    pub(super) fn take(&mut self, source: &str, record: Record<'_>) -> bool {
         if record.offset < self.read_next {
-            return;
+            return true;
         }
         self.read_next = record.offset + 1;
         self.at_end = false;
         if record.offset < self.warm_until {
             self.totals.warm(record);
-            return;
+            return self.totals.last().is_none_or(|last| {
+                last.offset != record.offset || {
+                    let Record { offset, timestamp_ms, key, value } = record;
+                    last == Fingerprint::of(offset, timestamp_ms, key, value)
+                }
+            });
         }
         self.changed = true;
         if let Outcome::Dead(invalid) = self.totals.apply(record) {
             let partition = self.totals.partition();
             self.dead.add(source, self.totals.log(), partition, record, &invalid);
         }
+        true
     }
 
     /// Notes that everything fetched so far has been delivered.

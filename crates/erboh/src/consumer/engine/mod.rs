@@ -97,7 +97,7 @@ pub fn start(
     let takeover = Reader::for_ranges(&kafka, &settings.group)?;
     let follower = Follower {
         reader: Reader::connect(&kafka, &settings.group)?,
-        admin: admin.clone(),
+        kafka: kafka.clone(),
         runtime: Handle::current(),
         settings: settings.clone(),
         news: tell,
@@ -108,7 +108,9 @@ pub fn start(
         Counting::new(kafka, settings.clone(), name, (ask, answers), news, view.clone())?;
     let (runtime, own) = (Handle::current(), orders.clone());
     spawn("engine", move || {
-        if prepare(&admin, &settings, &runtime, &view, &own) {
+        let ready = prepare(&admin, &settings, &runtime, &view, &own);
+        drop(admin);
+        if ready {
             let look = settings.clone();
             let _ = spawn("engine-takeover", move || {
                 takeover::run(&takeover, &look, &requests, &answer);
@@ -144,6 +146,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         if self.ended.is_some() {
             self.orders.abandon();
+            self.orders.stop.cancel();
         }
     }
 }
@@ -165,9 +168,10 @@ fn prepare(
         }
         let topics =
             admin.ensure_topics(&settings.topics, settings.partitions, settings.replication);
-        match runtime.block_on(topics) {
-            Ok(()) => return true,
-            Err(error) => {
+        match runtime.block_on(orders.stop.run_until_cancelled(topics)) {
+            None => return false,
+            Some(Ok(())) => return true,
+            Some(Err(error)) => {
                 tracing::warn!(%error, "the topics are not ready");
                 let problem = Some(error.to_string());
                 view.send_replace(Arc::new(BoardView { problem, ..BoardView::default() }));

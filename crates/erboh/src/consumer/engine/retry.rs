@@ -19,6 +19,11 @@ impl Retry {
         self.due = Some(now + wait);
     }
 
+    /// Waits that long, whatever came before.
+    pub(super) fn rest(&mut self, now: Instant, wait: Duration) {
+        self.due = Some(now + wait);
+    }
+
     /// Notes a success: the next failure waits shortly again.
     pub(super) fn succeeded(&mut self) {
         *self = Self::default();

@@ -9,6 +9,7 @@ use erboh::queue::{Admin, KafkaSettings, OutRecord, Placed, Reader, Topics, Writ
 use erboh::totals::Snapshot;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,27 +17,44 @@ use uuid::Uuid;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A broker in this process, with its data in a directory that goes with it.
-struct Broker {
-    address: String,
+pub(super) struct Broker {
+    pub(super) address: String,
     stop: CancellationToken,
-    _data: tempfile::TempDir,
+    serving: Option<JoinHandle<()>>,
+    data: tempfile::TempDir,
 }
 
 impl Broker {
-    async fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+    pub(super) async fn start() -> Self {
+        let mut broker = Self {
+            address: "127.0.0.1:0".into(),
+            stop: CancellationToken::new(),
+            serving: None,
+            data: tempfile::tempdir().unwrap(),
+        };
+        broker.serve().await;
+        broker
+    }
+
+    /// Serves on the address, which keeps its port from then on.
+    pub(super) async fn serve(&mut self) {
+        let listener = TcpListener::bind(&self.address).await.unwrap();
+        self.address = listener.local_addr().unwrap().to_string();
         let settings = erboh_broker::Settings {
-            data_dir: data.path().to_owned(),
+            data_dir: self.data.path().to_owned(),
             auto_create_topics: false,
             group_initial_rebalance_delay_ms: 0,
             ..erboh_broker::Settings::default()
         };
-        let stop = CancellationToken::new();
-        let serving = erboh_broker::serve(listener, settings, stop.clone());
-        tokio::spawn(async move { serving.await.unwrap() });
-        Self { address, stop, _data: data }
+        self.stop = CancellationToken::new();
+        let serving = erboh_broker::serve(listener, settings, self.stop.clone());
+        self.serving = Some(tokio::spawn(async move { serving.await.unwrap() }));
+    }
+
+    /// Stops; data and port stay.
+    pub(super) async fn halt(&mut self) {
+        self.stop.cancel();
+        self.serving.take().unwrap().await.unwrap();
     }
 }
 
@@ -53,7 +71,7 @@ pub(super) struct Bench {
     pub(super) ratings: Writer,
     pub(super) totals: Writer,
     pub(super) sent: u64,
-    _broker: Broker,
+    pub(super) broker: Broker,
 }
 
 /// A record as it was read.
@@ -88,7 +106,7 @@ impl Bench {
         admin.ensure_topics(&settings.topics, partitions, 1).await.unwrap();
         let ratings = Writer::connect(&kafka, &settings.topics.ratings).unwrap();
         let totals = ratings.on_topic(&settings.topics.totals);
-        Self { kafka, settings, admin, ratings, totals, sent: 0, _broker: broker }
+        Self { kafka, settings, admin, ratings, totals, sent: 0, broker }
     }
 
     /// Starts an engine.

@@ -3,6 +3,8 @@
 use erboh::consumer::engine::{EngineSettings, OnGap, OnLogChange};
 use erboh::consumer::view::{BoardView, PartitionState};
 
+use erboh::queue::Writer;
+
 use super::bench::{Bench, until, until_counted};
 
 /// The reason why partition 0 halts.
@@ -84,5 +86,29 @@ async fn records_that_are_gone_after_they_were_counted_are_no_gap() {
     bench.rate(2).await;
     let view = until_counted(&engine, 7).await;
     assert!(view.board.exact());
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_under_a_running_engine_is_noticed() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(5).await;
+    until_counted(&engine, 5).await;
+    let topics = bench.settings.topics.clone();
+    bench.admin.delete(&topics.ratings).await.unwrap();
+    while bench.admin.partitions(&topics.ratings).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.admin.ensure_topics(&topics, 1, 1).await.unwrap();
+    // A writer of its own: another one may still know the topic that is gone.
+    bench.ratings = Writer::connect(&bench.kafka, &topics.ratings).unwrap();
+    bench.rate(9).await;
+    let view = until(&mut engine.board(), "halted", |view| {
+        assert!(view.board.counted() <= 5, "counted another log as if it were the same: {view:#?}");
+        halted(view).is_some()
+    })
+    .await;
+    assert_eq!(view.board.counted(), 5);
     engine.stop().await;
 }

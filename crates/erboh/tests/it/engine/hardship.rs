@@ -1,0 +1,119 @@
+//! Brokers that are away, topics that are not as they should be, members that are replaced.
+
+use erboh::consumer::view::BoardView;
+use uuid::Uuid;
+
+use super::bench::{Bench, PATIENCE, rating, until, until_counted};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_goes_away_and_comes_back_costs_nothing() {
+    let mut bench = Bench::new(2).await;
+    let engine = bench.start();
+    for _ in 0..2 {
+        bench.rate(10).await;
+        until_counted(&engine, bench.sent).await;
+        bench.broker.halt().await;
+        let away = |view: &BoardView| !view.connected && view.problem.is_some();
+        let view = until(&mut engine.board(), "no broker", away).await;
+        assert_eq!(view.board.counted(), bench.sent, "what was counted stays on the board");
+        bench.broker.serve().await;
+        until(&mut engine.board(), "a broker", |view| view.connected).await;
+    }
+    bench.rate(10).await;
+    let view = until_counted(&engine, 30).await;
+    assert!(view.board.exact());
+    until(&mut engine.board(), "no problem", |view| view.problem.is_none()).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_starts_before_its_broker_and_stops_without_one() {
+    let mut bench = Bench::new(1).await;
+    bench.rate(3).await;
+    bench.broker.halt().await;
+    let engine = bench.start();
+    let away = |view: &BoardView| view.problem.as_ref().is_some_and(|it| it.contains("127.0.0.1"));
+    until(&mut engine.board(), "no broker", away).await;
+    engine.stop().await;
+
+    let engine = bench.start();
+    bench.broker.serve().await;
+    until_counted(&engine, 3).await;
+    bench.broker.halt().await;
+    tokio::time::timeout(PATIENCE, engine.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_totals_topic_that_would_lose_totals_is_named_with_the_way_out() {
+    let bench = Bench::new(1).await;
+    let topics = &bench.settings.topics;
+    bench.admin.delete(&topics.totals).await.unwrap();
+    while bench.admin.partitions(&topics.totals).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let policy = [("cleanup.policy", "delete".to_owned())];
+    bench.admin.create(&topics.totals, 1, 1, &policy).await.unwrap();
+    let engine = bench.start();
+    let view = until(&mut engine.board(), "a problem", |view| view.problem.is_some()).await;
+    let problem = view.problem.as_ref().unwrap();
+    for part in
+        [&topics.totals, "cleanup.policy=delete", "kafka-configs.sh", "cleanup.policy=compact"]
+    {
+        assert!(problem.contains(part), "{problem}");
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_id_that_two_use_is_named() {
+    let mut bench = Bench::new(1).await;
+    bench.settings.instance_id = Some("twin".into());
+    let first = bench.start();
+    bench.rate(1).await;
+    until_counted(&first, 1).await;
+    let second = bench.start();
+    let fenced = |view: &BoardView| view.problem.as_ref().is_some_and(|it| it.contains("instance"));
+    until(&mut first.board(), "fenced", fenced).await;
+    bench.rate(1).await;
+    // It counts no more, and yet shows what the other counts.
+    until_counted(&second, 2).await;
+    until_counted(&first, 2).await;
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_pauses_for_snapshots_and_goes_on() {
+    let mut bench = Bench::new(1).await;
+    // So small that it must pause again and again.
+    bench.settings.snapshot_distance = 10;
+    bench.rate(3_000).await;
+    let bad = (0..3_000).map(|_| erboh::queue::OutRecord::new("bad", "bad")).collect();
+    bench.write(bad).await;
+    bench.rate(1).await;
+    let engine = bench.start();
+    let view = until_counted(&engine, bench.sent).await;
+    assert_eq!(view.board.dead(), 3_000);
+    engine.stop().await;
+    let letters = bench.read(&bench.settings.topics.dead_letters, 0).await;
+    assert_eq!(letters.len(), 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_is_longer_than_the_log_start_is_warmed_from_there() {
+    let mut bench = Bench::new(1).await;
+    let id = Uuid::now_v7().to_string();
+    bench.rate(5).await;
+    bench.write(vec![rating(&id)]).await;
+    bench.sent += 1;
+    let engine = bench.start();
+    until_counted(&engine, 6).await;
+    engine.stop().await;
+    bench.admin.delete_records(&bench.settings.topics.ratings, 0, 3).await.unwrap();
+    let engine = bench.start();
+    bench.write(vec![rating(&id)]).await;
+    let view = until(&mut engine.board(), "a duplicate", |view| view.board.duplicates() == 1).await;
+    assert_eq!(view.board.counted(), 6);
+    assert_eq!(view.board.snapshots()[&0].window_from, 3);
+    engine.stop().await;
+}

@@ -1,0 +1,62 @@
+//! The writer: what it says of a record is true.
+
+use std::time::Duration;
+
+use erboh::queue::{KafkaSettings, OutRecord, SendError, Writer};
+
+use super::bench::{Bench, PATIENCE, rating, until_counted};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_nothing_is_written_and_that_is_certain() {
+    // Bound and dropped: nobody listens there.
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    drop(socket);
+    let writer = Writer::connect(&KafkaSettings::new(&address), "ratings").unwrap();
+    let results = writer.send(vec![rating("a"), rating("b")], Duration::from_millis(500)).await;
+    assert_eq!(results.len(), 2);
+    for result in results {
+        assert!(matches!(result, Err(SendError::Unavailable(_))), "{result:?}");
+    }
+    assert!(writer.health().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notices_that_the_broker_goes_and_comes() {
+    let mut bench = Bench::new(1).await;
+    bench.rate(1).await;
+    assert_eq!(bench.ratings.health(), Ok(()));
+    bench.broker.halt().await;
+    let mut refused = 0;
+    // Until the closed connection is noticed the outcome is unknown, from then on it is certain.
+    while bench.ratings.health().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let results = bench.ratings.send(vec![rating("x")], Duration::from_millis(100)).await;
+    refused += usize::from(matches!(results[0], Err(SendError::Unavailable(_))));
+    assert_eq!(refused, 1, "{results:?}");
+    bench.broker.serve().await;
+    bench.rate(1).await;
+    let engine = bench.start();
+    until_counted(&engine, 2).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_does_not_exist_is_named_and_not_created() {
+    let bench = Bench::new(1).await;
+    let writer = Writer::connect(&bench.kafka, "nowhere").unwrap();
+    let results = writer.send(vec![rating("a")], Duration::from_secs(2)).await;
+    let Err(SendError::Unavailable(reason)) = &results[0] else { panic!("{results:?}") };
+    assert!(reason.contains("nowhere does not exist"), "{reason}");
+    assert_eq!(bench.admin.partitions("nowhere").await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_too_large_is_told_apart_from_its_neighbours() {
+    let bench = Bench::new(1).await;
+    let large = OutRecord::new("large", vec![0; 9 * 1024 * 1024]);
+    let results = bench.ratings.send(vec![rating("a"), large, rating("b")], PATIENCE).await;
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    assert_eq!(results[1], Err(SendError::TooLarge));
+}
