@@ -10,23 +10,25 @@ const STATES = {
 };
 
 const board = document.getElementById("board");
-if (board) follow(board.dataset.events);
+if (board) follow(board.dataset.events, JSON.parse(board.dataset.position));
 
-function follow(address) {
+// `shown` is the position per partition that the page shows.
+function follow(address, shown) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const status = document.querySelector(".live");
   const said = document.querySelector("[data-live]");
+  const progress = document.querySelector("[data-lag]");
   const number = new Intl.NumberFormat("en-US");
-  let shown = {};         // position per partition that the page shows
   let newest = null;      // arrived, not drawn yet
   let olderSince = null;  // since when only older totals arrive
 
   const source = new EventSource(address);
-  source.addEventListener("error", () => say("off", "The board's service does not answer. Trying again…"));
+  source.addEventListener("error", () => say("off", "The board's service does not answer, trying again", ""));
   source.addEventListener("board", (event) => {
     const state = JSON.parse(event.data);
     if (isOlder(state.totals.position)) return;
-    say(state.connected ? "on" : "off", statusOf(state));
+    if (state.connected) say("on", "Live", state.lag ? `, ${number.format(state.lag)} to go` : ", caught up");
+    else say("off", "Not connected", "");
     if (newest === null) requestAnimationFrame(() => { draw(newest); newest = null; });
     newest = state;
   });
@@ -41,14 +43,10 @@ function follow(address) {
     return older;
   }
 
-  function statusOf({ connected, lag }) {
-    if (!connected) return "Not connected";
-    return lag ? `Live, ${number.format(lag)} to go` : "Live, caught up";
-  }
-
-  function say(kind, text) {
+  function say(kind, text, left) {
     status.className = `live ${kind}`;
     if (said.textContent !== text) said.textContent = text;
+    progress.textContent = left;
   }
 
   function draw({ totals, partitions, notices }) {

@@ -123,12 +123,23 @@ impl<'a> Page<'a> {
         self.board().rows().iter().zip(1..).map(|(row, rank)| VoiceRow::new(row, rank))
     }
 
-    fn status(&self) -> String {
+    fn status(&self) -> &'static str {
+        if self.view.connected { "Connected" } else { "Not connected" }
+    }
+
+    /// What is left to do, to be read after [`Page::status`]. It stands apart, because it changes
+    /// too often to be read out each time.
+    fn progress(&self) -> String {
         match (self.view.connected, self.view.lag()) {
-            (false, _) => "Not connected".to_owned(),
-            (true, 0) => "Caught up".to_owned(),
-            (true, lag) => format!("{} to go", web::grouped(lag)),
+            (false, _) => String::new(),
+            (true, 0) => ", caught up".to_owned(),
+            (true, lag) => format!(", {} to go", web::grouped(lag)),
         }
+    }
+
+    /// What the page shows, for the script: it takes nothing older.
+    fn position(&self) -> String {
+        serde_json::to_string(&self.board().position()).unwrap_or_default()
     }
 
     fn blank_partition() -> PartitionView {

@@ -91,7 +91,8 @@ async fn the_board_shows_every_voice_highest_first() {
     assert!(html.contains(r#"<dd data-total="exact">yes</dd>"#), "{html}");
     assert_eq!(cells(&html, "position"), ["4", "0"]);
     assert_eq!(cells(&html, "state"), ["counted here", "counted elsewhere"]);
-    assert!(html.contains("Caught up"), "{html}");
+    assert!(html.contains("Connected</span><span data-lag>, caught up"), "{html}");
+    assert!(html.contains(r#"data-position="{&#34;0&#34;:4,&#34;1&#34;:0}""#), "{html}");
 }
 
 #[tokio::test]
