@@ -216,6 +216,10 @@ impl Partition {
             log.roll_by_time(now_ms)?;
             log.expire_producers(now_ms);
         }
+        if self.fsync == Fsync::Always {
+            // What an append left that was given up while it waited for its flush.
+            self.shared.flush()?;
+        }
         let retired = lock(&self.shared.log).apply_retention(now_ms);
         retired.remove()?;
         self.compact(now_ms, COMPACTION_KEYS_MAX)

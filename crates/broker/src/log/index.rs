@@ -6,8 +6,8 @@
 //!
 //! ```text
 //!  <base offset>.index
-//!  version u32 │ size u64 │ next offset │ max timestamp │ its batch │ first append │ entries… │ crc u32
-//!              │          │     i64     │      i64      │    i64    │     i64      │ 3×i64    │ of all
+//!  version u32 │ size u64 │ next offset │ max timestamp │ first append │ entries… │ crc u32
+//!              │          │     i64     │      i64      │     i64      │ 3×i64    │ of all
 //! ```
 
 use super::batch::Header;
@@ -18,7 +18,7 @@ use std::io;
 use std::path::Path;
 
 const VERSION: u32 = 1;
-const FIXED_BYTES: usize = 4 + 5 * 8;
+const FIXED_BYTES: usize = 4 + 4 * 8;
 const ENTRY_BYTES: usize = 24;
 
 /// Where a batch lies, and what came before it.
@@ -38,8 +38,6 @@ pub(super) struct Index {
     pub(super) next_offset: i64,
     /// The newest timestamp of the segment, -1 when there is none.
     pub(super) max_timestamp_ms: i64,
-    /// Where the first batch with that timestamp begins.
-    pub(super) max_timestamp_offset: i64,
     /// When the broker wrote the first batch (its own clock), -1 when there is none.
     pub(super) first_append_ms: i64,
 }
@@ -50,7 +48,6 @@ impl Index {
             entries: Vec::new(),
             next_offset: base_offset,
             max_timestamp_ms: -1,
-            max_timestamp_offset: -1,
             first_append_ms: -1,
         }
     }
@@ -68,10 +65,7 @@ impl Index {
                 max_timestamp_before_ms: self.max_timestamp_ms,
             });
         }
-        if header.max_timestamp_ms > self.max_timestamp_ms {
-            self.max_timestamp_ms = header.max_timestamp_ms;
-            self.max_timestamp_offset = header.base_offset;
-        }
+        self.max_timestamp_ms = self.max_timestamp_ms.max(header.max_timestamp_ms);
         self.next_offset = header.next_offset();
     }
 
@@ -101,7 +95,6 @@ impl Index {
         out.put_u64(size_bytes);
         out.put_i64(self.next_offset);
         out.put_i64(self.max_timestamp_ms);
-        out.put_i64(self.max_timestamp_offset);
         out.put_i64(self.first_append_ms);
         for entry in &self.entries {
             out.put_i64(entry.offset);
@@ -126,7 +119,6 @@ impl Index {
             entries: Vec::with_capacity((bytes.len() - FIXED_BYTES) / ENTRY_BYTES),
             next_offset: at.get_i64(),
             max_timestamp_ms: at.get_i64(),
-            max_timestamp_offset: at.get_i64(),
             first_append_ms: at.get_i64(),
         };
         while at.has_remaining() {
@@ -137,5 +129,63 @@ impl Index {
             });
         }
         (index.next_offset >= base_offset).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::batch::Batch;
+    use crate::log::testing::values;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// A look-up never passes what it looks for, and is no more than an interval before it.
+        #[test]
+        fn leads_to_just_before_what_is_looked_for(
+            batches in prop::collection::vec((1..60_000_usize, 1..5_i32, 0..40_i64), 1..60),
+        ) {
+            let one = Batch::split(&mut values(&["x"])).unwrap().header;
+            let mut index = Index::new(10);
+            let mut added: Vec<(Header, u64)> = Vec::new();
+            let (mut offset, mut position) = (10, 0);
+            for (size_bytes, records_count, max_timestamp_ms) in batches {
+                let last_offset_delta = records_count - 1;
+                let header = Header {
+                    base_offset: offset,
+                    size_bytes,
+                    last_offset_delta,
+                    max_timestamp_ms,
+                    ..one
+                };
+                index.add(&header, position);
+                added.push((header, position));
+                offset = header.next_offset();
+                position += size_bytes as u64;
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("index");
+            index.save(&path, position).unwrap();
+            prop_assert_eq!(Index::load(&path, 10, position + 1), None);
+            let index = Index::load(&path, 10, position).unwrap();
+            prop_assert_eq!(index.next_offset, offset);
+            let largest = added.iter().map(|(header, _)| header.size_bytes as u64).max().unwrap();
+            let near = INDEX_INTERVAL_BYTES + largest;
+            for wanted in 10..offset {
+                let (_, at) = added.iter().find(|(it, _)| it.last_offset() >= wanted).unwrap();
+                let found = index.position_of(wanted);
+                prop_assert!(found <= *at && *at < found + near, "{} for {}", found, at);
+            }
+            for wanted in 0..=index.max_timestamp_ms {
+                let (_, at) = added.iter().find(|(it, _)| it.max_timestamp_ms >= wanted).unwrap();
+                let found = index.position_of_timestamp(wanted);
+                prop_assert!(found <= *at && *at < found + near, "{} for {}", found, at);
+            }
+            for (header, at) in &added {
+                prop_assert!(index.offset_at(*at) >= header.base_offset);
+            }
+        }
     }
 }

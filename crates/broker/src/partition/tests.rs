@@ -1,6 +1,7 @@
 //! A partition as its callers see it: appending, reading, waiting.
 
 use super::*;
+use crate::log::record::{Writer, build};
 use crate::log::testing::{LAZY, NOW_MS, all_values, open, read_from, values};
 
 fn small_segments() -> LogConfig {
@@ -120,4 +121,27 @@ async fn a_closed_partition_changes_no_file_but_can_be_read() {
     partition.close().unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     assert_eq!(all_values(&partition).len(), 10);
+}
+
+#[tokio::test]
+async fn finds_every_offset_and_time_in_a_large_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &LogConfig::default());
+    for n in 0..100_usize {
+        let value = format!("{n} {}", "x".repeat(n * 37 % 5000));
+        let records = [(None, Some(value.as_bytes())); 3];
+        let batch = build(Writer::default(), NOW_MS + n as i64 * 7 % 100, records);
+        partition.append(batch, NOW_MS).await.unwrap();
+    }
+    for offset in 0..300_i64 {
+        let fetched = partition.fetch(offset, 1, Isolation::ReadCommitted).unwrap();
+        let header = Batch::split(&mut fetched.records.clone()).unwrap().header;
+        assert_eq!(header.base_offset, offset / 3 * 3);
+        assert_eq!(header.size_bytes, fetched.records.len());
+    }
+    for time in 0..100 {
+        let first = (0..100).find(|n| n * 7 % 100 >= time).unwrap();
+        let expected = Some((first * 3, NOW_MS + first * 7 % 100));
+        assert_eq!(partition.offset_for_timestamp(NOW_MS + time).unwrap(), expected);
+    }
 }

@@ -270,12 +270,61 @@ proptest! {
                     Partition::open(point.path().to_owned(), config.clone(), LAZY).unwrap();
                 prop_assert_eq!(newest(&reopened), expected.clone());
                 prop_assert_eq!(reopened.offsets(), partition.offsets());
+                check_files(point.path(), &reopened);
                 compact_all(&reopened, now_ms + 1);
                 prop_assert_eq!(newest(&reopened), expected.clone());
             }
             prop_assert_eq!(newest(&partition), expected.clone());
+            check_files(dir.path(), &partition);
         }
     }
+}
+
+/// Segments do not overlap, and there is no file but theirs.
+fn check_files(dir: &Path, partition: &Partition) {
+    let segments = partition.with_log(|log| {
+        assert!(log.segments.windows(2).all(|it| it[0].index.next_offset <= it[1].base_offset));
+        log.segments.iter().map(|it| it.base_offset).collect::<Vec<_>>()
+    });
+    assert_eq!(files::offsets(dir, files::SEGMENT).unwrap(), segments);
+}
+
+#[tokio::test]
+async fn a_reader_gets_to_the_end_when_the_last_record_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &small_segments());
+    put(&partition, &[("a", "1")]).await;
+    let without_key = build(Writer::default(), NOW_MS, [(None, Some(&b"no key"[..]))]);
+    partition.append(without_key, NOW_MS).await.unwrap();
+    partition.set_config(compacted());
+    compact_all(&partition, NOW_MS);
+    assert_eq!(all_values(&partition), ["1"]);
+    let mut bytes = partition.fetch(1, 1000, Isolation::ReadUncommitted).unwrap().records;
+    assert_eq!(Batch::split(&mut bytes).unwrap().header.next_offset(), 2);
+    assert_eq!(partition.max_timestamp(), Some((0, NOW_MS)));
+}
+
+#[tokio::test]
+async fn compaction_does_not_make_a_producer_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &compacted());
+    let batch = |sequence| {
+        build(
+            Writer::idempotent(7, 0, sequence, false),
+            NOW_MS,
+            [(Some(&b"a"[..]), Some(&b"value"[..]))],
+        )
+    };
+    for sequence in 0..20 {
+        partition.append(batch(sequence), NOW_MS).await.unwrap();
+    }
+    put(&partition, &[("a", "newest")]).await;
+    compact_all(&partition, NOW_MS);
+    assert_eq!(all_values(&partition), ["newest"]);
+    let partition = open(dir.path(), &compacted());
+    assert_eq!(partition.append(batch(18), NOW_MS).await.unwrap().base_offset, 18);
+    assert_eq!(partition.append(batch(22), NOW_MS).await.unwrap_err().error_code(), 45);
+    assert_eq!(partition.append(batch(20), NOW_MS).await.unwrap().base_offset, 21);
 }
 
 #[tokio::test]

@@ -209,3 +209,32 @@ async fn a_plain_batch_inside_a_transaction_is_refused() {
     write(&partition, 7, 0, "a").await;
     assert_eq!(send(&partition, 0, 1, 1).await, Err(48));
 }
+
+#[tokio::test]
+async fn many_aborted_transactions_are_all_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &LogConfig::default());
+    let mut expected = Vec::new();
+    // Transactions that overlap in groups of three; only the middle one commits.
+    for round in 0..10 {
+        for producer in 0..3 {
+            let value = format!("{round}-{producer}");
+            write(&partition, producer, round, &value).await;
+            if producer == 1 {
+                expected.push(value);
+            }
+        }
+        for producer in [2, 0, 1] {
+            let marker = if producer == 1 { Marker::Commit } else { Marker::Abort };
+            end(&partition, producer, marker).await;
+        }
+    }
+    let whole = |offset| partition.fetch(offset, 1 << 20, Isolation::ReadCommitted).unwrap();
+    assert_eq!(whole(0).aborted.len(), 20);
+    // Those that ended before are left out.
+    assert_eq!(whole(30).aborted.len(), 10);
+    and_after_restarts(dir.path(), &LogConfig::default(), async |partition| {
+        assert_eq!(committed(partition), expected);
+    })
+    .await;
+}
