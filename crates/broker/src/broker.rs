@@ -24,7 +24,7 @@ use crate::groups::Groups;
 use crate::limits::ACCEPT_PAUSE;
 use crate::maintenance;
 use crate::partition::Fsync;
-use crate::settings::Settings;
+use crate::settings::{Settings, partitions_max};
 use crate::store::Store;
 use crate::topics::Topics;
 use crate::transactions::{self, Transactions};
@@ -113,7 +113,8 @@ impl Broker {
             let metadata = data.join("metadata");
             let (store, known) = Store::open(metadata, fsync).map_err(|error| error.to_string())?;
             let store = Arc::new(store);
-            let topics = Topics::open(data.join("topics"), fsync, Arc::clone(&store), &known)?;
+            let dir = data.join("topics");
+            let topics = Topics::open(dir, fsync, Arc::clone(&store), &known, partitions_max())?;
             Ok((store, topics, known))
         });
         let opened: Result<_, String> = opened.await.map_err(|error| failed(error.to_string()))?;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::Broker;
 use crate::handlers::{self, Refused};
 use crate::limits::{ANSWER_TIME, STOP_GRACE};
-use crate::wire::frame::{Frame, FrameError, Frames};
+use crate::wire::frame::{Frame, FrameError, Frames, Patience};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,8 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
 }
 
 async fn requests(broker: &Arc<Broker>, mut stream: TcpStream, peer: SocketAddr) -> Ended {
-    let mut frames = Frames::new(broker.budget.clone(), broker.settings.request_max_bytes);
+    let mut frames =
+        Frames::new(broker.budget.clone(), broker.settings.request_max_bytes, Patience::default());
     loop {
         let frame = tokio::select! {
             biased;

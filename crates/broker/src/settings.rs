@@ -96,6 +96,12 @@ impl Settings {
     }
 }
 
+/// Partitions of all topics to allow here. Each keeps a file open for every segment, so they may
+/// take a quarter of the files that may be open.
+pub(crate) fn partitions_max() -> usize {
+    open_files_max() / 4
+}
+
 /// Files that this process may open. Where the system does not say (it does on Linux), 256: the
 /// usual limit of a shell on macOS.
 fn open_files_max() -> usize {

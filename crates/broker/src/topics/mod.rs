@@ -57,6 +57,8 @@ pub(crate) struct Topics {
     dir: PathBuf,
     fsync: Fsync,
     store: Arc<Store>,
+    /// Partitions of all topics at most.
+    most: usize,
     registry: RwLock<Registry>,
     /// Held from the check of a change to its end, across the store's write: changes of topics are
     /// rare, and one at a time they cannot contradict each other.
@@ -70,11 +72,13 @@ impl Topics {
         fsync: Fsync,
         store: Arc<Store>,
         known: &BTreeMap<String, Value>,
+        most: usize,
     ) -> Result<Self, String> {
         let topics = Self {
             dir,
             fsync,
             store,
+            most,
             registry: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
         };
@@ -153,9 +157,26 @@ impl Topics {
         }
         name::check_case(name, || self.all())?;
         check_partitions(partitions)?;
+        self.check_room(partitions)?;
         config::log_config(config)
             .map(drop)
             .map_err(|reason| Refusal::new(ResponseError::InvalidConfig, reason))
+    }
+
+    /// More open files than there may be would stop all logs from rolling, so it stops here.
+    fn check_room(&self, more: i32) -> Result<(), Refusal> {
+        let has: i32 = self.all().iter().map(|topic| topic.partition_count()).sum();
+        if (has.saturating_add(more) as usize) <= self.most {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            ResponseError::PolicyViolation,
+            format!(
+                "there are {has} partitions and {more} more were asked for; the limit of open files \
+                 (ulimit -n) leaves room for {}",
+                self.most
+            ),
+        ))
     }
 
     pub(crate) async fn create(
@@ -216,6 +237,7 @@ impl Topics {
                 format!("topic {name} has {has} partitions already, {partitions} is not more"),
             ));
         }
+        self.check_room(partitions - has)?;
         Ok(topic)
     }
 
@@ -294,4 +316,28 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| error.to_string()).flatten().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn partitions_end_where_open_files_would() {
+        let temp = tempfile::tempdir().unwrap();
+        let fsync = Fsync::Periodic { interval_ms: 1000 };
+        let (store, known) = Store::open(temp.path().join("store"), fsync).unwrap();
+        let dir = temp.path().join("topics");
+        let topics = Arc::new(Topics::open(dir, fsync, Arc::new(store), &known, 3).unwrap());
+        topics.create("a", 2, Overrides::new()).await.unwrap();
+        let check = |refused: Result<(), Refusal>| {
+            let refusal = refused.unwrap_err();
+            assert_eq!(refusal.error, ResponseError::PolicyViolation);
+            assert!(refusal.message.contains("leaves room for 3"), "{}", refusal.message);
+        };
+        check(topics.check_new("b", 2, &Overrides::new()));
+        check(topics.grow("a", 4).await);
+        topics.grow("a", 3).await.unwrap();
+        assert_eq!(topics.get("a").unwrap().partition_count(), 3);
+    }
 }

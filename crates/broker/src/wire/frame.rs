@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::limits::{
     FRAME_SILENCE, FRAME_STEP_BYTES, FRAME_TIME, IDLE_TIME, SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
@@ -39,12 +39,29 @@ pub(crate) enum FrameError {
     Length(i32, usize),
     #[error("the client sent nothing for {} s", .0.as_secs())]
     Silent(Duration),
-    #[error("the request was not complete after {} s", FRAME_TIME.as_secs())]
-    Slow,
+    #[error("the request was not complete after {} s", .0.as_secs())]
+    Slow(Duration),
     #[error("no memory became free for a request of {0} bytes")]
     Memory(usize),
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Between two requests.
+    pub(crate) idle: Duration,
+    /// From the first byte of a request to its last.
+    pub(crate) frame: Duration,
+    /// Between two bytes of a request.
+    pub(crate) silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { idle: IDLE_TIME, frame: FRAME_TIME, silence: FRAME_SILENCE }
+    }
 }
 
 /// The requests of one connection, one after the other.
@@ -53,22 +70,24 @@ pub(crate) struct Frames {
     inbox: BytesMut,
     budget: Budget,
     largest_bytes: usize,
+    patience: Patience,
 }
 
 impl Frames {
-    pub(crate) fn new(budget: Budget, largest_bytes: usize) -> Self {
-        Self { inbox: BytesMut::new(), budget, largest_bytes }
+    pub(crate) fn new(budget: Budget, largest_bytes: usize, patience: Patience) -> Self {
+        Self { inbox: BytesMut::new(), budget, largest_bytes, patience }
     }
 
     /// Waits for the next request. Not cancel safe within a request; a connection that is
     /// cancelled there is closed.
     pub(crate) async fn next(&mut self, stream: &mut TcpStream) -> Result<Frame, FrameError> {
         if self.inbox.is_empty() {
-            let first = timeout(IDLE_TIME, self.first_bytes(stream)).await;
-            first.map_err(|_| FrameError::Silent(IDLE_TIME))??;
+            let idle = self.patience.idle;
+            let first = timeout(idle, self.first_bytes(stream)).await;
+            first.map_err(|_| FrameError::Silent(idle))??;
         }
-        let deadline = Instant::now() + FRAME_TIME;
-        timeout_at(deadline, self.complete(stream)).await.map_err(|_| FrameError::Slow)?
+        let most = self.patience.frame;
+        timeout(most, self.complete(stream)).await.map_err(|_| FrameError::Slow(most))?
     }
 
     /// Waits without a buffer, so that an idle connection keeps none.
@@ -123,11 +142,87 @@ impl Frames {
             let most = wanted.max(SMALL_FRAME_BYTES) - held;
             self.inbox.reserve(most.min(held.max(step)));
             let mut room = (&mut self.inbox).limit(most);
-            let read = timeout(FRAME_SILENCE, stream.read_buf(&mut room)).await;
-            if read.map_err(|_| FrameError::Silent(FRAME_SILENCE))?? == 0 {
+            let silence = self.patience.silence;
+            let read = timeout(silence, stream.read_buf(&mut room)).await;
+            if read.map_err(|_| FrameError::Silent(silence))?? == 0 {
                 return Err(FrameError::Half);
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_mins(1);
+
+    const PATIENT: Patience = Patience { idle: LONG, frame: LONG, silence: LONG };
+
+    /// Both ends of a connection, and the frames that come out of one.
+    async fn connection(patience: Patience) -> (TcpStream, TcpStream, Frames) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        (client, server, Frames::new(Budget::new(1 << 20), 1 << 20, patience))
+    }
+
+    #[tokio::test]
+    async fn frames_come_one_after_the_other_however_they_arrive() {
+        let (mut client, mut server, mut frames) = connection(PATIENT).await;
+        let large: Vec<u8> = (0..1_000_000u32).map(|at| at as u8).collect();
+        let (first, last) = ([1; 9], [2; 8]);
+        let mut sent = Vec::new();
+        for payload in [&first[..], &large, &last, &large] {
+            sent.extend((payload.len() as u32).to_be_bytes());
+            sent.extend(payload);
+        }
+        let sending = tokio::spawn(async move { client.write_all(&sent).await.map(|()| client) });
+        for payload in [&first[..], &large, &last, &large] {
+            let frame = frames.next(&mut server).await.unwrap();
+            assert!(frame.payload == payload, "{} bytes", payload.len());
+            assert_eq!(frame.share.is_some(), payload.len() > SMALL_FRAME_BYTES);
+        }
+        drop(sending.await.unwrap().unwrap());
+        assert!(matches!(frames.next(&mut server).await, Err(FrameError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_is_not_waited_for() {
+        let (_client, mut server, mut frames) =
+            connection(Patience { idle: SHORT, ..PATIENT }).await;
+        assert!(matches!(frames.next(&mut server).await, Err(FrameError::Silent(_))));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_stalls_gives_its_memory_back() {
+        let (mut client, mut server, mut frames) =
+            connection(Patience { silence: SHORT, ..PATIENT }).await;
+        let mut half = vec![0; 10_000];
+        half[..4].copy_from_slice(&500_000u32.to_be_bytes());
+        client.write_all(&half).await.unwrap();
+        assert!(matches!(frames.next(&mut server).await, Err(FrameError::Silent(_))));
+        assert!(frames.budget.try_take(1 << 20).is_some(), "the share is still held");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_byte_by_byte_has_an_end_too() {
+        let (mut client, mut server, mut frames) =
+            connection(Patience { frame: SHORT, ..PATIENT }).await;
+        let dripping = tokio::spawn(async move {
+            while client.write_all(&[0]).await.is_ok() {
+                tokio::time::sleep(SHORT / 4).await;
+            }
+        });
+        // The first four zeros would be a length that is refused.
+        frames.inbox.extend_from_slice(&100_000u32.to_be_bytes());
+        assert!(matches!(frames.next(&mut server).await, Err(FrameError::Slow(_))));
+        drop(server);
+        dripping.await.unwrap();
     }
 }
