@@ -21,6 +21,7 @@ use crate::broker;
 use crate::consumer::view::PartitionState;
 use crate::consumer::{self, View, engine};
 use crate::limits;
+use crate::ops::Stopping;
 use crate::producer::{self, Producer};
 use crate::queue::{Admin, KafkaSettings, Topics, Writer};
 use crate::web::server::bind;
@@ -132,16 +133,17 @@ async fn roles(
     }
     let engine = engine::start(kafka.clone(), engine_settings, &CancellationToken::new())?;
     let writer = Writer::connect(&kafka, &topics.ratings)?;
+    let stopping = Stopping { drain: limits::DEMO_DRAIN, ..Stopping::default() };
     let producer_settings = producer::Settings {
         topic: topics.ratings.clone(),
         ratings_per_hit: settings.ratings_per_hit,
         board_url: Some(places.board.clone()),
-        stop_wait: Duration::ZERO,
+        stopping,
     };
     let consumer_settings = consumer::Settings {
         topic: topics.ratings,
         producer_url: Some(places.producer.clone()),
-        stop_wait: Duration::ZERO,
+        stopping,
     };
     let producer = Producer::new(writer.clone(), producer_settings);
     let announcing = async {

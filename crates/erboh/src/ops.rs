@@ -23,6 +23,21 @@ use crate::{limits, web};
 /// Says whether a role can serve, and if not, why.
 pub type ReadyCheck = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// How a role stops after it was told to.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopping {
+    /// How long it stays reachable while it says that it is not ready any more.
+    pub wait: Duration,
+    /// How long requests under way may take to finish after that.
+    pub drain: Duration,
+}
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self { wait: Duration::ZERO, drain: limits::DRAIN }
+    }
+}
+
 /// What one role shows on its ops port.
 #[derive(Clone)]
 pub struct Ops {

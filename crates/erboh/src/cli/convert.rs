@@ -7,9 +7,10 @@ use anyhow::Context as _;
 
 use super::{
     BrokerFlags, ConsumerFlags, DemoFlags, Fsync, KafkaFlags, OnGap, OnLogChange, ProducerFlags,
-    SmokeFlags, StorageFlags,
+    SmokeFlags, StopFlags, StorageFlags,
 };
 use crate::consumer::{self, engine};
+use crate::ops::Stopping;
 use crate::queue::{KafkaSettings, Topics};
 use crate::{broker, demo, producer, smoke};
 
@@ -76,6 +77,12 @@ impl BrokerFlags {
     }
 }
 
+impl StopFlags {
+    fn stopping(&self) -> Stopping {
+        Stopping { wait: Duration::from_millis(self.stop_wait_ms), ..Stopping::default() }
+    }
+}
+
 impl ProducerFlags {
     /// The settings of the producer.
     ///
@@ -92,7 +99,7 @@ impl ProducerFlags {
                 topic: Topics::default().ratings,
                 ratings_per_hit: self.hit.ratings_per_hit,
                 board_url: self.board_url,
-                stop_wait: Duration::from_millis(self.stop.stop_wait_ms),
+                stopping: self.stop.stopping(),
             },
         })
     }
@@ -112,7 +119,7 @@ impl ConsumerFlags {
             settings: consumer::Settings {
                 topic: topics.ratings.clone(),
                 producer_url: self.producer_url,
-                stop_wait: Duration::from_millis(self.stop.stop_wait_ms),
+                stopping: self.stop.stopping(),
             },
             engine: engine::EngineSettings {
                 topics,

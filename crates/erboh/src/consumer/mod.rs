@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::metrics::Numbers;
 use self::view::BoardView;
-use crate::ops::{self, Ops};
+use crate::ops::{self, Ops, Stopping};
 use crate::{limits, web};
 
 /// Where the newest view is.
@@ -42,8 +42,8 @@ pub struct Settings {
     pub topic: String,
     /// Where browsers find the producer, if the board is to link to it.
     pub producer_url: Option<String>,
-    /// How long the role stays reachable after it said that it is not ready any more.
-    pub stop_wait: Duration,
+    /// How the role stops.
+    pub stopping: Stopping,
 }
 
 /// What the routes share.
@@ -88,7 +88,8 @@ pub async fn serve(
     view: View,
     shutdown: CancellationToken,
 ) {
-    let stop = ops::after(shutdown.clone(), settings.stop_wait);
+    let Stopping { wait, drain } = settings.stopping;
+    let stop = ops::after(shutdown.clone(), wait);
     let consumer = Consumer::new(view.clone(), settings, stop.clone());
     let mut registry = Registry::with_prefix("erboh_consumer");
     registry.register_collector(Box::new(Numbers(consumer.clone())));
@@ -104,7 +105,7 @@ pub async fn serve(
     });
     let ops = Ops::new(registry, ready, shutdown);
     ops::with_ops(ops_listener, ops, async {
-        web::server::serve(listener, router(consumer), stop, limits::DRAIN).await;
+        web::server::serve(listener, router(consumer), stop, drain).await;
     })
     .await;
 }

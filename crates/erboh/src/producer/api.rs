@@ -8,8 +8,8 @@
 //! ```
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -32,11 +32,10 @@ struct Created {
 
 pub(super) async fn create(
     State(producer): State<Producer>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
-    demand_json(&headers)?;
-    let body = read(body).await?;
+    demand_json(request.headers())?;
+    let body = read(request).await?;
     let rating = Rating::from_request(&body).map_err(|invalid| {
         let (status, code) = if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
             (StatusCode::BAD_REQUEST, "not-json")
@@ -71,20 +70,19 @@ fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
-    let reading = to_bytes(body, limits::RATING_BYTES_MAX);
+async fn read(request: Request) -> Result<Bytes, Problem> {
+    let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(limits::BODY_READ, reading).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => {
-            let text = error.to_string();
-            if text.contains("limit") {
-                return Err(Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too-large",
-                    format!("A rating has at most {} bytes.", limits::RATING_BYTES_MAX),
-                ));
-            }
-            Err(Problem::new(StatusCode::BAD_REQUEST, "body-not-read", text))
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                format!("A rating has at most {} bytes.", limits::RATING_BYTES_MAX),
+            ))
+        }
+        Ok(Err(rejection)) => {
+            Err(Problem::new(rejection.status(), "body-not-read", rejection.body_text()))
         }
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,

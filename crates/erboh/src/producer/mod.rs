@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::Metrics;
-use crate::ops::{self, Ops};
+use crate::ops::{self, Ops, Stopping};
 use crate::queue::{OutRecord, SendResult, Writer};
 use crate::rating::simulate::Researchers;
 use crate::rating::{Rating, RatingId};
@@ -38,8 +38,8 @@ pub struct Settings {
     pub ratings_per_hit: usize,
     /// Where browsers find the board, if the page is to link to it.
     pub board_url: Option<String>,
-    /// How long the role stays reachable after it said that it is not ready any more.
-    pub stop_wait: Duration,
+    /// How the role stops.
+    pub stopping: Stopping,
 }
 
 /// What the routes share.
@@ -112,10 +112,10 @@ pub async fn serve(
     producer.metrics.register(&mut registry);
     let writer = producer.writer.clone();
     let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
-    let wait = producer.settings.stop_wait;
+    let Stopping { wait, drain } = producer.settings.stopping;
     ops::with_ops(ops_listener, ops, async {
         let stop = ops::after(shutdown, wait);
-        web::server::serve(listener, router(producer), stop, limits::DRAIN).await;
+        web::server::serve(listener, router(producer), stop, drain).await;
     })
     .await;
 }

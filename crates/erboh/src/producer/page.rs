@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::{Producer, api};
 use crate::queue::{Placed, SendError, SendResult};
 use crate::rating::{Rating, RatingId};
-use crate::web;
+use crate::web::{self, Problem};
 
 /// One rating as the page shows it.
 #[derive(Debug)]
@@ -126,6 +126,16 @@ pub(super) async fn show(State(producer): State<Producer>, headers: HeaderMap) -
     if is_prefetch(&headers) {
         return answer_prefetch();
     }
+    if is_embedded(&headers) {
+        return web::error(
+            &headers,
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "cross-site",
+                "Another site embeds this page; open it instead. Only an opened page rates.",
+            ),
+        );
+    }
     let settings = &producer.settings;
     let ratings = producer.simulate(settings.ratings_per_hit);
     let results = producer.send(&ratings).await;
@@ -151,6 +161,14 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|name| headers.get(*name)?.to_str().ok())
         .any(|value| value.contains("prefetch") || value.contains("preview"))
+}
+
+/// Whether a browser loads the page as a part of another site, for example as an image: then its
+/// owner never asked for ratings. Programs that are no browsers do not send these headers.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+    is("sec-fetch-site", "cross-site")
+        && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document"))
 }
 
 /// A browser throws away a prefetch that was answered by an error, and asks again when somebody

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
 use erboh::consumer::{Consumer, Settings, router};
+use erboh::ops::Stopping;
 use erboh::totals::{PartitionTotals, Record};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,7 @@ fn service(view: BoardView) -> (watch::Sender<Arc<BoardView>>, Router, Cancellat
     let settings = Settings {
         topic: "erboh-ratings".to_owned(),
         producer_url: Some("http://producer.example/".to_owned()),
-        stop_wait: Duration::ZERO,
+        stopping: Stopping::default(),
     };
     let (sender, receiver) = watch::channel(Arc::new(view));
     let stopping = CancellationToken::new();

@@ -77,3 +77,27 @@ fn wrong_values_are_refused_with_what_was_expected() {
     let text = refused(&["producer"], &[("ERBOH_RATINGS_PER_HIT", "many")]);
     assert!(text.contains("--ratings-per-hit"), "{text}");
 }
+
+/// Runs a command whose settings are read but cannot be used, and gives what it says.
+fn fails(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let any_port = ["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"];
+    let output = erboh(&[arguments, &any_port].concat(), variables);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).expect("errors are text")
+}
+
+#[test]
+fn secrets_are_taken_from_files_and_variables() {
+    // The last property is none: what librdkafka says about it shows that all were read.
+    let variable = "security.protocol=SASL_SSL\nsasl.password=hunter2\nno.such.property=1";
+    let text = fails(&["producer"], &[("ERBOH_KAFKA_PROPERTIES", variable)]);
+    assert!(text.contains("no.such.property") && !text.contains("hunter2"), "{text}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("value");
+    std::fs::write(&file, "plaintext-is-no-protocol\n").expect("a file");
+    let flag = format!("--kafka-property-file=security.protocol={}", file.display());
+    let text = fails(&["consumer", &flag], &[]);
+    assert!(text.contains("plaintext-is-no-protocol\""), "without its line break: {text}");
+    let text = fails(&["producer", "--kafka-property-file=sasl.password=/nowhere/x"], &[]);
+    assert!(text.contains("/nowhere/x for sasl.password: No such file"), "{text}");
+}

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use erboh::consumer::engine::{self, EngineSettings};
 use erboh::consumer::{self, Consumer};
+use erboh::ops::Stopping;
 use erboh::producer::{self, Producer};
 use erboh::queue::{Admin, KafkaSettings, Reader, Topics, Writer};
 use erboh::{broker, smoke};
@@ -51,9 +52,8 @@ impl Broker {
     fn producer(&self) -> Router {
         let topic = Topics::default().ratings;
         let writer = Writer::connect(&self.kafka, &topic).expect("settings that the client takes");
-        let stop_wait = Duration::ZERO;
-        let settings =
-            producer::Settings { topic, ratings_per_hit: 20, board_url: None, stop_wait };
+        let stopping = Stopping::default();
+        let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stopping };
         producer::router(Producer::new(writer, settings))
     }
 
@@ -116,7 +116,7 @@ async fn the_board_rises_by_exactly_what_the_page_has_shown() {
     let settings = consumer::Settings {
         topic: Topics::default().ratings,
         producer_url: None,
-        stop_wait: Duration::ZERO,
+        stopping: Stopping::default(),
     };
     let board = consumer::router(Consumer::new(engine.board(), settings, stop.clone()));
     let mut sums = BTreeMap::new();

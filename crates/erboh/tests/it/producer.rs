@@ -18,7 +18,7 @@ fn lonely() -> Router {
         topic: "erboh-ratings".to_owned(),
         ratings_per_hit: 20,
         board_url: None,
-        stop_wait: std::time::Duration::ZERO,
+        stopping: erboh::ops::Stopping::default(),
     };
     let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "erboh-ratings");
     router(Producer::new(writer.expect("settings that the client takes"), settings))
@@ -97,6 +97,16 @@ async fn head_and_prefetch_generate_nothing() {
 }
 
 #[tokio::test]
+async fn other_sites_cannot_rate_by_embedding_the_page() {
+    let image = Request::get("/")
+        .header("sec-fetch-site", "cross-site")
+        .header("sec-fetch-mode", "no-cors")
+        .header("sec-fetch-dest", "image");
+    let image = image.body(Body::empty()).expect("a request");
+    ask(&lonely(), image).await.problem(403, "cross-site");
+}
+
+#[tokio::test]
 async fn every_answer_carries_the_security_headers() {
     let router = lonely();
     for path in ["/health", "/assets/page.css", "/nothing-here", RATINGS] {
@@ -117,7 +127,9 @@ async fn health_answers_as_the_walk_through_did() {
 async fn unknown_paths_and_methods_are_problems_or_pages() {
     let router = lonely();
     get(&router, "/nothing-here").await.problem(404, "not-found");
-    get(&router, RATINGS).await.problem(405, "method-not-allowed");
+    let answer = get(&router, RATINGS).await;
+    answer.problem(405, "method-not-allowed");
+    assert_eq!(answer.header("allow"), "POST");
     let request = Request::get("/nothing-here").header("accept", "text/html,*/*;q=0.8");
     let answer = ask(&router, request.body(Body::empty()).expect("a request")).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
+use erboh::ops::Stopping;
 use erboh::queue::{KafkaSettings, Writer};
 use erboh::web::server;
 use erboh::{consumer, producer};
@@ -104,8 +105,8 @@ async fn the_producers_ops_port_tells_the_truth() {
     let ((listener, _), (ops, address)) = (listen().await, listen().await);
     let topic = "erboh-ratings".to_owned();
     let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), &topic).expect("a writer");
-    let stop_wait = Duration::ZERO;
-    let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stop_wait };
+    let stopping = Stopping::default();
+    let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stopping };
     let shutdown = CancellationToken::new();
     let role = producer::Producer::new(writer, settings);
     let serving = tokio::spawn(producer::serve(listener, Some(ops), role, shutdown.clone()));
@@ -125,7 +126,7 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     let settings = consumer::Settings {
         topic: "erboh-ratings".to_owned(),
         producer_url: None,
-        stop_wait: WAIT_MAX,
+        stopping: Stopping { wait: WAIT_MAX, drain: WAIT_MAX },
     };
     let (sender, view) = watch::channel(Arc::new(BoardView::default()));
     let shutdown = CancellationToken::new();
