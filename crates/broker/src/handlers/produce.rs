@@ -8,6 +8,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TransactionalId};
+use tokio::task::JoinHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::handlers::Call;
@@ -38,20 +39,47 @@ fn rejected(error: ResponseError, message: &str) -> Rejected {
     Rejected { code: error.code(), message: Some(message.to_owned()) }
 }
 
+/// An append that is done, or that waits for the disk beside others of its request.
+enum Append {
+    Done(Result<Appended, Rejected>),
+    Waiting(JoinHandle<Result<Appended, Rejected>>),
+}
+
+impl Append {
+    async fn done(self) -> Result<Appended, Rejected> {
+        match self {
+            Self::Done(appended) => appended,
+            Self::Waiting(task) => {
+                task.await.unwrap_or_else(|_| Err(ResponseError::UnknownServerError.into()))
+            }
+        }
+    }
+}
+
 pub(crate) async fn handle(call: &Call, request: ProduceRequest) -> Option<ProduceResponse> {
-    let acks = request.acks;
-    let mut failed = false;
-    let mut topics = Vec::with_capacity(request.topic_data.len());
-    for data in request.topic_data {
+    let mut begun = Vec::with_capacity(request.topic_data.len());
+    for mut data in request.topic_data {
         let topic = find_topic(call, &data);
-        let mut partitions = Vec::with_capacity(data.partition_data.len());
-        for records in data.partition_data {
+        let mut appends = Vec::with_capacity(data.partition_data.len());
+        for records in std::mem::take(&mut data.partition_data) {
             let index = records.index;
-            let appended = match &topic {
-                Ok(_) if !matches!(acks, -1..=1) => Err(ResponseError::InvalidRequiredAcks.into()),
-                Ok(topic) => append(call, request.transactional_id.as_ref(), topic, records).await,
+            let append = match &topic {
+                Ok(_) if !matches!(request.acks, -1..=1) => {
+                    Err(ResponseError::InvalidRequiredAcks.into())
+                }
+                Ok(topic) => begin(call, request.transactional_id.as_ref(), topic, records).await,
                 Err(error) => Err((*error).into()),
             };
+            appends.push((index, append.unwrap_or_else(|rejected| Append::Done(Err(rejected)))));
+        }
+        begun.push((data, appends));
+    }
+    let mut failed = false;
+    let mut topics = Vec::with_capacity(begun.len());
+    for (data, appends) in begun {
+        let mut partitions = Vec::with_capacity(appends.len());
+        for (index, append) in appends {
+            let appended = append.done().await;
             failed |= appended.is_err();
             partitions.push(respond(index, appended));
         }
@@ -62,7 +90,7 @@ pub(crate) async fn handle(call: &Call, request: ProduceRequest) -> Option<Produ
                 .with_partition_responses(partitions),
         );
     }
-    if acks == 0 {
+    if request.acks == 0 {
         // A client that wants no answers learns of errors by losing its connection.
         call.close.store(failed, Ordering::Relaxed);
         return None;
@@ -78,20 +106,29 @@ fn find_topic(call: &Call, data: &TopicProduceData) -> Result<Arc<Topic>, Respon
     }
 }
 
-async fn append(
+/// Appends, or begins to where the disk is waited for: partitions then wait side by side.
+async fn begin(
     call: &Call,
     transactional_id: Option<&TransactionalId>,
     topic: &Topic,
     data: PartitionProduceData,
-) -> Result<Appended, Rejected> {
-    let partition =
-        topic.partition(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;
+) -> Result<Append, Rejected> {
+    let partition = topic.partition(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let records = data.records.unwrap_or_default();
-    let _in_transaction = check_batch(call, transactional_id, &topic.name, data.index, &records)?;
-    partition.append(records, now_ms()).await.map_err(|error| {
-        tracing::debug!(topic = topic.name, partition = data.index, "append refused: {error}");
-        Rejected { code: error.error_code(), message: Some(error.to_string()) }
-    })
+    let in_transaction = check_batch(call, transactional_id, &topic.name, data.index, &records)?;
+    let append = async move {
+        let appended = partition.append(records, now_ms()).await;
+        drop(in_transaction);
+        appended.map_err(|error| {
+            tracing::debug!("append refused: {error}");
+            Rejected { code: error.error_code(), message: Some(error.to_string()) }
+        })
+    };
+    if call.broker.settings.fsync_always {
+        Ok(Append::Waiting(tokio::spawn(append)))
+    } else {
+        Ok(Append::Done(append.await))
+    }
 }
 
 /// What the log cannot know: since version 3 a request carries one batch per partition, and a

@@ -1,5 +1,6 @@
 //! Produce and fetch.
 
+use erboh_broker::Settings;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -27,6 +28,26 @@ async fn what_is_produced_is_fetched() {
     // From the middle of a batch the whole batch comes; clients skip what they did not ask for.
     assert_eq!(records(&client.fetch("t", 1, 0).await).len(), 3);
     assert_eq!(records(&client.fetch("t", 3, 0).await), []);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn partitions_that_wait_for_the_disk_are_answered_in_order() {
+    let data = tempfile::tempdir().unwrap();
+    let forced = Settings { fsync_always: true, ..settings(data.path()) };
+    let broker = Running::start_with(forced).await;
+    let mut client = broker.client().await;
+    client.create_topic("t", 3, &[]).await;
+    let mut request = produce("t", -1, batch(&["a"]));
+    let partitions = &mut request.topic_data[0].partition_data;
+    for index in [7, 2, 1] {
+        partitions.push(partitions[0].clone().with_index(index));
+    }
+    let response = client.call(&request, 9).await;
+    let answered = response.responses[0].partition_responses.iter();
+    let answered: Vec<_> = answered.map(|p| (p.index, p.error_code, p.base_offset)).collect();
+    assert_eq!(answered, [(0, 0, 0), (7, 3, -1), (2, 0, 0), (1, 0, 0)]);
+    assert_eq!(records(&client.fetch("t", 0, 0).await), numbered(&["a"]));
     broker.stop().await;
 }
 
