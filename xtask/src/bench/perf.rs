@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_producers_last_line_is_understood() {
-        let wanted = Produced { records_per_s: 9948.269_001, p50_ms: 4.0, p99_ms: 12.0 };
+        let wanted = Produced { records_per_s: 9_948.269_001, p50_ms: 4.0, p99_ms: 12.0 };
         assert_eq!(produced(PRODUCED, 100_000), Some(wanted));
         assert_eq!(produced(PRODUCED, 150_000), None);
         assert_eq!(produced("java.lang.OutOfMemoryError", 1), None);
