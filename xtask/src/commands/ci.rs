@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, clients, no_arguments, test};
+use super::{Command, clients, fuzz, no_arguments, test};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -9,6 +9,9 @@ pub(crate) const COMMAND: Command = Command {
     summary: "run every test, format, lint, documentation and licence check; nothing is skipped",
     run,
 };
+
+/// Enough to run into what any change breaks at once; who changes a parser fuzzes longer.
+const FUZZ_SECONDS_EACH: u32 = 20;
 
 fn run(arguments: &[String]) -> Outcome {
     no_arguments("ci", arguments)?;
@@ -23,7 +26,11 @@ fn run(arguments: &[String]) -> Outcome {
     }
 
     let mut steps = Steps::new();
-    steps.run("format", || process::run(process::cargo().args(["fmt", "--all", "--check"])));
+    steps.run("format", || {
+        process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
+        let mut fuzz = process::cargo();
+        process::run(fuzz.args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+    });
     dependencies(&mut steps);
     steps.run("lints", || {
         let mut clippy = process::cargo();
@@ -37,6 +44,7 @@ fn run(arguments: &[String]) -> Outcome {
     });
     test::workspace(&mut steps);
     steps.run("clients", || clients::run_suite(&[]));
+    steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));
     steps.finish()
 }
 

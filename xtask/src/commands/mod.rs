@@ -6,6 +6,7 @@ pub(crate) mod kafka;
 mod bench_broker;
 mod ci;
 mod clients;
+mod fuzz;
 mod test;
 
 use crate::Outcome;
@@ -22,6 +23,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     test::COMMAND,
     ci::COMMAND,
     clients::COMMAND,
+    fuzz::COMMAND,
     bench_broker::COMMAND,
     kafka::COMMAND,
     help::COMMAND,

@@ -1,0 +1,112 @@
+//! `cargo xtask fuzz`: random bytes for every parser of bytes from outside, for a bounded time.
+//!
+//! libFuzzer needs the coverage counters that LLVM can put into any program; the flags below are
+//! the ones that `cargo fuzz` gives, without the sanitizers (which need a nightly compiler, and
+//! look for faults that a crate which forbids `unsafe` cannot have). So Rust's stable compiler and
+//! the C++ compiler that librdkafka needs anyway are enough.
+
+use std::path::Path;
+use std::process::Command as Process;
+
+use super::Command;
+use crate::{Outcome, process, repository};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "fuzz",
+    summary: "fuzz every parser of bytes from outside (--seconds N for each, 60 unless told)",
+    run,
+};
+
+const FLAGS: &str = "-Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares \
+    --cfg fuzzing";
+/// One input may use this much memory; a length from the wire must not size an allocation.
+const MEMORY_MB_MAX: u32 = 1024;
+/// One input may take this long.
+const INPUT_SECONDS_MAX: u32 = 10;
+/// Enough for the stack and the input.
+const LINES_OF_A_FAILURE: usize = 60;
+
+fn run(arguments: &[String]) -> Outcome {
+    match arguments {
+        [] => fuzz(60),
+        [flag, text] if flag == "--seconds" => match text.parse() {
+            Ok(seconds) if seconds > 0 => fuzz(seconds),
+            _ => Err(format!("`{text}` is not a number of seconds")),
+        },
+        _ => Err("the only option is --seconds N".to_owned()),
+    }
+}
+
+/// Builds the targets and runs each for that long. Inputs that found something new are kept below
+/// `target/fuzz/runs`, and the next run starts from them.
+pub(crate) fn fuzz(seconds_each: u32) -> Outcome {
+    let host = host()?;
+    let target_dir = repository::target("fuzz");
+    let mut build = process::cargo();
+    build.args(["build", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
+    // Fully optimised, a minute of fuzzing would take two to build. Debug assertions stay on.
+    build.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    // With a named target the flags do not reach build scripts, which have no libFuzzer.
+    build.args(["--target", &host]).arg("--target-dir").arg(&target_dir).env("RUSTFLAGS", FLAGS);
+    process::run(&mut build)?;
+    targets()?.iter().try_for_each(|name| {
+        run_target(&target_dir.join(&host).join("debug").join(name), name, seconds_each)
+    })
+}
+
+/// Runs one target; what it says goes to a file, because most of it is a dictionary.
+fn run_target(program: &Path, name: &str, seconds: u32) -> Outcome {
+    let directory = repository::target("fuzz").join("runs").join(name);
+    let [corpus, findings] = ["corpus", "findings"].map(|below| directory.join(below));
+    for each in [&corpus, &findings] {
+        std::fs::create_dir_all(each)
+            .map_err(|error| format!("creating {}: {error}", each.display()))?;
+    }
+    let path = directory.join("log");
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let log = std::fs::File::create(&path).map_err(failed)?;
+
+    let mut fuzzer = Process::new(program);
+    fuzzer.arg(&corpus).arg(format!("-artifact_prefix={}/", findings.display()));
+    fuzzer.arg(format!("-max_total_time={seconds}"));
+    fuzzer.arg(format!("-rss_limit_mb={MEMORY_MB_MAX}"));
+    fuzzer.arg(format!("-malloc_limit_mb={MEMORY_MB_MAX}"));
+    fuzzer.arg(format!("-timeout={INPUT_SECONDS_MAX}"));
+    let outcome = process::run(fuzzer.stdout(log.try_clone().map_err(failed)?).stderr(log));
+
+    let said = std::fs::read(&path).map_err(failed)?;
+    let said = String::from_utf8_lossy(&said);
+    if outcome.is_ok() {
+        println!("{name}: {}", said.lines().find(|line| line.starts_with("Done ")).unwrap_or("?"));
+        return Ok(());
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    eprintln!("{}", lines[lines.len().saturating_sub(LINES_OF_A_FAILURE)..].join("\n"));
+    Err(format!("{name} found a fault; the input is in {}", findings.display()))
+}
+
+/// The names of the fuzz targets, which are those of their files.
+fn targets() -> Result<Vec<String>, String> {
+    let directory = repository::path("fuzz/fuzz_targets");
+    let failed = |error: std::io::Error| format!("reading {}: {error}", directory.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    if names.is_empty() { Err(format!("no targets in {}", directory.display())) } else { Ok(names) }
+}
+
+/// The triple of this machine.
+fn host() -> Result<String, String> {
+    let text = process::capture(Process::new("rustc").arg("-vV"))?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(ToOwned::to_owned).ok_or_else(|| "`rustc -vV` names no host".to_owned())
+}
