@@ -238,7 +238,7 @@ fn crash_points(dir: &Path, partition: &Partition, now_ms: i64) -> Vec<tempfile:
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     /// At every crash point, and after compacting again from there, each key has its newest value.
     #[test]
