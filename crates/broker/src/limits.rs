@@ -100,6 +100,10 @@ pub(crate) const GROUPS: usize = 10_000;
 /// Members and promised member ids in one group. The leader's answer carries everyone's metadata.
 pub(crate) const GROUP_MEMBERS: usize = 1_000;
 
+/// Protocols that one member may offer; clients offer one to four. Each is compared with those of all
+/// members at every join.
+pub(crate) const MEMBER_PROTOCOLS: usize = 32;
+
 /// Metadata and assignments of all members of all groups: memory that clients make us hold.
 pub(crate) const GROUP_METADATA_BYTES: usize = 64 * 1024 * 1024;
 

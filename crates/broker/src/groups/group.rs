@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::member::{
     Join, JoinAnswer, JoinRefused, Joined, Member, SyncAnswer, Synced, subscribed_topics,
 };
-use crate::limits::GROUP_MEMBERS;
+use crate::limits::{GROUP_MEMBERS, MEMBER_PROTOCOLS};
 
 /// Where the group is in the picture above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -183,6 +183,9 @@ impl Group {
 
     /// Whether a generation with this member could have a protocol.
     fn is_consistent(&self, join: &Join) -> bool {
+        if join.protocols.len() > MEMBER_PROTOCOLS {
+            return false;
+        }
         if self.members.is_empty() {
             return !join.protocol_type.is_empty() && !join.protocols.is_empty();
         }

@@ -202,6 +202,11 @@ impl Member {
         found.map(|known| known.metadata.clone()).unwrap_or_default()
     }
 
+    /// What it can work with, best first.
+    pub(crate) fn protocol_names(&self) -> impl Iterator<Item = &str> {
+        self.protocols.iter().map(|known| known.name.as_str())
+    }
+
     pub(crate) fn supports(&self, protocol: &str) -> bool {
         self.protocols.iter().any(|known| known.name == protocol)
     }

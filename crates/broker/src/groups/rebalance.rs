@@ -3,7 +3,7 @@
 //! It starts with any change of the members, waits for all of them to join (up to the longest
 //! rebalance time-out among them), and ends when the leader's assignment is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
@@ -84,20 +84,21 @@ impl Group {
     /// The protocol that most members prefer among those that all support. Members vote in the
     /// order of their lists; the leader's order decides between equals.
     pub(super) fn choose_protocol(&self) -> String {
-        let is_candidate = |name: &str| self.members.values().all(|member| member.supports(name));
+        let mut members = self.members.values();
+        let mut candidates: BTreeSet<&str> =
+            members.next().into_iter().flat_map(Member::protocol_names).collect();
+        for member in members {
+            candidates.retain(|name| member.supports(name));
+        }
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
-            let mut names = member.protocols.iter().map(|protocol| protocol.name.as_str());
-            if let Some(name) = names.find(|name| is_candidate(name)) {
+            if let Some(name) = member.protocol_names().find(|name| candidates.contains(name)) {
                 *votes.entry(name).or_default() += 1;
             }
         }
         let most = votes.values().max().copied().unwrap_or(0);
         let leader = self.members.get(&self.leader).or_else(|| self.members.values().next());
-        let mut preferred = leader
-            .into_iter()
-            .flat_map(|member| &member.protocols)
-            .map(|known| known.name.as_str());
+        let mut preferred = leader.into_iter().flat_map(Member::protocol_names);
         preferred.find(|name| votes.get(name) == Some(&most)).unwrap_or_default().to_owned()
     }
 
