@@ -14,7 +14,6 @@ pub mod page;
 pub mod run;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};

@@ -1,7 +1,6 @@
 //! The board as page and as data, from views that real folds made.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
