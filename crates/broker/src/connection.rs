@@ -78,9 +78,7 @@ async fn request(
     peer: SocketAddr,
     frame: Frame,
 ) -> Result<(), Ended> {
-    let Frame { payload, share } = frame;
-    let (answer, call) = handlers::answer(broker, peer.ip(), payload).await?;
-    drop(share);
+    let (answer, call) = handlers::answer(broker, peer.ip(), frame).await?;
     if let Some(answer) = answer {
         let written = timeout(ANSWER_TIME, stream.write_all(&answer)).await;
         written.map_err(|_| Ended::SlowReader)?.map_err(Ended::Write)?;

@@ -55,7 +55,7 @@ impl Requests {
     pub fn answer(&self, payload: &[u8]) {
         let payload = Bytes::copy_from_slice(payload);
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let answer = handlers::answer(&self.broker, host, payload);
+        let answer = handlers::answer(&self.broker, host, payload.into());
         let wait = Duration::from_millis(5);
         let answered = self.runtime.block_on(async { tokio::time::timeout(wait, answer).await });
         assert!(!matches!(answered, Ok(Err(Refused::Unencodable(_)))), "{answered:?}");

@@ -20,6 +20,17 @@ pub(crate) const REQUEST_ELEMENTS: usize = 250_000;
 /// Requests other than Produce carry names and numbers; a few megabytes hold any honest one.
 pub(crate) const PLAIN_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
+/// What a plain request counts for in the memory budget, in times its size: decoded, and with what
+/// is answered to each of its elements, it takes that much at least.
+pub(crate) const PLAIN_REQUEST_WEIGHT: usize = 32;
+
+/// A request that counts for less does not count while it waits for others. The fetches and joins
+/// of honest clients are below it; thousands of them may wait.
+pub(crate) const WAITING_REQUEST_BYTES: usize = 512 * 1024;
+
+/// Topics that one request may create: each is answered with its whole configuration.
+pub(crate) const CREATED_TOPICS: usize = 10_000;
+
 /// Time to deliver a frame once its first byte has come: 100 MB at 2 MB/s fit.
 pub(crate) const FRAME_TIME: Duration = Duration::from_mins(1);
 

@@ -63,7 +63,7 @@ where
     }
     build(version).encode(&mut frame, version).unwrap();
     let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let answered = answer(broker, host, frame.freeze()).await;
+    let answered = answer(broker, host, frame.freeze().into()).await;
     let (body, _) = answered.unwrap_or_else(|error| panic!("{} {version}: {error}", api.name));
     let mut body = body.unwrap().freeze();
     let tags = usize::from(R::Response::header_version(version) >= 1);

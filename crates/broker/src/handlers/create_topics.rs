@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::handlers::Call;
 use crate::handlers::describe_configs::topic_value;
+use crate::limits::CREATED_TOPICS;
 use crate::topics::Refusal;
 use crate::topics::config::{KEYS, Overrides};
 use crate::wire::shape::{BOOL, I16, I32, Kind, STRING, Shape, list, list_of};
@@ -33,7 +34,12 @@ pub(crate) async fn handle(call: &Call, request: CreateTopicsRequest) -> CreateT
     }
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let result = if twice.contains(&topic.name) {
+        let result = if results.len() >= CREATED_TOPICS {
+            Err(Refusal::new(
+                ResponseError::PolicyViolation,
+                format!("a request may create {CREATED_TOPICS} topics, send the others in another"),
+            ))
+        } else if twice.contains(&topic.name) {
             Err(Refusal::new(ResponseError::InvalidRequest, "the topic is in the request twice"))
         } else {
             create(call, &topic, request.validate_only).await

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::broker::NODE_ID;
-use crate::handlers::Call;
+use crate::handlers::{Call, once};
 use crate::topics::Refusal;
 use crate::topics::config::{self, KEYS, Key, Overrides, Type};
 use crate::wire::shape::{BOOL, I8, Kind, STRING, Shape, list, list_of};
@@ -34,8 +34,9 @@ pub(crate) enum Source {
 #[allow(clippy::unused_async, reason = "handlers have one signature")]
 pub(crate) async fn handle(
     call: &Call,
-    request: DescribeConfigsRequest,
+    mut request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
+    once(&mut request.resources, |one| (one.resource_type, one.resource_name.clone()));
     let results = request.resources.into_iter().map(|resource| {
         let mut result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)

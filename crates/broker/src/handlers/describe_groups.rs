@@ -6,7 +6,7 @@ use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, Gr
 use kafka_protocol::protocol::StrBytes;
 
 use crate::groups::{Group, State};
-use crate::handlers::{Call, operations};
+use crate::handlers::{Call, once, operations};
 use crate::wire::shape::{BOOL, Kind, Shape, list_of};
 
 pub(crate) const SHAPE: Shape = Shape::new(5, &[list_of(&Kind::String), BOOL.since(3)]);
@@ -15,7 +15,11 @@ pub(crate) const SHAPE: Shape = Shape::new(5, &[list_of(&Kind::String), BOOL.sin
 const NO_OPERATIONS: i32 = i32::MIN;
 
 #[allow(clippy::unused_async, reason = "handlers have one signature")]
-pub(crate) async fn handle(call: &Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+pub(crate) async fn handle(
+    call: &Call,
+    mut request: DescribeGroupsRequest,
+) -> DescribeGroupsResponse {
+    once(&mut request.groups, GroupId::clone);
     let operations =
         if request.include_authorized_operations { operations::GROUP } else { NO_OPERATIONS };
     let groups = request.groups.into_iter().map(|id| {

@@ -28,6 +28,7 @@ pub(crate) const SHAPE: Shape = Shape::new(
 );
 
 pub(crate) async fn handle(call: &Call, request: JoinGroupRequest) -> JoinGroupResponse {
+    call.release();
     let member_id = request.member_id.to_string();
     if request.group_id.is_empty() {
         return refused(call, ResponseError::InvalidGroupId, member_id);

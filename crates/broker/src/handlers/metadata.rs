@@ -9,7 +9,7 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use kafka_protocol::protocol::StrBytes;
 
 use crate::broker::{LEADER_EPOCH, NODE_ID};
-use crate::handlers::{Call, operations};
+use crate::handlers::{Call, once, operations};
 use crate::topics::Topic;
 use crate::topics::config::Overrides;
 use crate::wire::shape::{BOOL, STRING, Shape, UUID, list};
@@ -34,7 +34,8 @@ pub(crate) async fn handle(call: &Call, request: MetadataRequest) -> MetadataRes
     let mut topics = Vec::new();
     match request.topics {
         // Version 0 has no null, there an empty list means all.
-        Some(named) if !(named.is_empty() && call.version == 0) => {
+        Some(mut named) if !(named.is_empty() && call.version == 0) => {
+            once(&mut named, |topic| (topic.topic_id, topic.name.clone()));
             for topic in named {
                 topics.push(one(call, &topic, create).await);
             }

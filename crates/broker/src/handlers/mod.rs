@@ -6,6 +6,8 @@
 //! so nothing can be advertised that is not served.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +18,10 @@ use kafka_protocol::messages as m;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::broker::{Broker, LEADER_EPOCH};
-use crate::limits::PLAIN_REQUEST_BYTES;
+use crate::limits::{PLAIN_REQUEST_BYTES, WAITING_REQUEST_BYTES};
 use crate::wire::answer;
 use crate::wire::budget::Share;
+use crate::wire::frame::Frame;
 use crate::wire::header::{self, Prelude};
 use crate::wire::reader::Malformed;
 use crate::wire::shape::Shape;
@@ -153,8 +156,11 @@ pub(crate) struct Call {
     pub(crate) version: i16,
     pub(crate) client_id: Option<StrBytes>,
     pub(crate) client_host: IpAddr,
-    /// Memory that the answer takes. It is given back after the answer is written.
-    pub(crate) shares: Mutex<Vec<Share>>,
+    /// Memory that the request takes.
+    request_share: Mutex<Option<Share>>,
+    /// Memory that the answer takes. Like the request's, it is given back after the answer is
+    /// written.
+    answer_shares: Mutex<Vec<Share>>,
     /// Set by a handler that cannot tell the client about an error in any other way.
     pub(crate) close: AtomicBool,
 }
@@ -162,13 +168,24 @@ pub(crate) struct Call {
 impl Call {
     /// Keeps memory counted until the answer is written.
     pub(crate) fn keep(&self, share: Share) {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner).push(share);
+        self.answer_shares.lock().unwrap_or_else(PoisonError::into_inner).push(share);
     }
 
-    /// Gives all memory back early.
+    /// Gives memory back before a handler waits for others, so that those who wait do not take it
+    /// from those who work. A large request goes on to count: it is held while it waits.
     pub(crate) fn release(&self) {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.answer_shares.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut share = self.request_share.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_small = |share: &mut Share| share.num_permits() <= WAITING_REQUEST_BYTES;
+        share.take_if(is_small);
     }
+}
+
+/// Keeps the first of equal things: what is asked for twice is answered once. Otherwise a request
+/// could name the largest thing that there is a hundred thousand times.
+pub(crate) fn once<T, K: Hash + Eq>(items: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    let mut seen = HashSet::new();
+    items.retain(|item| seen.insert(key(item)));
 }
 
 /// A client may say which leader it means. There is one, so any other epoch is not ours.
@@ -203,8 +220,9 @@ pub(crate) enum Refused {
 pub(crate) async fn answer(
     broker: &Arc<Broker>,
     client_host: IpAddr,
-    mut frame: Bytes,
+    frame: Frame,
 ) -> Result<(Option<BytesMut>, Call), Refused> {
+    let Frame { payload: mut frame, share } = frame;
     let prelude = header::prelude(&mut frame)?;
     let key = prelude.api_key;
     let api = APIS.iter().find(|api| api.key == key).ok_or(Refused::UnknownApi(key))?;
@@ -213,7 +231,8 @@ pub(crate) async fn answer(
         version: prelude.api_version,
         client_id: None,
         client_host,
-        shares: Mutex::default(),
+        request_share: Mutex::new(share),
+        answer_shares: Mutex::default(),
         close: AtomicBool::default(),
     };
     if !(api.first..=api.last).contains(&prelude.api_version) {

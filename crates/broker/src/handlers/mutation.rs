@@ -45,7 +45,7 @@ fn request(api: &Api, version: i16, body: &[u8]) -> Vec<u8> {
 /// that cannot be encoded.
 async fn check(broker: &Arc<Broker>, frame: Vec<u8>) {
     let shown = format!("{frame:?}");
-    let answered = answer(broker, HOST, Bytes::from(frame));
+    let answered = answer(broker, HOST, Bytes::from(frame).into());
     if let Ok(Err(Refused::Unencodable(reason))) = tokio::time::timeout(PATIENCE, answered).await {
         panic!("{reason}: {shown}");
     }
@@ -83,7 +83,7 @@ async fn every_version_of_every_api_is_answered() {
     for api in APIS {
         for version in api.first..=api.last {
             let frame = request(api, version, &default_body(api.key, version));
-            let answered = answer(&broker, HOST, frame.into()).await;
+            let answered = answer(&broker, HOST, Bytes::from(frame).into()).await;
             let (answer, _) = answered.unwrap_or_else(|e| panic!("{} {version}: {e}", api.name));
             let refused = api.key == ApiKey::Produce as i16 && answer.is_none();
             assert!(answer.is_some() || refused, "{} {version}", api.name);
@@ -95,7 +95,7 @@ async fn every_version_of_every_api_is_answered() {
 async fn an_unknown_version_of_api_versions_is_told_the_known_ones() {
     let (_data, broker) = broker().await;
     let frame = [0, 18, 0, 99, 0, 0, 0, 5, 1, 2, 3];
-    let (answer, _) = answer(&broker, HOST, Bytes::copy_from_slice(&frame)).await.unwrap();
+    let (answer, _) = answer(&broker, HOST, Bytes::copy_from_slice(&frame).into()).await.unwrap();
     let answer = answer.unwrap();
     assert_eq!(answer[4..8], [0, 0, 0, 5], "correlation id");
     assert_eq!(answer[8..10], [0, 35], "UNSUPPORTED_VERSION");

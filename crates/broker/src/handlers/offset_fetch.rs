@@ -1,5 +1,7 @@
 //! `OffsetFetch`: how far a group has got; since version 8, several groups at once.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
@@ -8,7 +10,7 @@ use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicNam
 use kafka_protocol::protocol::StrBytes;
 
 use crate::groups::{Committed, Position, Wanted};
-use crate::handlers::Call;
+use crate::handlers::{Call, once};
 use crate::wire::shape::{BOOL, I32, Kind, STRING, Shape, list, list_of};
 
 pub(crate) const SHAPE: Shape = Shape::new(
@@ -28,7 +30,18 @@ pub(crate) const SHAPE: Shape = Shape::new(
 );
 
 #[allow(clippy::unused_async, reason = "handlers have one signature")]
-pub(crate) async fn handle(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
+pub(crate) async fn handle(call: &Call, mut request: OffsetFetchRequest) -> OffsetFetchResponse {
+    once(&mut request.groups, |group| group.group_id.clone());
+    let mut seen = HashSet::new();
+    for topic in request.topics.iter_mut().flatten() {
+        topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
+    }
+    for group in &mut request.groups {
+        let mut seen = HashSet::new();
+        for topic in group.topics.iter_mut().flatten() {
+            topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
+        }
+    }
     if call.version < 8 { one_group(call, &request) } else { many_groups(call, &request) }
 }
 

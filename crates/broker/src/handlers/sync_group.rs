@@ -22,6 +22,7 @@ pub(crate) const SHAPE: Shape = Shape::new(
 );
 
 pub(crate) async fn handle(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse {
+    call.release();
     let sync = SyncGroup {
         claim: Claim {
             member_id: &request.member_id,

@@ -12,12 +12,14 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::limits::{
-    FRAME_SILENCE, FRAME_STEP_BYTES, FRAME_TIME, IDLE_TIME, SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
+    FRAME_SILENCE, FRAME_STEP_BYTES, FRAME_TIME, IDLE_TIME, PLAIN_REQUEST_WEIGHT,
+    SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
 };
 use crate::wire::budget::{Budget, Share};
 
@@ -26,6 +28,13 @@ use crate::wire::budget::{Budget, Share};
 pub(crate) struct Frame {
     pub(crate) payload: Bytes,
     pub(crate) share: Option<Share>,
+}
+
+impl From<Bytes> for Frame {
+    /// A small frame, which counts for nothing.
+    fn from(payload: Bytes) -> Self {
+        Self { payload, share: None }
+    }
 }
 
 /// Why no further frame comes from a connection.
@@ -120,7 +129,10 @@ impl Frames {
         let mut share = None;
         if length > SMALL_FRAME_BYTES {
             self.fill(stream, SMALL_FRAME_BYTES, SMALL_FRAME_BYTES).await?;
-            share = Some(self.budget.take(length).await.ok_or(FrameError::Memory(length))?);
+            let is_produce = self.inbox[4..6] == (ApiKey::Produce as i16).to_be_bytes();
+            let weight = if is_produce { 1 } else { PLAIN_REQUEST_WEIGHT };
+            let taken = self.budget.take(length.saturating_mul(weight)).await;
+            share = Some(taken.ok_or(FrameError::Memory(length))?);
         }
         let step = if share.is_some() { FRAME_STEP_BYTES } else { SMALL_FRAME_BYTES };
         self.fill(stream, 4 + length, step).await?;

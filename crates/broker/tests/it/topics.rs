@@ -11,9 +11,10 @@ use kafka_protocol::messages::describe_topic_partitions_request::Cursor;
 use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DescribeConfigsRequest,
-    DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest,
+    DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, MetadataRequest,
 };
 
 use crate::support::{Client, Running, topic};
@@ -61,6 +62,24 @@ async fn checking_creates_nothing() {
     assert_eq!((checked.topics[0].error_code, checked.topics[0].num_partitions), (0, 1));
     let created = client.call(&request, 7).await;
     assert_eq!(created.topics[0].error_code, 0, "it was not there yet");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_for_twice_is_answered_once() {
+    let data = tempfile::tempdir().unwrap();
+    let broker = Running::start(data.path()).await;
+    let mut client = broker.client().await;
+    client.create_topic("t", 100, &[]).await;
+    let wanted = MetadataRequestTopic::default().with_name(Some(topic("t")));
+    let request = MetadataRequest::default().with_topics(Some(vec![wanted; 10_000]));
+    assert_eq!(client.call(&request, 12).await.topics.len(), 1);
+    let wanted = DescribeConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name("t".into())
+        .with_configuration_keys(None);
+    let request = DescribeConfigsRequest::default().with_resources(vec![wanted; 10_000]);
+    assert_eq!(client.call(&request, 4).await.results.len(), 1);
     broker.stop().await;
 }
 
