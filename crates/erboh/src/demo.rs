@@ -84,7 +84,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         producer: format!("http://{}/", reachable(&ports.producer)?),
         board: format!("http://{}/", reachable(&ports.consumer)?),
         kafka: kafka.to_string(),
-        data: settings.broker.data_dir.clone(),
+        data: std::path::absolute(&settings.broker.data_dir).context("the data directory")?,
     };
     let broker = broker::open(settings.broker.clone()).await?;
     let broker_stop = CancellationToken::new();

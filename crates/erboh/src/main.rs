@@ -50,7 +50,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Broker(flags) => broker::run(flags.listen, flags.settings()?, shutdown).await?,
         Command::Consumer(flags) => consumer::run::run(flags.role()?, shutdown).await?,
         Command::Smoke(flags) => {
-            let passed = smoke::run(flags.settings()?).await;
+            let test = smoke::run(flags.settings()?);
+            let passed = shutdown.run_until_cancelled(test).await == Some(true);
             return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Producer(flags) => producer::run::run(flags.role()?, shutdown).await?,

@@ -10,7 +10,7 @@ pub struct KafkaFlags {
     /// The cluster's bootstrap addresses, separated by commas
     #[arg(long, env = "ERBOH_BROKERS", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
     pub brokers: String,
-    /// Any librdkafka property, for example security.protocol=SSL (repeat it; in the variable one per line)
+    /// Any librdkafka property, for example client.rack=a (repeat it; in the variable one per line)
     #[arg(long, env = "ERBOH_KAFKA_PROPERTIES", hide_env_values = true, value_delimiter = '\n',
           value_name = "KEY=VALUE", value_parser = property)]
     pub kafka_property: Vec<Property>,
