@@ -84,7 +84,10 @@ pub struct Broker {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) store: Arc<Store>,
-    pub(crate) budget: Budget,
+    /// Memory for requests, and memory for answers: clients that do not take their answers cannot
+    /// keep others from writing.
+    pub(crate) request_budget: Budget,
+    pub(crate) answer_budget: Budget,
     /// Cancelled when the broker stops: handlers that wait give up then.
     pub(crate) stop: CancellationToken,
     endpoint: OnceLock<Endpoint>,
@@ -126,7 +129,8 @@ impl Broker {
             groups: Groups::open(Arc::clone(&store), &known, delay),
             transactions: Transactions::open(Arc::clone(&store), &known),
             store,
-            budget: Budget::new(settings.memory_bytes),
+            request_budget: Budget::new(settings.memory_bytes / 2),
+            answer_budget: Budget::new(settings.memory_bytes / 2),
             stop: CancellationToken::new(),
             endpoint: OnceLock::new(),
             settings,

@@ -52,8 +52,11 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
 }
 
 async fn requests(broker: &Arc<Broker>, mut stream: TcpStream, peer: SocketAddr) -> Ended {
-    let mut frames =
-        Frames::new(broker.budget.clone(), broker.settings.request_max_bytes, Patience::default());
+    let mut frames = Frames::new(
+        broker.request_budget.clone(),
+        broker.settings.request_max_bytes,
+        Patience::default(),
+    );
     loop {
         let frame = tokio::select! {
             biased;

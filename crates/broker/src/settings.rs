@@ -23,8 +23,8 @@ pub struct Settings {
     pub fsync_interval_ms: u64,
     /// Largest request, 1 KiB to 1 GiB. A longer one closes its connection.
     pub request_max_bytes: usize,
-    /// Memory for large requests and answers of all connections together; at least
-    /// `request_max_bytes`.
+    /// Memory for large requests and answers of all connections together, half for each; at least
+    /// twice `request_max_bytes`.
     pub memory_bytes: u32,
     /// Connections at one time; further ones are closed at once. Lowered to half of the files that
     /// the process may open, so that logs always find room.
@@ -80,9 +80,9 @@ impl Settings {
                 self.request_max_bytes
             ));
         }
-        if (self.memory_bytes as usize) < self.request_max_bytes {
+        if (self.memory_bytes as usize / 2) < self.request_max_bytes {
             return Err(format!(
-                "memory_bytes is {}, it must be at least request_max_bytes ({})",
+                "memory_bytes is {}, it must be at least twice request_max_bytes ({})",
                 self.memory_bytes, self.request_max_bytes
             ));
         }

@@ -193,7 +193,7 @@ async fn one(
     if offset >= end || (most == 0 && !first) {
         return Ok(describe(empty, isolation));
     }
-    let budget = &call.broker.budget;
+    let budget = &call.broker.answer_budget;
     let share = if first { budget.take(most).await } else { budget.try_take(most) };
     let Some(mut share) = share else { return Ok(describe(empty, isolation)) };
     let mut fetched = partition.fetch(offset, most, isolation).map_err(|error| match error {
