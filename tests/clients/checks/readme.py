@@ -1,0 +1,103 @@
+"""The README's own examples, run as a reader would run them, against a demo of our binary."""
+
+import atexit
+import os
+import pathlib
+import re
+import stat
+import subprocess
+import tempfile
+
+import java
+from harness import ROOT, TARGET, Failed, check, demand, eventually
+
+# A block that is run is announced by this line, which readers of the page do not see.
+MARK = "<!-- run -->\n```console\n"
+COMMAND_SECONDS_MAX = 60
+
+# What the page calls a tool, and the class that Apache Kafka's scripts run.
+TOOLS = {
+    "kafka-console-producer.sh": java.CONSOLE_PRODUCER,
+    "kafka-console-consumer.sh": java.CONSOLE_CONSUMER,
+}
+
+
+def examples(page):
+    """The (command, expected output) pairs of every block that is run, in order."""
+    found = []
+    for block in page.split(MARK)[1:]:
+        for line in block.split("```", 1)[0].splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def matches(expected, found):
+    """Whether the output is as written, where `…` stands for anything within a line."""
+    lines = [".*".join(re.escape(part) for part in line.split("…")) for line in expected]
+    return re.fullmatch("\n".join(lines), found.rstrip("\n")) is not None
+
+
+class Demo:
+    """`erboh demo` on ports and data of its own; `places` are the addresses it printed."""
+
+    def __init__(self, binary, directory):
+        anywhere = "127.0.0.1:0"
+        self.out = pathlib.Path(directory, "out")
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [binary, "demo", "--data-dir", pathlib.Path(directory, "data"),
+                 "--producer-listen", anywhere, "--consumer-listen", anywhere,
+                 "--kafka-listen", anywhere],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
+        eventually(self.ready, lambda: f"the demo is not ready:\n{self.out.read_text()}")
+        lines = [line.split() for line in self.out.read_text().splitlines()]
+        self.places = {words[0]: words[1] for words in lines if len(words) == 2}
+
+    def ready(self):
+        demand(self.process.poll() is None, f"the demo ended:\n{self.out.read_text()}")
+        return "Ctrl-C" in self.out.read_text()
+
+    def close(self):
+        self.process.terminate()
+        demand(self.process.wait(COMMAND_SECONDS_MAX) == 0, "the demo did not stop cleanly")
+
+
+def scripts(directory):
+    """A directory with scripts named as Apache Kafka names its own."""
+    for name, tool in TOOLS.items():
+        script = pathlib.Path(directory, name)
+        script.write_text(
+            f'#!/bin/sh\nexec java -Dorg.slf4j.simpleLogger.defaultLogLevel=error '
+            f'-cp "{TARGET}/kafka/*" {tool} "$@"\n')
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return directory
+
+
+@check("readme: every example does what the page says", {"erboh", "kcat", "java"})
+def readme(suite):
+    todo = examples((ROOT / "README.md").read_text())
+    demand(todo, "the README has no example that is run")
+    with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory:
+        demo = Demo(suite.erboh, directory)
+        replaced = {
+            "http://127.0.0.1:3000/": demo.places["producer"],
+            "http://127.0.0.1:3001/": demo.places["board"],
+            "127.0.0.1:9092": demo.places["kafka"],
+            "target/release/erboh smoke": f"{os.path.abspath(suite.erboh)} smoke "
+                                          f"--brokers {demo.places['kafka']}",
+        }
+        path = f"{scripts(directory)}:{os.environ['PATH']}"
+        for command, expected in todo:
+            for written, meant in replaced.items():
+                command = command.replace(written, meant)
+                expected = [line.replace(written, meant) for line in expected]
+            done = subprocess.run(["sh", "-c", command], env={**os.environ, "PATH": path},
+                                  capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX)
+            if done.returncode != 0 or not matches(expected, done.stdout):
+                raise Failed(f"status {done.returncode}: {command}\n{done.stdout}\n{done.stderr}"
+                             "\ninstead of:\n" + "\n".join(expected))
+        demo.close()
