@@ -203,6 +203,20 @@ def admin(suite):
     same(offsets(), {}, "offsets of a deleted group")
 
 
+@check("groups: a member whose assignors nobody shares is refused, and the others stay")
+def inconsistent_protocol(suite):
+    topic, group = filled(suite), fresh("protocol")
+    first = Member(suite, group, topic, partition_assignment_strategy="range")
+    shared([first], PARTITIONS)
+    assignments = first.assignments
+    other = Member(suite, group, topic, partition_assignment_strategy="cooperative-sticky")
+    eventually(lambda: other.error, "the second member was not told")
+    same(other.error.code(), KafkaError.INCONSISTENT_GROUP_PROTOCOL, "the error")
+    other.leave()
+    same((first.assignments, first.error), (assignments, None), "the first member")
+    first.leave()
+
+
 @check("groups: a commit by somebody who is no member of the generation is refused")
 def stale_commit(suite):
     topic, group = filled(suite), fresh("stale")

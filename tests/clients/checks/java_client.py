@@ -17,3 +17,5 @@ for protocol, assignor in ASSIGNORS.items():
 register("transactions are committed and aborted", "transactions")
 register("a zombie is fenced by its successor", "fencing")
 register("offsets move with the commit and not with the abort", "offsets")
+register("fifty partitions, some paused, some sought", "partitions")
+register("offsets of a member that has been replaced are refused in a transaction", "stale")

@@ -55,6 +55,46 @@ def long_poll(suite):
     consumer.close()
 
 
+@check("records: fetch.min.bytes is waited for")
+def fetch_min_bytes(suite):
+    topic = suite.topic(fresh("min"))
+    consumer = suite.consumer({"fetch.min.bytes": 20_000, "fetch.wait.max.ms": 25_000,
+                               "socket.timeout.ms": 60_000}, fresh_group=True)
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    send(suite.producer(), topic, numbered(1))
+    demand(consumer.poll(1.0) is None, "a few bytes were given out at once")
+    send(suite.producer(), topic, [Record(None, b"x" * 30_000)])
+    take(consumer, 2, seconds=15)  # less than the wait: it is the bytes that end it
+    consumer.close()
+
+
+@check("records: compaction keeps the last value of each key, and offsets")
+def compaction(suite):
+    topic = suite.topic(fresh("cleaned"), cleanup_policy="compact", segment_ms=100,
+                        min_cleanable_dirty_ratio=0.01, delete_retention_ms=100)
+    producer = suite.producer({"enable.idempotence": True})
+    for round_ in range(20):
+        send(producer, topic, [Record(f"key{i}".encode(), f"{round_} {i}".encode()) for i in range(10)])
+    send(producer, topic, [Record(b"key0", None)])
+
+    def kept():
+        # A segment is rolled by a record that comes after its time, and only old ones are cleaned.
+        send(producer, topic, [Record(b"roll", b"")])
+        consumer = suite.consumer({"enable.partition.eof": True}, fresh_group=True)
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        found = []
+        while (message := consumer.poll(WAIT_SECONDS_MAX)) is not None and message.error() is None:
+            found.append((message.offset(), message.key(), message.value()))
+        consumer.close()
+        return [each for each in found if each[1] != b"roll"]
+
+    wanted = [(190 + i, f"key{i}".encode(), f"19 {i}".encode()) for i in range(1, 10)]
+    eventually(lambda: [each for each in kept() if each[1] != b"key0"] == wanted,
+               lambda: f"kept: {kept()}", seconds=90)
+    values = [each[2] for each in kept() if each[1] == b"key0"]
+    demand(values in ([], [None]), f"what is left of a deleted key: {values}")
+
+
 @check("records: acks 0, 1 and all")
 def acknowledgements(suite):
     topic = suite.topic(fresh("acks"))

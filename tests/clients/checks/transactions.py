@@ -2,9 +2,10 @@
 
 import confluent_kafka
 import kafka
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
-from clients import Record, numbered, send, take
+from clients import Record, numbered, only, send, take
 from harness import WAIT_SECONDS_MAX, check, demand, eventually, fresh, same
 
 
@@ -71,6 +72,10 @@ def last_stable_offset(suite):
     send(plain, topic, [Record(None, b"after")])
     same(read(suite, topic, 1), ["before"], "while it is open")
     same(read(suite, topic, 3, "read_uncommitted"), ["before", "inside", "after"], "uncommitted")
+    for isolation, wanted in [(IsolationLevel.READ_COMMITTED, 1), (IsolationLevel.READ_UNCOMMITTED, 3)]:
+        latest = {TopicPartition(topic, 0): OffsetSpec.latest()}
+        found = only(suite.admin.list_offsets(latest, isolation_level=isolation)).offset
+        same(found, wanted, f"the latest offset, {isolation}")
     waiting = suite.consumer({"isolation.level": "read_committed"}, fresh_group=True)
     waiting.assign([TopicPartition(topic, 0, 1)])
     demand(waiting.poll(0.5) is None, "a record of an open transaction was given out")

@@ -10,6 +10,9 @@ import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.CommitFailedException;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -40,6 +43,8 @@ public final class JavaChecks {
             case "transactions" -> transactions();
             case "fencing" -> fencing();
             case "offsets" -> offsetsInside();
+            case "partitions" -> manyPartitions();
+            case "stale" -> staleMember();
             default -> throw new IllegalArgumentException(arguments[0]);
         }
     }
@@ -191,9 +196,72 @@ public final class JavaChecks {
         }
     }
 
+    /** Fetch sessions: what is paused leaves the session and comes back, what is sought moves in it. */
+    private static void manyPartitions() throws Exception {
+        topic(name, 50);
+        produce(5000);
+        try (KafkaConsumer<String, String> consumer = consumer(Map.of("max.poll.records", "100"))) {
+            List<TopicPartition> all = new ArrayList<>();
+            for (int i = 0; i < 50; i++) {
+                all.add(new TopicPartition(name, i));
+            }
+            consumer.assign(all);
+            consumer.seekToBeginning(all);
+            consumer.pause(all.subList(0, 25));
+            Map<TopicPartition, Long> ends = consumer.endOffsets(all);
+            long second = all.subList(25, 50).stream().mapToLong(ends::get).sum();
+            take(consumer, (int) second)
+                .forEach(each -> demand(each.partition() >= 25, "a paused partition was read"));
+            consumer.resume(all.subList(0, 25));
+            same(take(consumer, 5000 - (int) second).size(), 5000 - (int) second);
+            all.forEach(each -> same(consumer.position(each), ends.get(each)));
+            all.forEach(each -> consumer.seek(each, ends.get(each) - 1));
+            Set<Integer> again = new HashSet<>();
+            take(consumer, 50).forEach(each -> {
+                same(each.offset(), ends.get(new TopicPartition(name, each.partition())) - 1);
+                again.add(each.partition());
+            });
+            same(again.size(), 50);
+        }
+    }
+
+    /** A transaction may not commit offsets for a member that the group no longer has. */
+    private static void staleMember() throws Exception {
+        topic(name, 1);
+        produce(10);
+        ConsumerGroupMetadata stale;
+        try (KafkaConsumer<String, String> first = consumer(Map.of("group.id", name))) {
+            first.subscribe(List.of(name));
+            take(first, 10);
+            stale = first.groupMetadata();
+        }
+        try (KafkaConsumer<String, String> second = consumer(Map.of("group.id", name));
+                KafkaProducer<String, String> producer = producer(Map.of("transactional.id", name))) {
+            second.subscribe(List.of(name));
+            take(second, 10);
+            producer.initTransactions();
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>(name, "k", "aborted"));
+            try {
+                TopicPartition partition = new TopicPartition(name, 0);
+                producer.sendOffsetsToTransaction(Map.of(partition, new OffsetAndMetadata(10)), stale);
+                demand(false, "the offsets of a member that has left were taken");
+            } catch (CommitFailedException expected) {
+                producer.abortTransaction();
+            }
+            same(values(name, "read_committed", 10).size(), 10);
+        }
+    }
+
     private static void topic(String topic, int partitions) throws Exception {
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
             admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+            // Apache Kafka's partitions start a little after their topic; the admin client waits for them.
+            Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+            for (int i = 0; i < partitions; i++) {
+                ends.put(new TopicPartition(topic, i), OffsetSpec.latest());
+            }
+            admin.listOffsets(ends).all().get();
         }
     }
 
