@@ -24,5 +24,8 @@ fn run(arguments: &[String]) -> Outcome {
 
 /// The tests written in Rust.
 pub(crate) fn workspace(steps: &mut Steps) {
-    steps.run("tests", || process::run(process::cargo().args(["test", "--workspace", "--locked"])));
+    steps.run("tests", || {
+        let mut tests = process::cargo();
+        process::run(tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+    });
 }
