@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness import Failed, eventually
+from harness import WAIT_SECONDS_MAX, Failed, demand, eventually
 
 
 class Remote:
@@ -52,6 +52,12 @@ class Embedded:
         """kill -9."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def stop(self):
+        """Asks the broker to end, as Ctrl-C or a pod's end does."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(WAIT_SECONDS_MAX)
+        demand(status == 0, f"the broker ended with {status}:\n{self.tail()}")
 
     def tail(self):
         """The end of what the broker has said, without colours."""

@@ -34,9 +34,8 @@ impl Steps {
         }
     }
 
-    /// Puts a remark into the summary, where nobody can overlook it.
+    /// Puts a remark into the summary, where nobody overlooks it.
     pub(crate) fn note(&mut self, remark: &str) {
-        println!("\n==> {remark}");
         self.lines.push(format!("note             {remark}"));
     }
 

@@ -15,6 +15,13 @@ pub(crate) struct Tool {
     pub(crate) present: fn() -> bool,
 }
 
+impl Tool {
+    /// What cannot run without this tool, and how to change that.
+    pub(crate) fn not_run(&self) -> String {
+        format!("not run: {}; to run it: {}", self.without, self.install)
+    }
+}
+
 pub(crate) const KCAT: Tool = Tool {
     name: "kcat",
     without: "the kcat checks of the client suite",

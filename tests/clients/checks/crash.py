@@ -105,8 +105,7 @@ def compressed(suite):
     survives(suite, CODECS[-1])
 
 
-@check("kill -9: topics, configs, committed offsets and deleted records are as they were", NEEDS)
-def metadata(suite):
+def remembers(suite, end):
     with own_broker(suite) as own:
         topic, gone = own.topic(fresh("kept"), partitions=2, retention_ms=123_456), fresh("gone")
         group = fresh("kept")
@@ -118,7 +117,7 @@ def metadata(suite):
         only(own.admin.delete_topics([gone]))
         identity = own.admin.list_topics(timeout=10).cluster_id
 
-        own.server.kill()
+        end(own.server)
         own.server.start()
         again = Suite(own.server)
         listed = again.admin.list_topics(timeout=10)
@@ -136,6 +135,16 @@ def metadata(suite):
         same(reader.get_watermark_offsets(TopicPartition(topic, 1)), (5, 20), "watermarks")
         reader.close()
         consumer.close()
+
+
+@check("kill -9: topics, configs, committed offsets and deleted records are as they were", NEEDS)
+def killed(suite):
+    remembers(suite, Embedded.kill)
+
+
+@check("SIGTERM: the broker ends well, and remembers the same", NEEDS)
+def stopped(suite):
+    remembers(suite, Embedded.stop)
 
 
 @check("kill -9: an open transaction can be committed afterwards, another one aborted", NEEDS)

@@ -16,10 +16,19 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(arguments: &[String]) -> Outcome {
+    if !can_run() {
+        return Err(tools::PYTHON.not_run());
+    }
     for tool in missing_tools() {
-        println!("not run: {}; to run them: {}", tool.without, tool.install);
+        println!("{}", tool.not_run());
     }
     run_suite(arguments)
+}
+
+/// Whether any of the suite can run: it is written in Python and prepares its topics with a
+/// Python client.
+pub(crate) fn can_run() -> bool {
+    (tools::PYTHON.present)()
 }
 
 /// The tools that the suite would use and that this machine does not have.
@@ -29,11 +38,6 @@ pub(crate) fn missing_tools() -> Vec<&'static Tool> {
 
 /// Runs the suite with the clients that are there; `arguments` go to it as they are.
 pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
-    let missing = missing_tools();
-    // The suite is written in Python and prepares its topics with a Python client.
-    if missing.iter().any(|tool| tool.name == tools::PYTHON.name) {
-        return Ok(());
-    }
     let mut suite = Process::new(tools::python());
     suite.arg(repository::path("tests/clients/run.py"));
     if !arguments.iter().any(|argument| argument.starts_with("--bootstrap")) {
@@ -42,7 +46,7 @@ pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
         process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-run"]))?;
         suite.arg("--erboh").arg(repository::target("debug/erboh"));
     }
-    for tool in missing {
+    for tool in missing_tools() {
         suite.args(["--without", tool.name]);
     }
     process::run(suite.args(arguments))
