@@ -107,7 +107,9 @@ impl Snapshot {
     pub fn contradicts(&self, other: &Self) -> bool {
         let basis =
             |of: &Self| (of.fold, of.partition, of.from_offset, of.next_offset, of.window_from);
-        basis(self) == basis(other)
+        // A later epoch says that the log no longer bears the earlier ones out: they may well differ.
+        self.epoch == other.epoch
+            && basis(self) == basis(other)
             && self.log == other.log
             && self.gaps == other.gaps
             && !self.same_totals(other)

@@ -2,7 +2,7 @@
 
 use erboh::consumer::view::{BoardView, PartitionState};
 use erboh::queue::{OutRecord, Reader};
-use erboh::totals::Snapshot;
+use erboh::totals::{PartitionTotals, Record, Snapshot};
 
 use super::bench::{Bench, PATIENCE, send, until, until_counted};
 
@@ -109,4 +109,52 @@ async fn nonsense_in_the_totals_topic_does_no_harm() {
     let engine = bench.start();
     until_counted(&engine, 4).await;
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_snapshot_that_fits_the_log_wins_and_supersedes_the_others() {
+    let mut bench = Bench::new(1).await;
+    let engine = bench.start();
+    bench.rate(4).await;
+    until_counted(&engine, 4).await;
+    engine.stop().await;
+    // What a log would leave behind that lost its last two records after they were counted.
+    let (slot, newest) = bench.snapshots(0).await.pop().unwrap();
+    let mut totals = PartitionTotals::resume(newest);
+    for offset in [4, 5] {
+        let value = Some(b"A vs B|Big Bird|Macho Man|0".as_slice());
+        totals.apply(Record { offset, timestamp_ms: 1, key: None, value });
+    }
+    let slot = (slot.parse::<u8>().unwrap() + 1) % 8;
+    let lost = totals.snapshot("unlucky", 1);
+    send(&bench.totals, vec![in_slot(&slot.to_string(), &lost)]).await;
+
+    let engine = bench.start();
+    bench.rate(1).await;
+    let view = until(&mut engine.board(), "a later epoch", |view| {
+        view.board.snapshots().get(&0).is_some_and(|of| of.epoch == 1 && of.counted == 5)
+    })
+    .await;
+    assert_eq!(view.alarm, None);
+    engine.stop().await;
+    let engine = bench.start();
+    bench.rate(1).await;
+    until_counted(&engine, 6).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_of_a_later_program_are_not_written_over() {
+    let mut bench = Bench::new(1).await;
+    bench.rate(2).await;
+    let later = OutRecord { partition: Some(0), ..OutRecord::new("3", r#"{"fold":1000}"#) };
+    send(&bench.totals, vec![later]).await;
+    let engine = bench.start();
+    let halted = |view: &BoardView| match view.partitions.first().map(|of| &of.state) {
+        Some(PartitionState::Halted(reason)) => reason.contains("upgrade"),
+        _ => false,
+    };
+    until(&mut engine.board(), "halted", halted).await;
+    engine.stop().await;
+    assert_eq!(bench.read(&bench.settings.topics.totals, 0).await.len(), 1);
 }
