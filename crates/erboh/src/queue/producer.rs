@@ -58,7 +58,8 @@ impl ClientContext for Signals {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "writer");
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
-            self.down(self.last_error());
+            let reason = self.last_error();
+            self.down(if reason.is_empty() { "connection lost".into() } else { reason });
         } else {
             reason.clone_into(&mut self.last_error.lock().unwrap_or_else(PoisonError::into_inner));
         }

@@ -76,7 +76,8 @@ impl ClientContext for Signals {
     fn error(&self, error: KafkaError, reason: &str) {
         let mut state = self.lock();
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
-            state.down = Some(state.last_error.clone());
+            let reason = state.last_error.clone();
+            state.down = Some(if reason.is_empty() { "connection lost".into() } else { reason });
         } else {
             reason.clone_into(&mut state.last_error);
         }

@@ -7,6 +7,7 @@
 //!             dead letters ┘ └ snapshots ─► group offset
 //! ```
 
+use std::cmp::Ordering;
 use std::time::Instant;
 
 use super::dead_letters::DeadLetters;
@@ -263,11 +264,15 @@ impl Live {
             return false;
         }
         let mine = self.totals.snapshot("", 0);
-        if (other.epoch, other.next_offset) > (mine.epoch, mine.next_offset) {
-            return true;
+        match (other.epoch, other.next_offset).cmp(&(mine.epoch, mine.next_offset)) {
+            Ordering::Greater => true,
+            // Two that are equally far leave each other alone, or they would write for ever.
+            Ordering::Equal => false,
+            Ordering::Less => {
+                self.snapshots.repeat();
+                false
+            }
         }
-        self.snapshots.repeat();
-        false
     }
 }
 
@@ -335,6 +340,27 @@ mod tests {
         let mut live = live(3);
         take(&mut live, 0..4);
         assert_eq!(live.snapshot("test").counted, 4);
+    }
+
+    #[test]
+    fn only_an_older_snapshot_of_somebody_else_is_answered() {
+        let mut live = live(3);
+        let other = live.snapshot("other");
+        let wants = |live: &Live| live.snapshots.is_behind(0);
+        assert!(!live.is_overtaken_by(0, &other) && !wants(&live));
+        let older = Snapshot { next_offset: 2, ..other.clone() };
+        assert!(!live.is_overtaken_by(0, &older) && wants(&live));
+        let later = Snapshot { next_offset: 4, ..other };
+        assert!(live.is_overtaken_by(0, &later));
+    }
+
+    #[test]
+    fn what_stood_there_at_the_take_over_does_not_overtake() {
+        let mut live = live(3);
+        live.totals_end = 10;
+        let later = Snapshot { next_offset: 4, ..live.snapshot("other") };
+        assert!(!live.is_overtaken_by(9, &later));
+        assert!(live.is_overtaken_by(10, &later));
     }
 
     #[test]

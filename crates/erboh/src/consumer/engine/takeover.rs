@@ -86,7 +86,11 @@ fn look(reader: &Reader, settings: &EngineSettings, partition: i32) -> Result<Fo
     let topics = &settings.topics;
     let (log_start, log_end) = reader.watermarks(&topics.ratings, partition)?;
     let (totals_start, totals_end) = reader.watermarks(&topics.totals, partition)?;
-    let committed = reader.committed(&topics.ratings, partition)?;
+    // Never a position, so that not knowing it is no reason to wait.
+    let committed = reader.committed(&topics.ratings, partition).unwrap_or_else(|error| {
+        tracing::debug!(partition, %error, "the committed offset is not known");
+        None
+    });
     let mut search = Search { reader, settings, partition, log_start, log_end, newest: None };
     let mut length = TAIL_RECORDS;
     let decision = loop {
