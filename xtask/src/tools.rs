@@ -45,7 +45,7 @@ pub(crate) const PYTHON: Tool = Tool {
 pub(crate) const JAVA: Tool = Tool {
     name: "java",
     without: "the Java checks of the client suite (they need JDK 17 or newer and Kafka's jars)",
-    install: "sudo apt-get install openjdk-17-jdk-headless maven && \
+    install: "sudo apt-get install default-jdk-headless maven && \
               mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
     present: || {
         process::answers("javac".as_ref(), &["-version"])
