@@ -212,9 +212,8 @@ fn check(places: &Places, wanted: &Acknowledged) {
         });
         assert_eq!(*row, expected);
     }
-    let listed = |voice: &str| {
-        totals["voices"].as_array().unwrap().iter().any(|row| row["voice"] == *voice)
-    };
+    let listed =
+        |voice: &str| totals["voices"].as_array().unwrap().iter().any(|row| row["voice"] == *voice);
     assert!(wanted.voices.keys().all(|voice| listed(voice)), "{totals}");
 }
 
