@@ -59,7 +59,7 @@ pub struct LogFlags {
     )]
     pub log_format: Format,
     /// What is logged: a level, or targets with levels such as info,erboh=debug; without it info,
-    /// and for the demo warn
+    /// and warn for the demo and the smoke test
     #[arg(
         long,
         env = "ERBOH_LOG_FILTER",
@@ -255,11 +255,12 @@ pub struct ProducerFlags {
 }
 
 impl Cli {
-    /// What is logged. The demo is looked at by a person, who wants to see where it is and what
-    /// goes wrong; services are looked at afterwards.
+    /// What is logged. The demo and the smoke test are looked at by a person, who wants to see
+    /// where it is and what goes wrong; services are looked at afterwards.
     #[must_use]
     pub fn log_filter(&self) -> &str {
-        let default = if matches!(self.command, Command::Demo(_)) { "warn" } else { "info" };
+        let by_a_person = matches!(self.command, Command::Demo(_) | Command::Smoke(_));
+        let default = if by_a_person { "warn" } else { "info" };
         self.log.log_filter.as_deref().unwrap_or(default)
     }
 
