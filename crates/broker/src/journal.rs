@@ -78,13 +78,20 @@ pub(crate) async fn outcome(written: oneshot::Receiver<Written>) -> Written {
 
 async fn write(store: Arc<Store>, mut entries: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
+    // A full disk is worth one line in the log, not one for every heartbeat and commit.
+    let mut failing = false;
     while entries.recv_many(&mut batch, JOURNAL_BATCH).await > 0 {
         let together = batch.iter().flat_map(|entry| entry.changes.iter().cloned()).collect();
         let alone = match store.put(together).await {
-            Ok(()) => false,
+            Ok(()) => {
+                failing = false;
+                false
+            }
             // What was wrong with one entry must not fail the others.
             Err(error) => {
-                tracing::error!(%error, "could not write the coordinators' journal");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%error, "could not write the coordinators' journal");
+                }
                 true
             }
         };

@@ -20,6 +20,7 @@ use crate::log::{Log, save_start};
 use bytes::Bytes;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 
@@ -42,6 +43,8 @@ struct Shared {
     /// One deletion of records at a time, since the last one written counts.
     deleting: Mutex<()>,
     waiters: Mutex<Vec<Weak<Notify>>>,
+    /// The disk refused the last append.
+    disk_refuses: AtomicBool,
 }
 
 /// A panic while the lock was held leaves memory as the file had it (see `log`), so the lock goes on.
@@ -60,6 +63,7 @@ impl Partition {
             maintaining: Mutex::new(()),
             deleting: Mutex::new(()),
             waiters: Mutex::new(Vec::new()),
+            disk_refuses: AtomicBool::new(false),
         };
         if fsync == Fsync::Always {
             // What a crash left unflushed must not be shown before it is on the disk.
@@ -85,6 +89,17 @@ impl Partition {
         };
         self.settle(end).await?;
         Ok(appended)
+    }
+
+    /// Whether the disk refused this append and took the one before: clients try again many times a
+    /// second, and a full disk is worth one line in the log.
+    pub(crate) fn began_to_refuse(&self, appended: &Result<Appended, AppendError>) -> bool {
+        let refuses = match appended {
+            Ok(_) => false,
+            Err(AppendError::Io(_)) => true,
+            Err(_) => return false,
+        };
+        !self.shared.disk_refuses.swap(refuses, Ordering::Relaxed) && refuses
     }
 
     /// Ends the producer's transaction in this partition. A producer without an open one here needs no

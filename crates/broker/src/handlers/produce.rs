@@ -116,10 +116,15 @@ async fn begin(
     let partition = topic.partition(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let records = data.records.unwrap_or_default();
     let in_transaction = check_batch(call, transactional_id, &topic.name, data.index, &records)?;
+    let (topic, index) = (topic.name.clone(), data.index);
     let append = async move {
         let appended = partition.append(records, now_ms()).await;
         drop(in_transaction);
+        let new = partition.began_to_refuse(&appended);
         appended.map_err(|error| {
+            if new {
+                tracing::error!(topic = &*topic, partition = index, "records are refused: {error}");
+            }
             tracing::debug!("append refused: {error}");
             Rejected { code: error.error_code(), message: Some(error.to_string()) }
         })

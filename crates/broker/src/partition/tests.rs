@@ -36,6 +36,20 @@ async fn reads_back_what_was_appended_over_segments_and_restarts() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_reported_once_until_it_takes_records_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &LogConfig::default());
+    let full = Err(io::Error::from(io::ErrorKind::StorageFull).into());
+    assert!(partition.began_to_refuse(&full));
+    assert!(!partition.began_to_refuse(&full));
+    assert!(!partition.began_to_refuse(&Err(AppendError::KeyRequired)), "that is another matter");
+    assert!(!partition.began_to_refuse(&full));
+    let taken = partition.append(values(&["a"]), NOW_MS).await;
+    assert!(!partition.began_to_refuse(&taken));
+    assert!(partition.began_to_refuse(&full));
+}
+
+#[tokio::test]
 async fn fetch_gives_whole_batches_up_to_the_asked_size_but_at_least_one() {
     let dir = tempfile::tempdir().unwrap();
     let partition = open(dir.path(), &LogConfig::default());
