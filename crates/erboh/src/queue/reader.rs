@@ -56,6 +56,17 @@ struct State {
     made_anew: Option<String>,
 }
 
+impl State {
+    /// Forgets what was reported of a partition before its end was delivered: the report may be
+    /// about an earlier reading, even of a longer log.
+    fn forget_progress(&mut self, partition: i32) {
+        for positions in self.progress.iter_mut().flat_map(|progress| progress.topics.values_mut())
+        {
+            positions.remove(&partition);
+        }
+    }
+}
+
 #[derive(Clone, Default)]
 struct Signals(Arc<Mutex<State>>);
 
@@ -208,7 +219,10 @@ impl Reader {
         }
         match polled? {
             Ok(message) => Some(Event::Record(Record(message))),
-            Err(KafkaError::PartitionEOF(partition)) => Some(Event::End(partition)),
+            Err(KafkaError::PartitionEOF(partition)) => {
+                self.signals.lock().forget_progress(partition);
+                Some(Event::End(partition))
+            }
             Err(error) => {
                 let reason = self.signals.lock().last_error.clone();
                 let reason = if reason.is_empty() { error.to_string() } else { reason };
@@ -270,7 +284,8 @@ impl Reader {
         result
     }
 
-    /// Where the reader is in a topic, if that was reported since the last call.
+    /// Where the reader is in a topic: of each partition what was reported since the last call and
+    /// since its last [`Event::End`].
     #[must_use]
     pub fn progress(&self, topic: &str) -> Option<BTreeMap<i32, Position>> {
         self.signals.lock().progress.take()?.topics.remove(topic)
@@ -352,4 +367,21 @@ fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {
         element.error().ok().map(|()| (element.partition(), offset))
     };
     list.elements().iter().filter_map(known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_from_before_an_end_is_forgotten() {
+        let position = Position { reached_end: 7, log_end: 9 };
+        let positions = BTreeMap::from([(0, position), (1, position)]);
+        let topics = [("ratings".to_owned(), positions)].into();
+        let progress = Some(Progress { connected: true, topics });
+        let mut state = State { progress, ..State::default() };
+        state.forget_progress(1);
+        let left = &state.progress.unwrap().topics["ratings"];
+        assert_eq!(*left, BTreeMap::from([(0, position)]));
+    }
 }
