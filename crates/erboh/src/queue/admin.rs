@@ -98,7 +98,7 @@ impl Admin {
     ) -> Result<(), AdminError> {
         let week = (7 * 24 * 3_600_000_i64).to_string();
         let month = (30 * 24 * 3_600_000_i64).to_string();
-        let snapshot = limits::TOTALS_MAX_MESSAGE_BYTES.to_string();
+        let snapshot = SNAPSHOT_BYTES_MAX.to_string();
         let copies = if replication >= 3 { "2" } else { "1" };
         // Without replicas to choose from, the broker's own minimum stays.
         let with_copies = |mut config: Vec<(&'static str, String)>| {

@@ -22,13 +22,9 @@ pub(super) const WRITER_QUEUE_KBYTES: u64 = 64 * 1024;
 /// Records of one batch. The place in the batch is kept in [`super::countdown::INDEX_BITS`] bits.
 pub(super) const BATCH_RECORDS: usize = 1 << super::countdown::INDEX_BITS;
 
-/// The largest record that a writer accepts, in bytes. A snapshot of 10,000 long names is the
-/// largest record that erboh writes (see `TOTALS_MAX_MESSAGE_BYTES`); a topic may allow less.
-pub(super) const WRITER_MESSAGE_BYTES: u64 = TOTALS_MAX_MESSAGE_BYTES;
-
-/// `max.message.bytes` of the totals topic: 10,000 voices with names of 100 four-byte characters
-/// and three numbers each come to 4.5 MB of JSON.
-pub(super) const TOTALS_MAX_MESSAGE_BYTES: u64 = 8 * 1024 * 1024;
+/// The largest record that a writer accepts, in bytes: a snapshot with as many voices as are
+/// counted is the largest that erboh writes. A topic may allow less.
+pub(super) const WRITER_MESSAGE_BYTES: usize = crate::limits::SNAPSHOT_BYTES_MAX;
 
 /// How often a writer looks for a broker that is not reachable, in milliseconds.
 pub(super) const PROBE_DOWN_MS: u64 = 500;
