@@ -155,7 +155,7 @@ impl Admin {
         let metadata = all
             .await
             .map_err(|error| self.failed(what(), error))?
-            .map_err(|error| self.failed(what(), error))?;
+            .map_err(|error| self.failed(what(), log::reason(&error)))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found.map_or(0, |found| found.partitions().len() as i32))
     }
@@ -234,9 +234,9 @@ impl Admin {
         let what = || format!("delete records of the topic {topic}");
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(before))
-            .map_err(|error| self.failed(what(), error))?;
+            .map_err(|error| self.failed(what(), log::reason(&error)))?;
         let deleted = self.client.delete_records(&list, &options()).await;
-        deleted.map(|_| ()).map_err(|error| self.failed(what(), error))
+        deleted.map(|_| ()).map_err(|error| self.failed(what(), log::reason(&error)))
     }
 
     /// The value of a setting of a topic, if the broker tells.
@@ -249,9 +249,9 @@ impl Admin {
             .client
             .describe_configs([&ResourceSpecifier::Topic(topic)], &options())
             .await
-            .map_err(|error| self.failed(what(), error))?;
+            .map_err(|error| self.failed(what(), log::reason(&error)))?;
         let Some(result) = results.into_iter().next() else { return Ok(None) };
-        let resource = result.map_err(|code| self.failed(what(), code))?;
+        let resource = result.map_err(|code| self.failed(what(), log::description(code)))?;
         Ok(resource.get(name).and_then(|entry| entry.value.clone()))
     }
 
@@ -310,9 +310,9 @@ fn single(results: Result<Vec<TopicResult>, KafkaError>) -> Result<(), Refusal> 
     let refusal = |code, reason| Err(Refusal { code, reason });
     match results.map(|results| results.into_iter().next()) {
         Ok(Some(Ok(_))) => Ok(()),
-        Ok(Some(Err((_, code)))) => refusal(Some(code), code.to_string()),
+        Ok(Some(Err((_, code)))) => refusal(Some(code), log::description(code)),
         Ok(None) => refusal(None, "the answer names no topic".into()),
-        Err(error) => refusal(None, error.to_string()),
+        Err(error) => refusal(None, log::reason(&error)),
     }
 }
 

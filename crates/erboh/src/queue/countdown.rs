@@ -31,7 +31,7 @@ pub enum SendError {
     #[error("not written: {0}")]
     Unavailable(String),
     /// The record may be in the log; send it again with the same id.
-    #[error("outcome unknown: {0}; send it again with the same id")]
+    #[error("outcome unknown: {0}")]
     Unknown(String),
     /// The record is larger than the topic or the client allows; it is not in the log.
     #[error("not written: the record is larger than the topic's max.message.bytes")]

@@ -1,6 +1,7 @@
-//! What librdkafka says, as `tracing` events of the target `librdkafka`.
+//! What librdkafka says: as `tracing` events of the target `librdkafka`, and as reasons for people.
 
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// Hands one log line of librdkafka on. Its informational lines are about its own inside, so they
 /// appear at `debug`, and its debug lines at `trace`.
@@ -18,6 +19,26 @@ pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
+/// An error as a reason for people: librdkafka's description of its code, where it has one.
+pub(super) fn reason(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), description)
+}
+
+/// A code in librdkafka's words, without the name that it has in the binding.
+pub(super) fn description(code: RDKafkaErrorCode) -> String {
+    let text = code.to_string();
+    let description = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));
+    let description = description.unwrap_or(&text);
+    let side = ["Local: ", "Broker: "].iter().find_map(|side| description.strip_prefix(side));
+    side.unwrap_or(description).to_owned()
+}
+
+/// Why a connection failed, without librdkafka's statistics behind it: they change with every try,
+/// and the same reason should have the same text.
+pub(super) fn lasting(reason: &str) -> &str {
+    reason.split_once(" (after ").map_or(reason, |(reason, _)| reason)
+}
+
 /// The id of a topic that is not known yet.
 const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
@@ -31,6 +52,25 @@ pub(super) fn topic_made_anew(message: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_are_for_people() {
+        let check = |error, expected: &str| assert_eq!(reason(&error), expected);
+        check(
+            KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut),
+            "Message timed out",
+        );
+        check(
+            KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition),
+            "Unknown topic or partition",
+        );
+        check(KafkaError::Canceled, &KafkaError::Canceled.to_string());
+        let failed = "127.0.0.1:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
+        let text =
+            format!("{failed} (after 0ms in state CONNECT, 1 identical error(s) suppressed)");
+        assert_eq!(lasting(&text), failed);
+        assert_eq!(lasting(failed), failed);
+    }
 
     #[test]
     fn tells_a_topic_made_anew_from_one_that_is_seen_for_the_first_time() {

@@ -5,7 +5,7 @@
 //! librdkafka, and "not written" is certain. What was handed over and then timed out is unknown.
 
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -25,6 +25,9 @@ pub(super) type Health = Result<(), String>;
 /// The state that a client's callbacks write to.
 #[derive(Clone)]
 pub(super) struct Signals {
+    /// The topic whose writer this is about, and where its brokers were to be found first.
+    pub(super) topic: Arc<str>,
+    pub(super) brokers: Arc<str>,
     pub(super) countdown: Countdown,
     pub(super) health: Arc<watch::Sender<Health>>,
     /// Wakes the thread that looks for brokers.
@@ -34,19 +37,35 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Notes that no broker is reachable.
-    pub(super) fn down(&self, reason: String) {
+    /// Notes whether a broker is reachable, and says so in the log if that is new.
+    pub(super) fn note(&self, now: Health) {
+        if now.is_ok() {
+            // The next failure has reasons of its own.
+            self.last_error().clear();
+        }
         self.health.send_if_modified(|health| {
-            let changed = health.is_ok();
-            *health = Err(reason);
+            let changed = *health != now;
+            match &now {
+                Ok(()) if changed => tracing::info!(topic = &*self.topic, "writer connected"),
+                Err(reason) if changed => {
+                    tracing::warn!(topic = &*self.topic, reason, "writer not connected");
+                }
+                _ => {}
+            }
+            *health = now;
             changed
         });
-        // A full channel means that the thread is about to look anyway.
-        let _ = self.wake.try_send(());
     }
 
-    pub(super) fn last_error(&self) -> String {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Why no broker is reachable: what went wrong last, else the error at hand.
+    pub(super) fn unreachable(&self, error: &KafkaError) -> String {
+        let last = self.last_error().clone();
+        let reason = if last.is_empty() { log::reason(error) } else { last };
+        format!("no broker of {} is reachable: {reason}", self.brokers)
+    }
+
+    fn last_error(&self) -> MutexGuard<'_, String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,12 +77,12 @@ impl ClientContext for Signals {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "writer");
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
-            let reason = self.last_error();
-            self.down(if reason.is_empty() { "connection lost".into() } else { reason });
+            self.note(Err(self.unreachable(&error)));
         } else {
-            reason.clone_into(&mut self.last_error.lock().unwrap_or_else(PoisonError::into_inner));
+            log::lasting(reason).clone_into(&mut self.last_error());
         }
-        if error.rdkafka_error_code() == Some(Code::Fatal) {
+        if matches!(error.rdkafka_error_code(), Some(Code::AllBrokersDown | Code::Fatal)) {
+            // A full channel means that the thread is about to look anyway.
             let _ = self.wake.try_send(());
         }
     }
@@ -107,7 +126,7 @@ pub(super) fn create(
 /// What an error of librdkafka says about the record. Whatever is not known to have kept the
 /// record out of the log leaves its outcome unknown.
 pub(super) fn classify(error: &KafkaError) -> SendError {
-    let text = error.to_string();
+    let text = log::reason(error);
     match error.rdkafka_error_code() {
         Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
         Some(Code::QueueFull) => {

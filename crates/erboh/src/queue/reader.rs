@@ -90,7 +90,7 @@ impl ClientContext for Signals {
             let reason = state.last_error.clone();
             state.down = Some(if reason.is_empty() { "connection lost".into() } else { reason });
         } else {
-            reason.clone_into(&mut state.last_error);
+            log::lasting(reason).clone_into(&mut state.last_error);
         }
     }
 
@@ -99,6 +99,8 @@ impl ClientContext for Signals {
         let mut state = self.lock();
         if progress.connected {
             state.down = None;
+            // The next failure has reasons of its own.
+            state.last_error.clear();
         }
         state.progress = Some(progress);
     }
@@ -180,7 +182,7 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset))
             .and_then(|()| self.consumer.incremental_assign(&list))
-            .map_err(|error| failed("partition", topic, error))
+            .map_err(|error| failed("partition", topic, log::reason(&error)))
     }
 
     /// Stops reading `partition`. What was fetched of it is thrown away.
@@ -197,7 +199,7 @@ impl Reader {
     /// When librdkafka refuses.
     pub fn pause(&self, topic: &str, partition: i32) -> Result<(), LookupError> {
         let done = self.consumer.pause(&list(topic, [partition]));
-        done.map_err(|error| failed("partition", topic, error))
+        done.map_err(|error| failed("partition", topic, log::reason(&error)))
     }
 
     /// Goes on with a partition that was paused.
@@ -206,7 +208,7 @@ impl Reader {
     /// When librdkafka refuses.
     pub fn resume(&self, topic: &str, partition: i32) -> Result<(), LookupError> {
         let done = self.consumer.resume(&list(topic, [partition]));
-        done.map_err(|error| failed("partition", topic, error))
+        done.map_err(|error| failed("partition", topic, log::reason(&error)))
     }
 
     /// The next thing that happens, within `timeout`.
@@ -225,7 +227,7 @@ impl Reader {
             }
             Err(error) => {
                 let reason = self.signals.lock().last_error.clone();
-                let reason = if reason.is_empty() { error.to_string() } else { reason };
+                let reason = if reason.is_empty() { log::reason(&error) } else { reason };
                 match error.rdkafka_error_code() {
                     Some(
                         Code::AutoOffsetReset
@@ -305,7 +307,7 @@ impl Reader {
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), lookup())
-            .map_err(|error| failed("partitions", topic, error))?;
+            .map_err(|error| failed("partitions", topic, log::reason(&error)))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found.map_or(0, |found| found.partitions().len() as i32))
     }
@@ -317,7 +319,7 @@ impl Reader {
     pub fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LookupError> {
         self.consumer
             .fetch_watermarks(topic, partition, lookup())
-            .map_err(|error| failed("watermarks", topic, error))
+            .map_err(|error| failed("watermarks", topic, log::reason(&error)))
     }
 
     /// The ends of the partitions 0 to `partitions` - 1, of all in one question.
@@ -329,7 +331,7 @@ impl Reader {
         ends.set_all_offsets(Offset::End)
             .and_then(|()| self.consumer.offsets_for_times(ends, lookup()))
             .map(|ends| offsets(&ends))
-            .map_err(|error| failed("ends", topic, error))
+            .map_err(|error| failed("ends", topic, log::reason(&error)))
     }
 
     /// What the group has committed for a partition.
@@ -340,7 +342,7 @@ impl Reader {
         self.consumer
             .committed_offsets(list(topic, [partition]), lookup())
             .map(|list| offsets(&list).remove(&partition))
-            .map_err(|error| failed("committed offsets", topic, error))
+            .map_err(|error| failed("committed offsets", topic, log::reason(&error)))
     }
 }
 
@@ -356,8 +358,8 @@ fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitio
     list
 }
 
-fn failed(what: &'static str, topic: &str, error: impl std::fmt::Display) -> LookupError {
-    LookupError { what, topic: topic.into(), reason: error.to_string() }
+fn failed(what: &'static str, topic: &str, reason: String) -> LookupError {
+    LookupError { what, topic: topic.into(), reason }
 }
 
 /// The plain offsets of a list; partitions with an error or a symbolic offset are left out.

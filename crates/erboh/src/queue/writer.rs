@@ -66,7 +66,10 @@ impl Writer {
     pub fn connect(settings: &KafkaSettings, topic: &str) -> Result<Self, SettingsError> {
         let (wake, woken) = sync_channel(1);
         let (sender, health) = watch::channel(Err("not connected yet".to_owned()));
+        let topic: Arc<str> = topic.into();
         let signals = Signals {
+            topic: Arc::clone(&topic),
+            brokers: settings.brokers.as_str().into(),
             countdown: super::countdown::Countdown::default(),
             health: Arc::new(sender),
             wake,
@@ -79,12 +82,12 @@ impl Writer {
             client: RwLock::new(Arc::new(client)),
             health,
         });
-        let (weak, name) = (Arc::downgrade(&shared), topic.to_owned());
+        let (weak, name) = (Arc::downgrade(&shared), Arc::clone(&topic));
         std::thread::Builder::new()
             .name("writer-health".into())
             .spawn(move || watch_health(&weak, &woken, &name))
             .map_err(|error| SettingsError(format!("cannot start a thread: {error}")))?;
-        Ok(Self { shared, topic: topic.into() })
+        Ok(Self { shared, topic })
     }
 
     /// A writer to another topic over the same client. `health` stays that of the first topic.
@@ -179,7 +182,7 @@ impl Shared {
                 let client = Arc::new(client);
                 *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
             }
-            Err(error) => self.signals.down(error.to_string()),
+            Err(error) => self.signals.note(Err(error.to_string())),
         }
     }
 
@@ -188,12 +191,10 @@ impl Shared {
     fn look(&self, topic: &str, seen: bool) -> Health {
         let timeout = Duration::from_millis(limits::PROBE_TIMEOUT_MS);
         let client = self.client();
-        let metadata =
-            client.client().fetch_metadata(seen.then_some(topic), timeout).map_err(|error| {
-                let reason = self.signals.last_error();
-                let reason = if reason.is_empty() { error.to_string() } else { reason };
-                format!("no broker of {} is reachable: {reason}", self.settings.brokers)
-            })?;
+        let metadata = client
+            .client()
+            .fetch_metadata(seen.then_some(topic), timeout)
+            .map_err(|error| self.signals.unreachable(&error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         if found.is_some_and(|found| !found.partitions().is_empty()) {
             Ok(())
@@ -222,16 +223,7 @@ fn watch_health(shared: &Weak<Shared>, woken: &Receiver<()>, topic: &str) {
         let health = shared.look(topic, seen);
         seen |= health.is_ok();
         let pause = if health.is_ok() { limits::PROBE_UP_MS } else { limits::PROBE_DOWN_MS };
-        shared.signals.health.send_if_modified(|before| {
-            let changed = *before != health;
-            if changed && health.is_ok() {
-                tracing::info!(topic, "writer connected");
-            } else if changed {
-                tracing::warn!(topic, reason = health.as_ref().err(), "writer not connected");
-            }
-            *before = health;
-            changed
-        });
+        shared.signals.note(health);
         drop(shared);
         if woken.recv_timeout(Duration::from_millis(pause)) == Err(RecvTimeoutError::Disconnected) {
             return;
