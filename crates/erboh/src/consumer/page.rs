@@ -64,7 +64,9 @@ pub fn notices(view: &BoardView) -> Vec<Notice> {
         }
     }
     notices.extend(gaps(&view.board));
+    // Where something is wrong nobody can promise a moment.
     if view.connected
+        && view.problem.is_none()
         && let Err(cause) = view.readiness()
     {
         notices.push(Notice {

@@ -135,6 +135,10 @@ async fn what_is_wrong_is_said_with_cause_and_way_out() {
         ["Not caught up yet", "partition 1 is being taken over", "in a moment"],
     )
     .await;
+    let mut stuck = view(&VALUES);
+    stuck.partitions[1].state = PartitionState::Restoring;
+    stuck.problem = Some("the partition cannot be read".to_owned());
+    assert!(!page(stuck).await.contains("in a moment"), "nobody knows when that is mended");
     check(
         |view| {
             let mut totals = PartitionTotals::start(1, 0);
