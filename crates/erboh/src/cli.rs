@@ -103,6 +103,9 @@ pub struct DemoFlags {
     /// What a hit of the producer's page does.
     #[command(flatten)]
     pub hit: HitFlags,
+    /// What to do about ratings that are gone.
+    #[command(flatten)]
+    pub loss: LossFlags,
 }
 
 /// Where and how an embedded broker stores.
@@ -154,12 +157,9 @@ pub struct ConsumerFlags {
     /// Name of this member across restarts: with one, a quick restart moves no partitions
     #[arg(long, env = "ERBOH_INSTANCE_ID", value_name = "NAME")]
     pub instance_id: Option<String>,
-    /// What to do when the ratings' log is not the one that was counted before
-    #[arg(long, env = "ERBOH_ON_LOG_CHANGE", value_enum, default_value = "halt")]
-    pub on_log_change: OnLogChange,
-    /// What to do when retention took ratings before they were counted
-    #[arg(long, env = "ERBOH_ON_GAP", value_enum, default_value = "halt")]
-    pub on_gap: OnGap,
+    /// What to do about ratings that are gone.
+    #[command(flatten)]
+    pub loss: LossFlags,
     /// Address of the producer as browsers reach it; the board links to it
     #[arg(long, env = "ERBOH_PRODUCER_URL", value_name = "URL", value_parser = web_url)]
     pub producer_url: Option<String>,
@@ -180,6 +180,17 @@ pub enum OnLogChange {
     /// Stop counting that partition and say so
     Halt,
     /// Count the new log from its start
+/// What a consumer does about ratings that are gone.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LossFlags {
+    /// What to do when the ratings' log is not the one that was counted before
+    #[arg(long, env = "ERBOH_ON_LOG_CHANGE", value_enum, default_value = "halt")]
+    pub on_log_change: OnLogChange,
+    /// What to do when retention took ratings before they were counted
+    #[arg(long, env = "ERBOH_ON_GAP", value_enum, default_value = "halt")]
+    pub on_gap: OnGap,
+}
+
     Restart,
 }
 

@@ -39,6 +39,10 @@ pub struct Settings {
     pub broker: broker::Settings,
     /// Partitions of the ratings' topic when it is created.
     pub partitions: i32,
+    /// What to do when the ratings' log is not the one that was counted.
+    pub on_log_change: engine::OnLogChange,
+    /// What to do when ratings were gone before they were counted.
+    pub on_gap: engine::OnGap,
     /// Ratings that one hit of the producer's page generates.
     pub ratings_per_hit: usize,
 }
@@ -137,6 +141,8 @@ async fn roles(
     let producer_settings = producer::Settings {
         topic: topics.ratings.clone(),
         ratings_per_hit: settings.ratings_per_hit,
+        on_log_change: settings.on_log_change,
+        on_gap: settings.on_gap,
         board_url: Some(places.board.clone()),
         stopping,
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{
-    BrokerFlags, ConsumerFlags, DemoFlags, Fsync, KafkaFlags, OnGap, OnLogChange, ProducerFlags,
-    SmokeFlags, StopFlags, StorageFlags,
+    BrokerFlags, ConsumerFlags, DemoFlags, Fsync, KafkaFlags, LossFlags, OnGap, OnLogChange,
+    ProducerFlags, SmokeFlags, StopFlags, StorageFlags,
 };
 use crate::consumer::{self, engine};
 use crate::ops::Stopping;
@@ -105,6 +105,22 @@ impl ProducerFlags {
     }
 }
 
+impl LossFlags {
+    fn on_log_change(self) -> engine::OnLogChange {
+        match self.on_log_change {
+            OnLogChange::Halt => engine::OnLogChange::Halt,
+            OnLogChange::Restart => engine::OnLogChange::Restart,
+        }
+    }
+
+    fn on_gap(self) -> engine::OnGap {
+        match self.on_gap {
+            OnGap::Halt => engine::OnGap::Halt,
+            OnGap::Record => engine::OnGap::Record,
+        }
+    }
+}
+
 impl ConsumerFlags {
     /// The settings of the consumer.
     ///
@@ -127,14 +143,8 @@ impl ConsumerFlags {
                 instance_id: self.instance_id,
                 partitions: self.topics.partitions,
                 replication: self.topics.replication,
-                on_log_change: match self.on_log_change {
-                    OnLogChange::Halt => engine::OnLogChange::Halt,
-                    OnLogChange::Restart => engine::OnLogChange::Restart,
-                },
-                on_gap: match self.on_gap {
-                    OnGap::Halt => engine::OnGap::Halt,
-                    OnGap::Record => engine::OnGap::Record,
-                },
+                on_log_change: self.loss.on_log_change(),
+                on_gap: self.loss.on_gap(),
                 ..engine::EngineSettings::default()
             },
         })
@@ -153,6 +163,8 @@ impl DemoFlags {
             kafka_listen: self.kafka_listen,
             broker: self.storage.broker(None)?,
             partitions: self.partitions,
+            on_log_change: self.loss.on_log_change(),
+            on_gap: self.loss.on_gap(),
             ratings_per_hit: self.hit.ratings_per_hit,
         })
     }
