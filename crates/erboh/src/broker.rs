@@ -30,7 +30,6 @@ const FIRST_REBALANCE_MS: u64 = 100;
 /// # Errors
 /// What the broker says about its directory, and the flag that chooses another.
 pub async fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
-    let directory = settings.data_dir.display().to_string();
     let (host, port) = settings.advertise.unzip();
     let settings = erboh_broker::Settings {
         data_dir: settings.data_dir,
@@ -40,9 +39,8 @@ pub async fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
         group_initial_rebalance_delay_ms: FIRST_REBALANCE_MS,
         ..erboh_broker::Settings::default()
     };
-    Broker::open(settings).await.with_context(|| {
-        format!("the broker cannot use {directory}; choose another directory with --data-dir")
-    })
+    let opened = Broker::open(settings).await;
+    opened.map_err(|error| anyhow::anyhow!("{error}. --data-dir chooses the data directory"))
 }
 
 /// Runs the broker alone until `shutdown`.

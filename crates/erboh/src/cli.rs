@@ -86,13 +86,16 @@ pub struct TopicFlags {
 #[derive(Debug, Args)]
 pub struct DemoFlags {
     /// Address of the producer's page
-    #[arg(long, env = "ERBOH_PRODUCER_LISTEN", default_value_t = local(3000), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_PRODUCER_LISTEN", default_value_t = local(3000), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub producer_listen: SocketAddr,
     /// Address of the board
-    #[arg(long, env = "ERBOH_CONSUMER_LISTEN", default_value_t = local(3001), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_CONSUMER_LISTEN", default_value_t = local(3001), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub consumer_listen: SocketAddr,
     /// Address of the embedded broker
-    #[arg(long, env = "ERBOH_KAFKA_LISTEN", default_value_t = local(9092), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_KAFKA_LISTEN", default_value_t = local(9092), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub kafka_listen: SocketAddr,
     /// Where the broker keeps its data
     #[command(flatten)]
@@ -100,12 +103,12 @@ pub struct DemoFlags {
     /// Partitions of the topics when they are created
     #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub partitions: i32,
-    /// What a hit of the producer's page does.
-    #[command(flatten)]
-    pub hit: HitFlags,
     /// What to do about ratings that are gone.
     #[command(flatten)]
     pub loss: LossFlags,
+    /// What a hit of the producer's page does.
+    #[command(flatten)]
+    pub hit: HitFlags,
 }
 
 /// Where and how an embedded broker stores.
@@ -132,7 +135,8 @@ pub enum Fsync {
 #[derive(Debug, Args)]
 pub struct BrokerFlags {
     /// Address to accept Kafka clients on
-    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(9092), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(9092), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub listen: SocketAddr,
     /// Address that clients are told to use, when it differs from the one listened on
     #[arg(long, env = "ERBOH_ADVERTISE", value_name = "HOST:PORT", value_parser = host_and_port)]
@@ -146,10 +150,12 @@ pub struct BrokerFlags {
 #[derive(Debug, Args)]
 pub struct ConsumerFlags {
     /// Address of the board and the API
-    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3001), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3001), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub listen: SocketAddr,
     /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3101), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3101), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub ops_listen: SocketAddr,
     /// Consumer group that shares the partitions out
     #[arg(long, env = "ERBOH_GROUP", default_value = "voiceRatingConsumer", value_name = "NAME")]
@@ -174,12 +180,6 @@ pub struct ConsumerFlags {
     pub topics: TopicFlags,
 }
 
-/// What a consumer does about a log that was replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnLogChange {
-    /// Stop counting that partition and say so
-    Halt,
-    /// Count the new log from its start
 /// What a consumer does about ratings that are gone.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LossFlags {
@@ -191,6 +191,12 @@ pub struct LossFlags {
     pub on_gap: OnGap,
 }
 
+/// What a consumer does about a log that was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnLogChange {
+    /// Stop counting that partition and say so
+    Halt,
+    /// Count the new log from its start
     Restart,
 }
 
@@ -243,10 +249,12 @@ pub struct StopFlags {
 #[derive(Debug, Args)]
 pub struct ProducerFlags {
     /// Address of the page and the API
-    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3000), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3000), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub listen: SocketAddr,
     /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3100), value_name = "IP:PORT")]
+    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3100), value_name = "IP:PORT",
+          value_parser = ip_and_port)]
     pub ops_listen: SocketAddr,
     /// What a hit of the page does.
     #[command(flatten)]
@@ -309,6 +317,10 @@ fn web_url(text: &str) -> Result<String, String> {
     } else {
         Err("expected an address that starts with http:// or https://".to_owned())
     }
+}
+
+fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:3000".to_owned())
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), String> {

@@ -64,6 +64,25 @@ struct Ports {
     consumer: TcpListener,
 }
 
+impl Ports {
+    /// Opens them, and says of all that cannot be opened why: one answer is better than three runs.
+    async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let opened = (
+            bind(settings.kafka_listen, "the Kafka port", "--kafka-listen").await,
+            bind(settings.producer_listen, "the producer's page", "--producer-listen").await,
+            bind(settings.consumer_listen, "the board", "--consumer-listen").await,
+        );
+        match opened {
+            (Ok(kafka), Ok(producer), Ok(consumer)) => Ok(Self { kafka, producer, consumer }),
+            (kafka, producer, consumer) => {
+                let errors = [kafka, producer, consumer].into_iter().filter_map(Result::err);
+                let errors: Vec<String> = errors.map(|error| error.to_string()).collect();
+                bail!("{}", errors.join("\n"))
+            }
+        }
+    }
+}
+
 /// Where the demo is found, as it is told to people.
 struct Places {
     producer: String,
@@ -77,12 +96,7 @@ struct Places {
 /// # Errors
 /// A busy port, a data directory that cannot be used, or a broker that ended by itself.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let ports = Ports {
-        kafka: bind(settings.kafka_listen, "the Kafka port", "--kafka-listen").await?,
-        producer: bind(settings.producer_listen, "the producer's page", "--producer-listen")
-            .await?,
-        consumer: bind(settings.consumer_listen, "the board", "--consumer-listen").await?,
-    };
+    let ports = Ports::open(&settings).await?;
     let kafka = reachable(&ports.kafka)?;
     let places = Places {
         producer: format!("http://{}/", reachable(&ports.producer)?),
@@ -127,6 +141,8 @@ async fn roles(
     let engine_settings = engine::EngineSettings {
         partitions: settings.partitions,
         instance_id: Some(INSTANCE.to_owned()),
+        on_log_change: settings.on_log_change,
+        on_gap: settings.on_gap,
         ..engine::EngineSettings::default()
     };
     // The roles would create the topics too, but not before they have missed them.
@@ -141,8 +157,6 @@ async fn roles(
     let producer_settings = producer::Settings {
         topic: topics.ratings.clone(),
         ratings_per_hit: settings.ratings_per_hit,
-        on_log_change: settings.on_log_change,
-        on_gap: settings.on_gap,
         board_url: Some(places.board.clone()),
         stopping,
     };

@@ -8,7 +8,8 @@ use clap::{ArgMatches, Args};
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaFlags {
     /// The cluster's bootstrap addresses, separated by commas
-    #[arg(long, env = "ERBOH_BROKERS", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
+    #[arg(long, env = "ERBOH_BROKERS", default_value = "127.0.0.1:9092", value_name = "HOST:PORT",
+          value_parser = brokers)]
     pub brokers: String,
     /// Any librdkafka property, for example client.rack=a (repeat it; in the variable one per line)
     #[arg(long, env = "ERBOH_KAFKA_PROPERTIES", hide_env_values = true, value_delimiter = '\n',
@@ -60,6 +61,14 @@ fn is_secret(name: &str) -> bool {
         && !name.ends_with(".location")
         && !name.ends_with("certificate.pem")
         && !name.ends_with("ca.pem")
+}
+
+/// librdkafka would take an empty list, and never reach anything.
+fn brokers(text: &str) -> Result<String, String> {
+    if text.split(',').all(|address| address.trim().is_empty()) {
+        return Err("expected HOST:PORT,HOST:PORT".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn property(text: &str) -> Result<Property, String> {

@@ -35,7 +35,7 @@ pub async fn bind(address: SocketAddr, purpose: &str, flag: &str) -> anyhow::Res
     TcpListener::bind(address).await.map_err(|error| {
         let cause = match error.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "port {} on {} is already used by another program",
+                "port {} on {} is already used, perhaps by an erboh that still runs",
                 address.port(),
                 address.ip()
             ),

@@ -128,3 +128,29 @@ fn a_busy_port_is_named_with_the_flag_that_changes_it() {
         assert!(text.contains(flag), "{text}");
     }
 }
+
+#[test]
+fn all_busy_ports_are_said_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let ports = ["--kafka-listen", "--producer-listen", "--consumer-listen"];
+    let flags = ports.map(|flag| format!("{flag}={address}"));
+    let home = tempfile::tempdir().expect("a directory");
+    let mut demo = Process::demo(home.path(), &flags.each_ref().map(String::as_str));
+    assert_eq!(demo.exit_code(), Some(1));
+    let text = demo.errors();
+    assert!(ports.iter().all(|flag| text.contains(flag)), "{text}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named_once_with_the_flag_that_changes_it() {
+    let home = tempfile::tempdir().expect("a directory");
+    let file = home.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let flags = [&ANY_PORT[..], &["--data-dir", file.to_str().expect("a text")]].concat();
+    let mut demo = Process::demo(home.path(), &flags);
+    assert_eq!(demo.exit_code(), Some(1));
+    let text = demo.errors();
+    assert_eq!(text.matches(&*file.to_string_lossy()).count(), 1, "{text}");
+    assert!(text.contains("--data-dir"), "{text}");
+}
