@@ -17,6 +17,11 @@ pub(crate) const SMALLEST_FRAME_BYTES: usize = 8;
 /// however short it is on the wire, so this bounds a decoded request to about 50 MB.
 pub(crate) const REQUEST_ELEMENTS: usize = 250_000;
 
+/// Longest text in a request: what the 16-bit length of the older versions can say. Apache Kafka
+/// holds the newer versions to it too. A short request could otherwise name something long in each
+/// of its elements.
+pub(crate) const STRING_BYTES: usize = i16::MAX as usize;
+
 /// Requests other than Produce carry names and numbers; a few megabytes hold any honest one.
 pub(crate) const PLAIN_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 

@@ -39,7 +39,7 @@ pub(crate) use self::member::{Join, JoinRefused, Joined, MemberMetadata, Protoco
 use self::member::{JoinAnswer, SyncAnswer};
 pub(crate) use self::offsets::{Committed, OffsetKey};
 use self::offsets::{GroupRecord, Offsets, delete_group, put_group};
-pub(crate) use self::positions::{Position, Wanted};
+pub(crate) use self::positions::Position;
 use crate::journal::{Change, Journal, outcome};
 use crate::limits::{GROUP_METADATA_BYTES, GROUPS, ID_BYTES};
 use crate::store::Store;

@@ -55,13 +55,13 @@ async fn join(groups: &Groups, group: &str) -> Joined {
 
 /// The offset that a group has committed in partition 0 of a topic.
 fn position(groups: &Groups, group: &str, topic: &str) -> Option<i64> {
-    let wanted = Some(vec![(topic.to_owned(), vec![0])]);
+    let wanted = Some([(topic.to_owned(), [0].into())].into());
     let mut found = groups.positions(group, wanted, false).remove(topic).unwrap();
     found.remove(0).1.unwrap().map(|committed| committed.offset)
 }
 
 fn is_stable(groups: &Groups, group: &str) -> bool {
-    let wanted = Some(vec![("t".to_owned(), vec![0])]);
+    let wanted = Some([("t".to_owned(), [0].into())].into());
     let found = groups.positions(group, wanted, true).remove("t").unwrap().remove(0).1;
     found != Err(ResponseError::UnstableOffsetCommit)
 }
@@ -124,7 +124,7 @@ async fn only_groups_without_members_are_deleted() {
     groups.commit("g", &NOBODY, vec![at("g", "t", 7)]).await.unwrap();
     let joined = join(&groups, "g").await;
     assert_eq!(groups.delete("g").await, Err(ResponseError::NonEmptyGroup));
-    let delete = groups.delete_offsets("g", &[("t".into(), 0), ("u".into(), 0)]).await.unwrap();
+    let delete = groups.delete_offsets("g", &[("t", 0), ("u", 0)]).await.unwrap();
     assert_eq!(delete, [Err(ResponseError::GroupSubscribedToTopic), Ok(())]);
     assert_eq!(groups.leave("g", &[(&joined.member_id, None)]).await, [Ok(())]);
     assert_eq!(groups.delete("g").await, Ok(()));

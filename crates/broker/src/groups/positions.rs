@@ -14,7 +14,7 @@ use crate::limits::{GROUP_OFFSETS, ID_BYTES, OFFSETS_PER_DELETION, OFFSETS_PER_W
 pub(crate) type Position = Result<Option<Committed>, ResponseError>;
 
 /// What a client asks for: topics and partitions, or everything the group has.
-pub(crate) type Wanted = Option<Vec<(String, Vec<i32>)>>;
+type Wanted = Option<BTreeMap<String, BTreeSet<i32>>>;
 
 impl Groups {
     /// `OffsetCommit`: all offsets or none. A group without membership comes into being with its
@@ -142,28 +142,31 @@ impl Groups {
     ) -> BTreeMap<String, Vec<(i32, Position)>> {
         let registry = self.lock();
         let offsets = &registry.offsets;
-        let key = |topic: &str, partition| OffsetKey {
-            group: group.to_owned(),
-            topic: topic.to_owned(),
-            partition,
-        };
-        let wanted: Vec<OffsetKey> = match wanted {
-            None => offsets.of_group(group).map(|(key, _)| key.clone()).collect(),
-            Some(topics) => topics
-                .iter()
-                .flat_map(|(topic, partitions)| partitions.iter().map(|one| key(topic, *one)))
-                .collect(),
-        };
-        let mut found: BTreeMap<String, Vec<(i32, Position)>> = BTreeMap::new();
-        for key in wanted {
-            let position = if require_stable && offsets.is_unstable(&key) {
+        let position = |key: &OffsetKey| {
+            if require_stable && offsets.is_unstable(key) {
                 Err(ResponseError::UnstableOffsetCommit)
             } else {
-                Ok(offsets.committed.get(&key).cloned())
-            };
-            found.entry(key.topic).or_default().push((key.partition, position));
-        }
-        found
+                Ok(offsets.committed.get(key).cloned())
+            }
+        };
+        let Some(topics) = wanted else {
+            let mut found: BTreeMap<String, Vec<(i32, Position)>> = BTreeMap::new();
+            for (key, _) in offsets.of_group(group) {
+                found.entry(key.topic.clone()).or_default().push((key.partition, position(key)));
+            }
+            return found;
+        };
+        let of_topic = |(topic, partitions): (String, BTreeSet<i32>)| {
+            // One key for all of them: the names may be long and the partitions many.
+            let mut key = OffsetKey { group: group.to_owned(), topic, partition: 0 };
+            let positions = partitions.into_iter().map(|partition| {
+                key.partition = partition;
+                (partition, position(&key))
+            });
+            let positions = positions.collect();
+            (key.topic, positions)
+        };
+        topics.into_iter().map(of_topic).collect()
     }
 
     /// `OffsetDelete`: an outcome per topic and partition, or one error for all. The offsets of a
@@ -171,7 +174,7 @@ impl Groups {
     pub(crate) async fn delete_offsets(
         &self,
         group: &str,
-        asked: &[(String, i32)],
+        asked: &[(&str, i32)],
     ) -> Result<Vec<Result<(), ResponseError>>, ResponseError> {
         let subscribed = self
             .look(group, |group| match group.state() {
@@ -179,18 +182,22 @@ impl Groups {
                 _ => group.subscriptions().ok_or(ResponseError::NonEmptyGroup),
             })
             .unwrap_or(Err(ResponseError::GroupIdNotFound))?;
-        let outcome = |(topic, _): &(String, i32)| {
-            let is_used = subscribed.contains(topic);
+        let outcome = |(topic, _): &(&str, i32)| {
+            let is_used = subscribed.contains(*topic);
             if is_used { Err(ResponseError::GroupSubscribedToTopic) } else { Ok(()) }
         };
         let outcomes: Vec<_> = asked.iter().map(outcome).collect();
         let free = asked.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
         let keys = free.map(|((topic, partition), _)| OffsetKey {
             group: group.to_owned(),
-            topic: topic.clone(),
+            topic: (*topic).to_owned(),
             partition: *partition,
         });
-        self.forget(keys.collect()).await?;
+        let keys: BTreeSet<OffsetKey> = {
+            let registry = self.lock();
+            keys.filter(|key| registry.offsets.committed.contains_key(key)).collect()
+        };
+        self.forget(keys.into_iter().collect()).await?;
         Ok(outcomes)
     }
 

@@ -20,15 +20,15 @@ pub(crate) async fn handle(
     call: &Call,
     request: AddPartitionsToTxnRequest,
 ) -> AddPartitionsToTxnResponse {
-    let asked = request.v3_and_below_topics.iter();
-    let asked: Vec<(String, i32)> = asked
-        .flat_map(|topic| topic.partitions.iter().map(|index| (topic.name.to_string(), *index)))
-        .collect();
     let is_known =
         |topic: &str, index: i32| call.broker.topics.partition(topic, index).is_some();
     // All or none: if one partition is unknown, the others are told that nothing was done.
-    let all_known = asked.iter().all(|(topic, index)| is_known(topic, *index));
+    let all_known = request
+        .v3_and_below_topics
+        .iter()
+        .all(|topic| topic.partitions.iter().all(|index| is_known(&topic.name, *index)));
     let outcome = if all_known {
+        let asked = asked(&request);
         let producer = (request.v3_and_below_producer_id.0, request.v3_and_below_producer_epoch);
         let id = &request.v3_and_below_transactional_id;
         call.broker.transactions.add(id, producer, &asked, None).await
@@ -52,4 +52,11 @@ pub(crate) async fn handle(
             .with_results_by_partition(partitions.collect())
     });
     AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(topics.collect())
+}
+
+fn asked(request: &AddPartitionsToTxnRequest) -> Vec<(String, i32)> {
+    let topics = request.v3_and_below_topics.iter();
+    topics
+        .flat_map(|topic| topic.partitions.iter().map(|index| (topic.name.to_string(), *index)))
+        .collect()
 }

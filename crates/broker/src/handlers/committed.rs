@@ -7,8 +7,28 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::groups::{Committed, OffsetKey};
 use crate::handlers::Call;
-use crate::limits::OFFSET_METADATA_BYTES;
+use crate::limits::{OFFSET_METADATA_BYTES, OFFSETS_PER_WRITE_BYTES};
 use crate::time::now_ms;
+
+/// The offsets that can be committed, unless they are more than one write may carry. A short
+/// request can name something long many times, so that is found out while they are copied.
+pub(super) fn collect<'a>(
+    call: &Call,
+    group: &str,
+    sent: impl Iterator<Item = (&'a str, Sent<'a>)>,
+) -> Result<Vec<(OffsetKey, Committed)>, ResponseError> {
+    let mut offsets = Vec::new();
+    let mut size_bytes = 0;
+    for (topic, sent) in sent.filter(|(topic, sent)| sent.check(call, topic).is_ok()) {
+        let (key, committed) = sent.commit(group, topic);
+        size_bytes += committed.journal_bytes(&key);
+        if size_bytes > OFFSETS_PER_WRITE_BYTES {
+            return Err(ResponseError::InvalidCommitOffsetSize);
+        }
+        offsets.push((key, committed));
+    }
+    Ok(offsets)
+}
 
 /// A partition's offset as either request sends it.
 pub(super) struct Sent<'a> {
@@ -52,7 +72,7 @@ impl Sent<'_> {
         Ok(())
     }
 
-    pub(super) fn commit(&self, group: &str, topic: &str) -> (OffsetKey, Committed) {
+    fn commit(&self, group: &str, topic: &str) -> (OffsetKey, Committed) {
         let (group, topic) = (group.to_owned(), topic.to_owned());
         let key = OffsetKey { group, topic, partition: self.partition };
         let committed = Committed {

@@ -291,3 +291,62 @@ async fn transactions_are_served_at_every_version() {
         assert_eq!(position.unwrap().map(|it| it.offset), Some(version.into()));
     }
 }
+
+#[tokio::test]
+async fn a_short_request_cannot_multiply_a_long_name() {
+    const PARTITIONS: i32 = 100_000;
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(&dir).await;
+    let before = super::mutation::peak_bytes();
+    let long = text(&"n".repeat(32_000));
+    let name = m::TopicName(long.clone());
+    let indexes: Vec<i32> = (0..PARTITIONS).collect();
+
+    let fetched = ask(&broker, 7, |_| {
+        let topic = OffsetFetchRequestTopic::default()
+            .with_name(name.clone())
+            .with_partition_indexes(indexes.clone());
+        m::OffsetFetchRequest::default().with_group_id(group("g")).with_topics(Some(vec![topic]))
+    });
+    let fetched = fetched.await.topics.remove(0).partitions;
+    assert_eq!(fetched.len(), indexes.len());
+    assert!(fetched.iter().all(|one| (one.committed_offset, one.error_code) == (-1, 0)));
+
+    let added = ask(&broker, 3, |_| {
+        let topic = add_partitions::AddPartitionsToTxnTopic::default()
+            .with_name(name.clone())
+            .with_partitions(indexes.clone());
+        m::AddPartitionsToTxnRequest::default().with_v3_and_below_topics(vec![topic])
+    });
+    let added = added.await.results_by_topic_v3_and_below.remove(0).results_by_partition;
+    assert!(added.iter().all(|one| one.partition_error_code == 3), "UNKNOWN_TOPIC_OR_PARTITION");
+
+    let _ = join(&broker, 0, "g", StrBytes::default()).await;
+    ask(&broker, 0, |_| {
+        let partition = |index: &i32| {
+            OffsetDeleteRequestPartition::default().with_partition_index(*index)
+        };
+        let topic = OffsetDeleteRequestTopic::default()
+            .with_name(name.clone())
+            .with_partitions(indexes.iter().map(partition).collect());
+        m::OffsetDeleteRequest::default().with_group_id(group("g")).with_topics(vec![topic])
+    })
+    .await;
+
+    let committed = ask(&broker, 9, |_| {
+        let partition = commit::OffsetCommitRequestPartition::default();
+        let topic = commit::OffsetCommitRequestTopic::default()
+            .with_name(topic())
+            .with_partitions(vec![partition; PARTITIONS as usize]);
+        m::OffsetCommitRequest::default()
+            .with_group_id(m::GroupId(long.clone()))
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(vec![topic])
+    });
+    let committed = committed.await.topics.remove(0).partitions;
+    assert!(committed.iter().all(|one| one.error_code == 28), "INVALID_COMMIT_OFFSET_SIZE");
+
+    // A name for each partition would be 3 GB.
+    let grown = super::mutation::peak_bytes().saturating_sub(before);
+    assert!(grown < 2 << 30, "{grown} bytes more were asked for");
+}

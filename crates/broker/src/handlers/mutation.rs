@@ -52,7 +52,7 @@ async fn check(broker: &Arc<Broker>, frame: Vec<u8>) {
 }
 
 /// Memory that the process has asked for at most, where the system tells.
-fn peak_bytes() -> u64 {
+pub(super) fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap_or("0");
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024

@@ -1,13 +1,14 @@
 //! `OffsetCommit`: a group remembers how far it has got.
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
-use crate::groups::{Claim, error_code};
+use crate::groups::{Claim, Committed, OffsetKey, error_code};
 use crate::handlers::Call;
-use crate::handlers::committed::Sent;
+use crate::handlers::committed::{Sent, collect};
 use crate::wire::shape::{I32, I64, STRING, Shape, list};
 
 pub(crate) const SHAPE: Shape = Shape::new(
@@ -28,14 +29,11 @@ pub(crate) async fn handle(call: &Call, request: OffsetCommitRequest) -> OffsetC
         instance_id: request.group_instance_id.as_deref(),
         generation: request.generation_id_or_member_epoch,
     };
-    let mut offsets = Vec::new();
-    for topic in &request.topics {
-        let sent = topic.partitions.iter().map(Sent::from);
-        let good = sent.filter(|offset| offset.check(call, &topic.name).is_ok());
-        offsets.extend(good.map(|offset| offset.commit(&request.group_id, &topic.name)));
-    }
-    // The claim is checked even if no offset is left to commit.
-    let outcome = call.broker.groups.commit(&request.group_id, &claim, offsets).await;
+    let outcome = match offsets(call, &request) {
+        // The claim is checked even if no offset is left to commit.
+        Ok(offsets) => call.broker.groups.commit(&request.group_id, &claim, offsets).await,
+        Err(error) => Err(error),
+    };
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let outcome = outcome.and_then(|()| Sent::from(partition).check(call, &topic.name));
@@ -48,4 +46,14 @@ pub(crate) async fn handle(call: &Call, request: OffsetCommitRequest) -> OffsetC
             .with_partitions(partitions.collect())
     });
     OffsetCommitResponse::default().with_topics(topics.collect())
+}
+
+fn offsets(
+    call: &Call,
+    request: &OffsetCommitRequest,
+) -> Result<Vec<(OffsetKey, Committed)>, ResponseError> {
+    let sent = request.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| (topic.name.as_str(), Sent::from(partition)))
+    });
+    collect(call, &request.group_id, sent)
 }

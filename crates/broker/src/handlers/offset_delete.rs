@@ -14,9 +14,9 @@ pub(crate) const SHAPE: Shape = Shape::new(i16::MAX, &[STRING, list![STRING, lis
 
 pub(crate) async fn handle(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
     let topics = request.topics.iter();
-    let asked: Vec<(String, i32)> = topics
+    let asked: Vec<(&str, i32)> = topics
         .flat_map(|topic| {
-            topic.partitions.iter().map(|one| (topic.name.to_string(), one.partition_index))
+            topic.partitions.iter().map(|one| (topic.name.as_str(), one.partition_index))
         })
         .collect();
     let outcomes = match call.broker.groups.delete_offsets(&request.group_id, &asked).await {

@@ -1,6 +1,6 @@
 //! `OffsetFetch`: how far a group has got; since version 8, several groups at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::groups::{Committed, Position, Wanted};
+use crate::groups::{Committed, Position};
 use crate::handlers::{Call, once};
 use crate::wire::shape::{BOOL, I32, Kind, STRING, Shape, list, list_of};
 
@@ -32,22 +32,23 @@ pub(crate) const SHAPE: Shape = Shape::new(
 #[allow(clippy::unused_async, reason = "handlers have one signature")]
 pub(crate) async fn handle(call: &Call, mut request: OffsetFetchRequest) -> OffsetFetchResponse {
     once(&mut request.groups, |group| group.group_id.clone());
-    let mut seen = HashSet::new();
-    for topic in request.topics.iter_mut().flatten() {
-        topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
-    }
-    for group in &mut request.groups {
-        let mut seen = HashSet::new();
-        for topic in group.topics.iter_mut().flatten() {
-            topic.partition_indexes.retain(|index| seen.insert((topic.name.clone(), *index)));
-        }
-    }
     if call.version < 8 { one_group(call, &request) } else { many_groups(call, &request) }
 }
 
+/// The partitions of each topic, however often the request names them.
+fn each_once<'a>(
+    topics: impl Iterator<Item = (&'a TopicName, &'a Vec<i32>)>,
+) -> BTreeMap<String, BTreeSet<i32>> {
+    let mut wanted: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+    for (topic, partitions) in topics {
+        wanted.entry(topic.to_string()).or_default().extend(partitions);
+    }
+    wanted
+}
+
 fn one_group(call: &Call, request: &OffsetFetchRequest) -> OffsetFetchResponse {
-    let wanted: Wanted = request.topics.as_ref().map(|topics| {
-        topics.iter().map(|one| (one.name.to_string(), one.partition_indexes.clone())).collect()
+    let wanted = request.topics.as_ref().map(|topics| {
+        each_once(topics.iter().map(|one| (&one.name, &one.partition_indexes)))
     });
     let found = call.broker.groups.positions(&request.group_id, wanted, request.require_stable);
     let topics = found.into_iter().map(|(topic, partitions)| {
@@ -72,8 +73,8 @@ fn one_group(call: &Call, request: &OffsetFetchRequest) -> OffsetFetchResponse {
 
 fn many_groups(call: &Call, request: &OffsetFetchRequest) -> OffsetFetchResponse {
     let groups = request.groups.iter().map(|group| {
-        let wanted: Wanted = group.topics.as_ref().map(|topics| {
-            topics.iter().map(|one| (one.name.to_string(), one.partition_indexes.clone())).collect()
+        let wanted = group.topics.as_ref().map(|topics| {
+            each_once(topics.iter().map(|one| (&one.name, &one.partition_indexes)))
         });
         let found = call.broker.groups.positions(&group.group_id, wanted, request.require_stable);
         let topics = found.into_iter().map(|(topic, partitions)| {

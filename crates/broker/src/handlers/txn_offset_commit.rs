@@ -6,9 +6,9 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
-use crate::groups::{Claim, error_code};
+use crate::groups::{Claim, Committed, OffsetKey, error_code};
 use crate::handlers::Call;
-use crate::handlers::committed::Sent;
+use crate::handlers::committed::{Sent, collect};
 use crate::wire::shape::{I16, I32, I64, STRING, Shape, list};
 
 pub(crate) const SHAPE: Shape = Shape::new(
@@ -53,11 +53,16 @@ async fn commit(call: &Call, request: &TxnOffsetCommitRequest) -> Result<(), Res
         instance_id: request.group_instance_id.as_deref(),
         generation: request.generation_id,
     };
-    let mut offsets = Vec::new();
-    for topic in &request.topics {
-        let sent = topic.partitions.iter().map(Sent::from);
-        let good = sent.filter(|offset| offset.check(call, &topic.name).is_ok());
-        offsets.extend(good.map(|offset| offset.commit(&request.group_id, &topic.name)));
-    }
+    let offsets = offsets(call, request)?;
     call.broker.groups.commit_pending(&request.group_id, &claim, producer, offsets).await
+}
+
+fn offsets(
+    call: &Call,
+    request: &TxnOffsetCommitRequest,
+) -> Result<Vec<(OffsetKey, Committed)>, ResponseError> {
+    let sent = request.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| (topic.name.as_str(), Sent::from(partition)))
+    });
+    collect(call, &request.group_id, sent)
 }

@@ -19,6 +19,8 @@ pub(crate) enum Malformed {
     Tag { tag: u32 },
     #[error("text is not UTF-8")]
     Text,
+    #[error("a text of {0} bytes is longer than any may be")]
+    LongText(usize),
 }
 
 /// What is left to read. Every step either succeeds within the bytes or says why not.

@@ -20,7 +20,7 @@
 //! ]);
 //! ```
 
-use crate::limits::REQUEST_ELEMENTS;
+use crate::limits::{REQUEST_ELEMENTS, STRING_BYTES};
 use crate::wire::reader::{Malformed, Reader, nullable};
 
 /// The layout of one request type, for all versions that the broker serves.
@@ -164,7 +164,11 @@ impl Walk<'_> {
                 } else {
                     nullable(self.reader.i16()?.into())?
                 };
-                self.reader.take(length.unwrap_or(0)).map(drop)
+                let length = length.unwrap_or(0);
+                if length > STRING_BYTES {
+                    return Err(Malformed::LongText(length));
+                }
+                self.reader.take(length).map(drop)
             }
             Kind::Bytes => {
                 let length = self.length()?.unwrap_or(0);
@@ -276,6 +280,21 @@ mod tests {
         );
         // The decoder would read four bytes whatever the size says.
         check(2, &[1, 255, 1, 0, 2, 1, 2, 3, 4], Err(Malformed::Tag { tag: 0 }));
+    }
+
+    #[test]
+    fn refuses_text_that_older_versions_could_not_carry() {
+        // A list of one text, which takes 3 bytes for its length, and the tags around it.
+        let body = |length: usize| {
+            let mut body = vec![2, (length + 1) as u8 | 0x80, ((length + 1) >> 7) as u8 | 0x80];
+            body.push(((length + 1) >> 14) as u8);
+            body.resize(body.len() + length, b'a');
+            body.extend([0, 0, 255, 0]);
+            body
+        };
+        let longest = body(STRING_BYTES);
+        check(2, &longest, Ok(longest.len()));
+        check(2, &body(STRING_BYTES + 1), Err(Malformed::LongText(STRING_BYTES + 1)));
     }
 
     #[test]
