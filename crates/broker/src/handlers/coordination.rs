@@ -30,7 +30,7 @@ use crate::settings::Settings;
 /// No request of groups and transactions has a higher version.
 const VERSIONS: std::ops::RangeInclusive<i16> = 0..=9;
 
-async fn broker(dir: &TempDir) -> Arc<Broker> {
+pub(super) async fn broker(dir: &TempDir) -> Arc<Broker> {
     let settings = Settings {
         data_dir: dir.path().to_owned(),
         group_initial_rebalance_delay_ms: 0,
@@ -42,7 +42,7 @@ async fn broker(dir: &TempDir) -> Arc<Broker> {
 }
 
 /// Sends a request at the served version that is nearest to `version`.
-async fn ask<R>(
+pub(super) async fn ask<R>(
     broker: &Arc<Broker>,
     version: i16,
     build: impl FnOnce(i16) -> R,

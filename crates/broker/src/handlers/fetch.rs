@@ -74,6 +74,8 @@ pub(crate) async fn handle(call: &Call, request: FetchRequest) -> FetchResponse 
     let waiter = Arc::new(Notify::new());
     loop {
         register(&wanted, &waiter);
+        // Taken before reading: what is written meanwhile then counts too early rather than never.
+        let before = size_bytes(&wanted);
         let round = read(call, &request, &wanted).await;
         let stop = round.failed || round.bytes >= enough || Instant::now() >= deadline;
         if stop || call.broker.stop.is_cancelled() {
@@ -83,7 +85,12 @@ pub(crate) async fn handle(call: &Call, request: FetchRequest) -> FetchResponse 
         let missing = (enough - round.bytes) as u64;
         drop(round);
         call.release();
-        wait_for(call, &wanted, missing, &waiter, deadline).await;
+        // Reading again is worth it only once enough was written, and the size tells without
+        // reading; but not where what was written becomes readable later.
+        let by_size = request.isolation_level != READ_COMMITTED
+            && !call.broker.settings.fsync_always;
+        let worth_it = if by_size { before.saturating_add(missing) } else { 0 };
+        wait_for(call, &wanted, worth_it, &waiter, deadline).await;
     }
 }
 
@@ -243,28 +250,29 @@ impl Round {
     }
 }
 
-/// Waits until so many bytes more may be there, or until the deadline or the broker's stop.
+fn size_bytes(wanted: &[Wanted<'_>]) -> u64 {
+    let known = wanted.iter().filter_map(|wanted| wanted.partition.as_ref().ok());
+    known.map(|partition| partition.size_bytes()).sum()
+}
+
+/// Waits until a partition advances and all together have a size, or until the deadline or the
+/// broker's stop.
 async fn wait_for(
     call: &Call,
     wanted: &[Wanted<'_>],
-    missing: u64,
+    least_bytes: u64,
     waiter: &Arc<Notify>,
     deadline: Instant,
 ) {
-    let size = || -> u64 {
-        let known = wanted.iter().filter_map(|wanted| wanted.partition.as_ref().ok());
-        known.map(|partition| partition.size_bytes()).sum()
-    };
-    let before = size();
     loop {
         let advanced = tokio::select! {
             advanced = timeout_at(deadline, waiter.notified()) => advanced.is_ok(),
             () = call.broker.stop.cancelled() => false,
         };
-        // Reading again is worth it only once enough was written; the size tells without reading.
-        if !advanced || size().saturating_sub(before) >= missing {
+        // Again before the look, or what comes in between would be missed.
+        register(wanted, waiter);
+        if !advanced || size_bytes(wanted) >= least_bytes {
             return;
         }
-        register(wanted, waiter);
     }
 }

@@ -136,6 +136,8 @@ mod committed;
 #[cfg(test)]
 mod coordination;
 #[cfg(test)]
+mod long_poll;
+#[cfg(test)]
 mod mutation;
 mod operations;
 
