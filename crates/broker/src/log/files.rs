@@ -60,18 +60,24 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 /// Replaces a small file by `content` and its CRC-32C: a crash leaves the old one, the new one, or
 /// (power loss) one that `read_checked` refuses.
 pub(super) fn write_checked(path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::rename(write_temporary(path, content)?, path)
+}
+
+fn write_temporary(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let temporary = path.with_extension(TEMPORARY);
     let mut bytes = Vec::with_capacity(content.len() + 4);
     bytes.extend_from_slice(content);
     bytes.extend_from_slice(&crc32c::crc32c(content).to_be_bytes());
     fs::write(&temporary, bytes)?;
-    fs::rename(&temporary, path)
+    Ok(temporary)
 }
 
-/// As `write_checked`, and on the disk when it returns.
+/// As `write_checked`, and on the disk when it returns. Before that, also a power loss leaves the old
+/// or the new content.
 pub(super) fn write_durable(path: &Path, content: &[u8]) -> io::Result<()> {
-    write_checked(path, content)?;
-    File::open(path)?.sync_all()?;
+    let temporary = write_temporary(path, content)?;
+    File::open(&temporary)?.sync_all()?;
+    fs::rename(temporary, path)?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 
