@@ -120,7 +120,8 @@ impl Log {
         Offsets {
             log_start: self.start_offset,
             high_watermark,
-            last_stable: first_open.min(high_watermark),
+            // The beginning of an open transaction may have been deleted.
+            last_stable: first_open.max(self.start_offset).min(high_watermark),
         }
     }
 

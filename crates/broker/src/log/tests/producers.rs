@@ -238,3 +238,19 @@ async fn many_aborted_transactions_are_all_skipped() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_last_stable_offset_is_never_below_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &LogConfig::default());
+    write(&partition, 7, 0, "a").await;
+    write(&partition, 7, 1, "b").await;
+    partition.delete_records(1).unwrap();
+    and_after_restarts(dir.path(), &LogConfig::default(), async |partition| {
+        let offsets = partition.offsets();
+        assert_eq!((offsets.log_start, offsets.last_stable), (1, 1));
+        // A reader that was told so may ask there, and gets nothing yet.
+        assert_eq!(read_from(partition, 1, Isolation::ReadCommitted), []);
+    })
+    .await;
+}
