@@ -9,7 +9,7 @@
 //! there, and skip what `aborted` lists before it.
 
 use super::aborted::{Aborted, AbortedList};
-use super::batch::{Batch, Header};
+use super::batch::{Batch, Header, TRANSACTIONAL};
 use super::error::AppendError;
 use super::record::{Marker, marker_of};
 use crate::limits::{PRODUCER_BATCHES, PRODUCER_EXPIRATION_MS, PRODUCERS_PER_PARTITION_MAX};
@@ -149,14 +149,19 @@ impl Producers {
         }
     }
 
-    /// Notes any batch that is found in the log, as `note` and `end` did when it was written.
-    pub(super) fn replay(&mut self, batch: &Batch, now_ms: i64) {
+    /// Notes any batch that is found in the log, as `note` and `end` did when it was written. Before
+    /// `decided_before` every transaction is over, though its marker may be gone.
+    pub(super) fn replay(&mut self, batch: &Batch, decided_before: i64, now_ms: i64) {
         if batch.header.is_control() {
             if let Some(marker) = marker_of(batch) {
                 self.end(&batch.header, marker, now_ms);
             }
         } else if batch.header.has_producer() {
-            self.note(&batch.header, now_ms);
+            let mut header = batch.header;
+            if header.base_offset < decided_before {
+                header.attributes &= !TRANSACTIONAL;
+            }
+            self.note(&header, now_ms);
         }
     }
 

@@ -71,6 +71,7 @@ impl Log {
 
     fn restore_producers(&mut self) -> io::Result<()> {
         let now_ms = now_ms();
+        let dropped = self.cleaner.markers_dropped_before;
         let mut from = self.segments[0].base_offset;
         if let Some((offset, producers)) = snapshot::load(&self.dir, self.end_offset())? {
             self.producers = producers;
@@ -83,11 +84,10 @@ impl Log {
             let mut scan = segment.scan_from_position(segment.index.position_of(from));
             while let Some(batch) = scan.next()? {
                 if batch.header.base_offset >= from {
-                    self.producers.replay(&batch, now_ms);
+                    self.producers.replay(&batch, dropped, now_ms);
                 }
             }
         }
-        let dropped = self.cleaner.markers_dropped_before;
         self.producers.aborted.forget_before(dropped.max(self.start_offset));
         self.producers.expire(now_ms);
         Ok(())

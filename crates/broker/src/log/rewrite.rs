@@ -150,11 +150,12 @@ impl Rewriter {
                 max_timestamp_ms = max_timestamp_ms.max(record.timestamp_ms);
             }
         }
-        if kept_count == header.records_count {
-            return Ok(Some(batch.bytes.clone()));
-        }
+        // First, so that a batch which was the last of an earlier pass goes too.
         if kept_count == 0 {
             return Ok(is_last.then(|| without_records(header)));
+        }
+        if kept_count == header.records_count {
+            return Ok(Some(batch.bytes.clone()));
         }
         let body = codec::compress(header.codec(), &kept)?;
         let header = Header { records_count: kept_count, max_timestamp_ms, ..*header };

@@ -328,6 +328,49 @@ async fn compaction_does_not_make_a_producer_unknown() {
 }
 
 #[tokio::test]
+async fn batches_without_records_do_not_pile_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &compacted());
+    for _ in 0..5 {
+        partition.set_config(small_segments());
+        let without_key = build(Writer::default(), NOW_MS, [(None, Some(&b"no key"[..]))]);
+        partition.append(without_key, NOW_MS).await.unwrap();
+        partition.set_config(compacted());
+        compact_all(&partition, NOW_MS);
+    }
+    put(&partition, &[("a", "2")]).await;
+    compact_all(&partition, NOW_MS);
+    let mut bytes = partition.fetch(0, 1 << 20, Isolation::ReadUncommitted).unwrap().records;
+    let mut empty = 0;
+    while !bytes.is_empty() {
+        let batch = Batch::split(&mut bytes).unwrap();
+        empty += usize::from(batch.header.records_count == 0);
+    }
+    assert_eq!(empty, 0);
+}
+
+#[tokio::test]
+async fn a_committed_transaction_stays_so_without_its_marker_and_every_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path(), &compacted());
+    let record = (Some(&b"a"[..]), Some(&b"committed"[..]));
+    let batch = build(Writer::idempotent(7, 0, 0, true), NOW_MS, [record]);
+    partition.append(batch, NOW_MS).await.unwrap();
+    partition.append_marker(7, 0, Marker::Commit, NOW_MS).await.unwrap();
+    for day in [0, 2] {
+        put(&partition, &[("b", "so that something is dirty")]).await;
+        compact_all(&partition, NOW_MS + day * DAY_MS);
+    }
+    for offset in files::offsets(dir.path(), files::SNAPSHOT).unwrap() {
+        fs::remove_file(files::path(dir.path(), offset, files::SNAPSHOT)).unwrap();
+    }
+    let partition = open(dir.path(), &compacted());
+    assert_eq!(partition.open_transactions(), []);
+    assert_eq!(partition.offsets().last_stable, partition.offsets().high_watermark);
+    assert_eq!(read_from(&partition, 0, Isolation::ReadCommitted)[0].value, "committed");
+}
+
+#[tokio::test]
 async fn a_log_that_was_not_compacted_can_become_one() {
     let dir = tempfile::tempdir().unwrap();
     let partition = open(dir.path(), &small_segments());
