@@ -323,9 +323,8 @@ async fn a_short_request_cannot_multiply_a_long_name() {
 
     let _ = join(&broker, 0, "g", StrBytes::default()).await;
     ask(&broker, 0, |_| {
-        let partition = |index: &i32| {
-            OffsetDeleteRequestPartition::default().with_partition_index(*index)
-        };
+        let partition =
+            |index: &i32| OffsetDeleteRequestPartition::default().with_partition_index(*index);
         let topic = OffsetDeleteRequestTopic::default()
             .with_name(name.clone())
             .with_partitions(indexes.iter().map(partition).collect());

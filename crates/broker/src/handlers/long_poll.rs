@@ -40,9 +40,8 @@ async fn fetch_while(broker: &Arc<Broker>, isolation_level: i8, act: impl Future
     });
     // On the one thread of this test `act` begins when the fetch cannot go on.
     let both = async { tokio::join!(fetch, act) };
-    let (mut fetched, _) = tokio::time::timeout(Duration::from_secs(60), both)
-        .await
-        .expect("the fetch was not woken");
+    let (mut fetched, _) =
+        tokio::time::timeout(Duration::from_secs(60), both).await.expect("the fetch was not woken");
     fetched.responses.remove(0).partitions.remove(0).records.unwrap().len()
 }
 
