@@ -38,10 +38,10 @@ pub(crate) use self::group::{Claim, Group, State, SyncGroup};
 pub(crate) use self::member::{Join, JoinRefused, Joined, MemberMetadata, Protocol};
 use self::member::{JoinAnswer, SyncAnswer};
 pub(crate) use self::offsets::{Committed, OffsetKey};
-use self::offsets::{GroupRecord, Offsets, delete_group, put_group};
+use self::offsets::{GroupRecord, Offsets, delete_group, delete_offset, put_group};
 pub(crate) use self::positions::Position;
 use crate::journal::{Change, Journal, outcome};
-use crate::limits::{GROUP_METADATA_BYTES, GROUPS, ID_BYTES};
+use crate::limits::{GROUP_METADATA_BYTES, GROUPS, ID_BYTES, OFFSETS_PER_DELETION};
 use crate::store::Store;
 use crate::time::now_ms;
 
@@ -191,24 +191,30 @@ impl Groups {
 
     /// Deletes a group without members, and its offsets.
     pub(crate) async fn delete(&self, group: &str) -> Result<(), ResponseError> {
-        let check = |registry: &Registry| {
-            let entry = registry.groups.get(group).ok_or(ResponseError::GroupIdNotFound)?;
-            let is_empty = entry.group.state() == State::Empty;
-            if is_empty { Ok(()) } else { Err(ResponseError::NonEmptyGroup) }
-        };
-        let keys = {
-            let registry = self.lock();
-            check(&registry)?;
-            registry.offsets.of_group(group).map(|(key, _)| key.clone()).collect()
-        };
-        self.forget(keys).await?;
-        self.write(|registry| {
-            check(registry)?;
-            let id = group.to_owned();
-            let apply = move |registry: &mut Registry| registry.remove_if_empty(&id);
-            Ok((vec![delete_group(group)], apply))
-        })
-        .await
+        let mut is_last = false;
+        while !is_last {
+            let plan = |registry: &mut Registry| {
+                let entry = registry.groups.get(group).ok_or(ResponseError::GroupIdNotFound)?;
+                if entry.group.state() != State::Empty {
+                    return Err(ResponseError::NonEmptyGroup);
+                }
+                let keys = registry.offsets.of_group(group).map(|(key, _)| key.clone());
+                let keys: Vec<_> = keys.take(OFFSETS_PER_DELETION).collect();
+                is_last = keys.len() < OFFSETS_PER_DELETION;
+                let mut changes: Vec<_> = keys.iter().map(delete_offset).collect();
+                let id = is_last.then(|| group.to_owned());
+                changes.extend(id.as_deref().map(delete_group));
+                let apply = move |registry: &mut Registry| {
+                    registry.offsets.remove(&keys);
+                    if let Some(id) = id {
+                        registry.remove_if_empty(&id);
+                    }
+                };
+                Ok((changes, apply))
+            };
+            self.write(plan).await?;
+        }
+        Ok(())
     }
 
     /// Lets a group make a transition. `None` if there is no such group.

@@ -160,6 +160,12 @@ impl Offsets {
         (valid, keys.collect())
     }
 
+    pub(crate) fn remove(&mut self, keys: &[OffsetKey]) {
+        for key in keys {
+            self.committed.remove(key);
+        }
+    }
+
     pub(crate) fn drop_pending(&mut self, dropped: &[(Producer, OffsetKey)]) {
         for (producer, key) in dropped {
             if let Some(offsets) = self.pending.get_mut(producer) {

@@ -173,3 +173,21 @@ async fn a_commit_has_to_fit_into_the_journal() {
     assert_eq!(outcome, Err(ResponseError::InvalidCommitOffsetSize));
     assert_eq!(position(&groups, "g", "t"), None);
 }
+
+#[tokio::test]
+async fn what_is_committed_while_old_offsets_go_stays() {
+    let dir = directory();
+    let groups = open(dir.path());
+    groups.commit("idle", &NOBODY, vec![at("idle", "t", 7)]).await.unwrap();
+    join(&groups, "used").await;
+    drop(groups);
+    // After the crash the sweep writes down first that `used` has lost its members.
+    let groups = open(dir.path());
+    let later_ms = now_ms() + OFFSETS_RETENTION_MS;
+    let (key, committed) = at("idle", "t", 8);
+    let fresh = vec![(key, Committed { at_ms: later_ms, ..committed })];
+    let (_, committed) =
+        tokio::join!(groups.expire(later_ms), groups.commit("idle", &NOBODY, fresh));
+    committed.unwrap();
+    assert_eq!(position(&groups, "idle", "t"), Some(8));
+}

@@ -197,28 +197,31 @@ impl Groups {
             let registry = self.lock();
             keys.filter(|key| registry.offsets.committed.contains_key(key)).collect()
         };
-        self.forget(keys.into_iter().collect()).await?;
+        self.forget(|_, key, _| keys.contains(key)).await?;
         Ok(outcomes)
     }
 
     /// Drops the offsets that all groups have in a topic, because the topic is deleted.
     pub(crate) async fn topic_deleted(&self, topic: &str) -> Result<(), ResponseError> {
-        let of_topic = |key: &&OffsetKey| key.topic == topic;
-        let keys = self.lock().offsets.committed.keys().filter(of_topic).cloned().collect();
-        self.forget(keys).await
+        self.forget(|_, key, _| key.topic == topic).await
     }
 
-    pub(super) async fn forget(&self, keys: Vec<OffsetKey>) -> Result<(), ResponseError> {
-        for keys in keys.chunks(OFFSETS_PER_DELETION) {
-            let plan = |_: &mut Registry| {
+    /// Forgets the committed offsets that `is_due` picks, some at a time. It is asked under the lock
+    /// of each write: what was committed meanwhile is not what was picked before.
+    pub(super) async fn forget(
+        &self,
+        is_due: impl Fn(&Registry, &OffsetKey, &Committed) -> bool,
+    ) -> Result<(), ResponseError> {
+        let mut count = OFFSETS_PER_DELETION;
+        while count == OFFSETS_PER_DELETION {
+            let plan = |registry: &mut Registry| {
+                let due = registry.offsets.committed.iter();
+                let due = due.filter(|(key, at)| is_due(registry, key, at));
+                let keys: Vec<_> =
+                    due.map(|(key, _)| key.clone()).take(OFFSETS_PER_DELETION).collect();
+                count = keys.len();
                 let changes = keys.iter().map(delete_offset).collect();
-                let forgotten = keys.to_vec();
-                let apply = move |registry: &mut Registry| {
-                    for key in &forgotten {
-                        registry.offsets.committed.remove(key);
-                    }
-                };
-                Ok((changes, apply))
+                Ok((changes, move |registry: &mut Registry| registry.offsets.remove(&keys)))
             };
             self.write(plan).await?;
         }

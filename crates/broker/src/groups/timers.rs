@@ -3,7 +3,7 @@
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::offsets::{OffsetKey, delete_group};
+use super::offsets::{Committed, OffsetKey, delete_group};
 use super::{Group, Groups, Registry, State};
 use crate::limits::{GROUP_SWEEP, OFFSETS_RETENTION_MS};
 use crate::time::now_ms;
@@ -52,14 +52,11 @@ impl Groups {
     /// Drops the offsets of groups that have been empty for the time of retention, and groups
     /// that have nothing left.
     pub(super) async fn expire(&self, now_ms: i64) {
-        let (unsaved, old) = {
-            let registry = self.lock();
-            (registry.unsaved_groups(), registry.expired_offsets(now_ms))
-        };
+        let unsaved = self.lock().unsaved_groups();
         for id in &unsaved {
             self.save(id).await;
         }
-        let dropped = self.forget(old).await;
+        let dropped = self.forget(|registry, key, at| registry.is_expired(key, at, now_ms)).await;
         let removed = self.write(|registry| {
             let bare = registry.bare_groups();
             let changes = bare.iter().map(|id| delete_group(id)).collect();
@@ -77,16 +74,13 @@ impl Groups {
 }
 
 impl Registry {
-    fn expired_offsets(&self, now_ms: i64) -> Vec<OffsetKey> {
-        let is_old = |since_ms: i64| since_ms.saturating_add(OFFSETS_RETENTION_MS) <= now_ms;
-        let expired = self.offsets.committed.iter().filter(|(key, at)| {
-            let empty_since_ms = self.groups.get(&key.group).map(|entry| entry.empty_since_ms);
-            // `None` outside: a group that nobody knows; inside: a group with members.
-            empty_since_ms.is_none_or(|since_ms| {
-                since_ms.is_some_and(|since_ms| is_old(since_ms.max(at.at_ms)))
-            })
-        });
-        expired.map(|(key, _)| key.clone()).collect()
+    fn is_expired(&self, key: &OffsetKey, committed: &Committed, now_ms: i64) -> bool {
+        let empty_since_ms = self.groups.get(&key.group).map(|entry| entry.empty_since_ms);
+        // `None` outside: a group that nobody knows; inside: a group with members.
+        empty_since_ms.is_none_or(|since_ms| {
+            let used_ms = since_ms.map(|since_ms| since_ms.max(committed.at_ms));
+            used_ms.is_some_and(|used_ms| used_ms.saturating_add(OFFSETS_RETENTION_MS) <= now_ms)
+        })
     }
 
     /// After a start: groups that had members when the broker went down.
