@@ -33,6 +33,14 @@ pub(crate) const PLAIN_REQUEST_WEIGHT: usize = 32;
 /// of honest clients are below it; thousands of them may wait.
 pub(crate) const WAITING_REQUEST_BYTES: usize = 512 * 1024;
 
+/// Longest value of a topic's configuration. Numbers and words are shorter; a list could be as long
+/// as a request, and every topic would keep one.
+pub(crate) const CONFIG_VALUE_BYTES: usize = 256;
+
+/// Longest explanation of an error: it may quote what the client sent, and older versions of an
+/// answer cannot carry more than 32767 bytes.
+pub(crate) const MESSAGE_CHARS: usize = 1_000;
+
 /// Topics that one request may create: each is answered with its whole configuration.
 pub(crate) const CREATED_TOPICS: usize = 10_000;
 
@@ -133,6 +141,10 @@ pub(crate) const OFFSET_METADATA_BYTES: usize = 4096;
 /// throws members out; above the other the dead keep their partitions for too long.
 pub(crate) const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 
+/// Shortest time for members to join, whatever they ask for. A group whose static members are all
+/// away looks for them this often: without any time in between it would take a whole core.
+pub(crate) const REBALANCE_TIME_MIN: Duration = Duration::from_secs(1);
+
 /// A member that has never been in a generation waits that long for its group's rebalance at
 /// most: nobody may be listening any more.
 pub(crate) const NEW_MEMBER_JOIN_TIME: Duration = Duration::from_mins(5);
@@ -165,6 +177,9 @@ pub(crate) const TRANSACTIONAL_IDS: usize = 10_000;
 /// Partitions and groups in one transaction: all stand in one journal entry, which is written anew
 /// whenever one is added.
 pub(crate) const TRANSACTION_PARTITIONS: usize = 5_000;
+
+/// Partitions and groups in the transactions of all transactional ids: a few hundred bytes each.
+pub(crate) const TRANSACTION_PARTITIONS_ALL: usize = 100_000;
 
 /// Longest time-out that a producer may ask for, as `transaction.max.timeout.ms` of Apache Kafka:
 /// readers of committed data wait that long for a producer that has died.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::group::{Group, State};
 use super::member::{Member, MemberMetadata};
+use crate::limits::REBALANCE_TIME_MIN;
 
 impl Group {
     /// Starts a rebalance unless one is in its join phase, and ends that phase if it can.
@@ -150,7 +151,8 @@ impl Group {
     }
 
     fn rebalance_timeout(&self) -> Duration {
-        self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or_default()
+        let longest = self.members.values().map(|member| member.rebalance_timeout).max();
+        longest.unwrap_or_default().max(REBALANCE_TIME_MIN)
     }
 
     /// Every member under the present protocol.

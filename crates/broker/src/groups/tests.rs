@@ -330,3 +330,17 @@ fn a_repeated_join_gets_the_present_generation() {
     assert!(again.try_recv().is_err());
     assert_eq!(scene.heartbeat(&joined[1]), Err(ResponseError::RebalanceInProgress));
 }
+
+#[test]
+fn absent_static_members_are_not_looked_for_without_pause() {
+    let mut scene = Scene::new();
+    let hasty = |join| Join { rebalance_timeout: Duration::ZERO, ..join };
+    let kept = done(scene.join(&hasty(of_instance("i", "a")))).unwrap();
+    done(scene.sync(&kept, &[("a", "all")])).unwrap();
+    let mut waiting = scene.join(&hasty(dynamic("b")));
+    scene.group.leave("b", None, scene.now).unwrap();
+    assert!(waiting.try_recv().unwrap().is_err());
+    scene.pass(Duration::from_secs(2));
+    assert_eq!(scene.group.state(), State::PreparingRebalance);
+    assert!(scene.group.next_deadline().unwrap() > scene.now);
+}

@@ -47,14 +47,18 @@ pub(crate) async fn handle(
 async fn commit(call: &Call, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
     let producer = (request.producer_id.0, request.producer_epoch);
     let id = &request.transactional_id;
-    call.broker.transactions.verify_group(id, producer, &request.group_id)?;
+    let in_transaction =
+        call.broker.transactions.verify_group(id, producer, &request.group_id)?;
     let claim = Claim {
         member_id: &request.member_id,
         instance_id: request.group_instance_id.as_deref(),
         generation: request.generation_id,
     };
     let offsets = offsets(call, request)?;
-    call.broker.groups.commit_pending(&request.group_id, &claim, producer, offsets).await
+    let groups = &call.broker.groups;
+    let committed = groups.commit_pending(&request.group_id, &claim, producer, offsets).await;
+    drop(in_transaction);
+    committed
 }
 
 fn offsets(

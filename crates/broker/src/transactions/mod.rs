@@ -29,7 +29,7 @@ pub(crate) use self::completion::{abort_unowned, end, init_producer, run_sweep};
 use self::producer_ids::ProducerIds;
 use self::transaction::{End, Init, Phase, Transaction};
 use crate::journal::{Change, Journal, outcome};
-use crate::limits::TRANSACTIONAL_IDS;
+use crate::limits::{TRANSACTION_PARTITIONS_ALL, TRANSACTIONAL_IDS};
 use crate::store::Store;
 use crate::time::now_ms;
 
@@ -47,6 +47,8 @@ pub(crate) struct Transactions {
 #[derive(Debug)]
 struct Registry {
     entries: HashMap<String, Entry>,
+    /// Partitions and groups of all transactions.
+    parts: usize,
     producer_ids: ProducerIds,
 }
 
@@ -55,13 +57,17 @@ struct Entry {
     /// `None` until the first value is in the store.
     transaction: Option<Transaction>,
     is_busy: bool,
-    /// Batches of the transaction that are being appended.
+    /// Batches and offsets of the transaction that are being written.
     writers: TaskTracker,
 }
 
 impl Entry {
     fn new(transaction: Option<Transaction>) -> Self {
         Self { transaction, is_busy: false, writers: TaskTracker::new() }
+    }
+
+    fn parts(&self) -> usize {
+        self.transaction.as_ref().map_or(0, Transaction::parts)
     }
 }
 
@@ -80,8 +86,9 @@ impl Transactions {
             }
         }
         let producer_ids = ProducerIds::load(stored.get(producer_ids::KEY));
+        let parts = entries.values().map(Entry::parts).sum();
         Self {
-            registry: Arc::new(Mutex::new(Registry { entries, producer_ids })),
+            registry: Arc::new(Mutex::new(Registry { entries, parts, producer_ids })),
             journal: Journal::start(Arc::clone(&store)),
             store,
         }
@@ -134,14 +141,16 @@ impl Transactions {
         })
     }
 
-    /// For `TxnOffsetCommit`: whether the group is part of the producer's ongoing transaction.
+    /// For `TxnOffsetCommit`: whether the group is part of the producer's ongoing transaction. It
+    /// does not end before the token is dropped, once the offsets are written: those that came
+    /// after the end would become part of the producer's next transaction.
     pub(crate) fn verify_group(
         &self,
         transactional_id: &str,
         producer: (i64, i16),
         group: &str,
-    ) -> Result<(), ResponseError> {
-        self.verify_part(transactional_id, producer, |it| it.groups.contains(group)).map(drop)
+    ) -> Result<TaskTrackerToken, ResponseError> {
+        self.verify_part(transactional_id, producer, |it| it.groups.contains(group))
     }
 
     fn verify_part(
@@ -195,9 +204,14 @@ impl Transactions {
                 return Err(ResponseError::ConcurrentTransactions);
             }
             let is_new = present.is_none();
+            let had = present.map_or(0, Entry::parts);
             let present = present.and_then(|entry| entry.transaction.as_ref());
             let Some(next) = decide(present)? else { return Ok(()) };
-            if is_new && registry.entries.len() >= TRANSACTIONAL_IDS {
+            let parts = registry.parts - had + next.parts();
+            let too_many = is_new && registry.entries.len() >= TRANSACTIONAL_IDS;
+            // What became too much otherwise must still be able to end.
+            let too_large = next.parts() > had && parts > TRANSACTION_PARTITIONS_ALL;
+            if too_many || too_large {
                 return Err(ResponseError::PolicyViolation);
             }
             let change = put(id, &next);
@@ -222,7 +236,9 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.is_busy = false;
         if next.is_some() {
+            self.parts -= entry.parts();
             entry.transaction = next;
+            self.parts += entry.parts();
         } else if entry.transaction.is_none() {
             self.entries.remove(id);
         }

@@ -10,6 +10,7 @@ use super::completion::sweep;
 use super::{End, Transaction, abort_unowned, end, init_producer};
 use crate::broker::Broker;
 use crate::groups::{Claim, Committed, OffsetKey};
+use crate::limits::{TRANSACTION_PARTITIONS, TRANSACTION_PARTITIONS_ALL};
 use crate::log::record::Writer;
 use crate::log::testing::{by, read_from};
 use crate::partition::{Isolation, Partition};
@@ -43,9 +44,15 @@ async fn write(broker: &Broker, producer: (i64, i16), sequence: i32) {
     let batch = by(Writer::idempotent(producer.0, producer.1, sequence, true), &["v"]);
     partition(broker).append(batch, now_ms()).await.unwrap();
     drop(token);
-    transactions.verify_group(ID, producer, "g").unwrap();
+    let token = transactions.verify_group(ID, producer, "g").unwrap();
+    commit(broker, producer, 5).await;
+    drop(token);
+}
+
+/// An offset of group `g` that waits for the end of the transaction.
+async fn commit(broker: &Broker, producer: (i64, i16), offset: i64) {
     let key = OffsetKey { group: "g".into(), topic: "t".into(), partition: 0 };
-    let offset = Committed { offset: 5, leader_epoch: 0, metadata: String::new(), at_ms: now_ms() };
+    let offset = Committed { offset, leader_epoch: 0, metadata: String::new(), at_ms: now_ms() };
     broker.groups.commit_pending("g", &NOBODY, producer, vec![(key, offset)]).await.unwrap();
 }
 
@@ -159,10 +166,11 @@ async fn a_successor_aborts_and_fences() {
 }
 
 #[tokio::test]
-async fn markers_wait_for_the_batches_before_them() {
+async fn the_end_waits_for_the_batches_and_offsets_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let (broker, producer) = with_transaction(&dir).await;
     let token = broker.transactions.verify(ID, producer.0, producer.1, "t", 0).unwrap();
+    let offsets_token = broker.transactions.verify_group(ID, producer, "g").unwrap();
     let ending = tokio::spawn({
         let broker = Arc::clone(&broker);
         async move { end(&broker, ID, producer, true).await }
@@ -176,8 +184,11 @@ async fn markers_wait_for_the_batches_before_them() {
     let batch = by(Writer::idempotent(producer.0, producer.1, 1, true), &["late"]);
     partition(&broker).append(batch, now_ms()).await.unwrap();
     drop(token);
+    commit(&broker, producer, 7).await;
+    drop(offsets_token);
     ending.await.unwrap().unwrap();
     assert!(is_settled(&broker));
+    assert_eq!(position(&broker), Some(7));
     assert_eq!(seen(&broker), 2);
 }
 
@@ -186,9 +197,7 @@ async fn pending_offsets_without_a_transaction_do_not_stay() {
     let dir = tempfile::tempdir().unwrap();
     let (broker, producer) = with_transaction(&dir).await;
     end(&broker, ID, producer, false).await.unwrap();
-    let key = OffsetKey { group: "g".into(), topic: "t".into(), partition: 0 };
-    let offset = Committed { offset: 6, leader_epoch: 0, metadata: String::new(), at_ms: now_ms() };
-    broker.groups.commit_pending("g", &NOBODY, producer, vec![(key, offset)]).await.unwrap();
+    commit(&broker, producer, 6).await;
     sweep(&broker, now_ms()).await;
     assert!(broker.groups.pending_producers().is_empty());
     assert_eq!(position(&broker), None);
@@ -239,4 +248,26 @@ async fn an_idle_transactional_id_is_forgotten() {
     assert_eq!(unknown, Err(ResponseError::InvalidProducerIdMapping));
     let next = init_producer(&broker, ID, None, MINUTE_MS).await.unwrap();
     assert!(next.0 > producer.0, "a producer id was given out twice");
+}
+
+#[tokio::test]
+async fn all_transactions_together_have_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = open(&dir).await;
+    let parts: Vec<(String, i32)> =
+        (0..TRANSACTION_PARTITIONS as i32).map(|index| ("t".to_owned(), index)).collect();
+    let last = TRANSACTION_PARTITIONS_ALL / TRANSACTION_PARTITIONS;
+    let mut producers = Vec::new();
+    for n in 0..=last {
+        let id = format!("tx-{n}");
+        let producer = init_producer(&broker, &id, None, MINUTE_MS).await.unwrap();
+        let added = broker.transactions.add(&id, producer, &parts, None).await;
+        let expected = if n < last { Ok(()) } else { Err(ResponseError::PolicyViolation) };
+        assert_eq!(added, expected, "{id}");
+        producers.push((id, producer));
+    }
+    // The end of one makes room for another.
+    end(&broker, &producers[0].0, producers[0].1, true).await.unwrap();
+    let (id, producer) = &producers[last];
+    broker.transactions.add(id, *producer, &parts, None).await.unwrap();
 }

@@ -168,7 +168,7 @@ impl Transaction {
         };
         next.partitions.extend(partitions.iter().cloned());
         next.groups.extend(group.map(str::to_owned));
-        if next.partitions.len() + next.groups.len() > TRANSACTION_PARTITIONS {
+        if next.parts() > TRANSACTION_PARTITIONS {
             return Err(ResponseError::PolicyViolation);
         }
         if next == *self {
@@ -235,6 +235,11 @@ impl Transaction {
         } else {
             Ok(())
         }
+    }
+
+    /// Partitions and groups that it is made of.
+    pub(crate) fn parts(&self) -> usize {
+        self.partitions.len() + self.groups.len()
     }
 
     pub(crate) fn is_prepared(&self) -> bool {
