@@ -40,5 +40,5 @@ async fn alter(
         let value = value.ok_or_else(|| invalid(format!("{} has no value", entry.name)))?;
         config.insert(entry.name.to_string(), value.to_string());
     }
-    apply(call, &topic, config, validate_only).await
+    apply(call, &topic, |_| Ok(config), validate_only).await
 }

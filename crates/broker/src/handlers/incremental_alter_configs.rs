@@ -49,11 +49,13 @@ async fn alter(
     validate_only: bool,
 ) -> Result<(), Refusal> {
     let topic = target(call, resource.resource_type, &resource.resource_name)?;
-    let mut config = topic.overrides();
-    for entry in &resource.configs {
-        change(&mut config, entry)?;
-    }
-    apply(call, &topic, config, validate_only).await
+    let change = |mut config: Overrides| {
+        for entry in &resource.configs {
+            change(&mut config, entry)?;
+        }
+        Ok(config)
+    };
+    apply(call, &topic, change, validate_only).await
 }
 
 /// The topic whose configuration is meant; nothing else has one that can be changed.
@@ -68,17 +70,17 @@ pub(crate) fn target(call: &Call, resource_type: i8, name: &str) -> Result<Arc<T
     }
 }
 
-/// Makes this a topic's configuration, or only says whether it could be.
+/// Changes a topic's configuration, or only says whether it could be changed so.
 pub(crate) async fn apply(
     call: &Call,
     topic: &Topic,
-    config: Overrides,
+    change: impl FnOnce(Overrides) -> Result<Overrides, Refusal>,
     validate_only: bool,
 ) -> Result<(), Refusal> {
     if validate_only {
-        config::log_config(&config).map(drop).map_err(invalid)
+        config::log_config(&change(topic.overrides())?).map(drop).map_err(invalid)
     } else {
-        call.broker.topics.configure(&topic.name, config).await
+        call.broker.topics.configure(&topic.name, change).await
     }
 }
 

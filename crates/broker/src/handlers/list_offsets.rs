@@ -8,7 +8,7 @@ use kafka_protocol::messages::list_offsets_response::{
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::broker::LEADER_EPOCH;
-use crate::handlers::{Call, check_leader_epoch};
+use crate::handlers::{Call, check_leader_epoch, once};
 use crate::partition::Partition;
 use crate::wire::shape::{I8, I32, I64, STRING, Shape, list};
 
@@ -30,7 +30,11 @@ const READ_COMMITTED: i8 = 1;
 const NONE: i64 = -1;
 
 #[allow(clippy::unused_async, reason = "handlers have one signature")]
-pub(crate) async fn handle(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(crate) async fn handle(call: &Call, mut request: ListOffsetsRequest) -> ListOffsetsResponse {
+    once(&mut request.topics, |topic| topic.name.clone());
+    for topic in &mut request.topics {
+        once(&mut topic.partitions, |partition| partition.partition_index);
+    }
     let committed = request.isolation_level == READ_COMMITTED;
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|wanted| {

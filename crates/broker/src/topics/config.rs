@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits::CONFIG_VALUE_BYTES;
 use crate::partition::LogConfig;
 
 /// What somebody set, by key.
@@ -182,6 +183,9 @@ pub(crate) fn log_config(overrides: &Overrides) -> Result<LogConfig, String> {
         let key = find(name)
             .ok_or_else(|| format!("{name}: this broker has no such topic configuration"))?;
         match key.effect {
+            _ if value.len() > CONFIG_VALUE_BYTES => {
+                Err(format!("a value has at most {CONFIG_VALUE_BYTES} bytes"))
+            }
             Effect::Set(set) => set(&mut log, value.trim()),
             Effect::Fixed if value.trim() == key.default => Ok(()),
             Effect::Fixed => {
@@ -257,7 +261,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        let check = |name, value, expected: &str| {
+        let check = |name, value: &str, expected: &str| {
             let error = log_config(&overrides(&[(name, value)])).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
@@ -266,6 +270,7 @@ mod tests {
         check("segment.bytes", "14", "from 16384 to");
         check("min.cleanable.dirty.ratio", "NaN", "from 0 to 1");
         check("cleanup.policy", "", "compact,delete");
+        check("cleanup.policy", &["delete"; 40].join(","), "at most 256 bytes");
         check("min.insync.replicas", "2", "only 1 is possible");
         check("compression.type", "gzip", "only producer is possible");
     }

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use self::topic::Entry;
 pub(crate) use self::topic::Topic;
+use crate::limits::MESSAGE_CHARS;
 use crate::partition::{Fsync, LogConfig, Partition};
 use crate::settings::MAX_PARTITIONS;
 use crate::store::Store;
@@ -37,7 +38,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(error: ResponseError, message: impl Into<String>) -> Self {
-        Self { error, message: message.into() }
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS) {
+            message.truncate(end);
+            message.push('…');
+        }
+        Self { error, message }
     }
 
     fn unknown(name: &str) -> Self {
@@ -261,10 +267,15 @@ impl Topics {
         .await
     }
 
-    /// Replaces what is set about a topic.
-    pub(crate) async fn configure(&self, name: &str, config: Overrides) -> Result<(), Refusal> {
+    /// Changes what is set about a topic: `change` gets what is set now and says what comes next.
+    pub(crate) async fn configure(
+        &self,
+        name: &str,
+        change: impl FnOnce(Overrides) -> Result<Overrides, Refusal>,
+    ) -> Result<(), Refusal> {
         let _changing = self.changing.lock().await;
         let topic = self.get(name).ok_or_else(|| Refusal::unknown(name))?;
+        let config = change(topic.overrides())?;
         let log = config::log_config(&config)
             .map_err(|reason| Refusal::new(ResponseError::InvalidConfig, reason))?;
         let entry = Entry { id: topic.id, partitions: topic.partition_count(), config };
@@ -322,13 +333,18 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn partitions_end_where_open_files_would() {
+    fn with_room_for_three() -> (tempfile::TempDir, Arc<Topics>) {
         let temp = tempfile::tempdir().unwrap();
         let fsync = Fsync::Periodic { interval_ms: 1000 };
         let (store, known) = Store::open(temp.path().join("store"), fsync).unwrap();
         let dir = temp.path().join("topics");
-        let topics = Arc::new(Topics::open(dir, fsync, Arc::new(store), &known, 3).unwrap());
+        let topics = Topics::open(dir, fsync, Arc::new(store), &known, 3).unwrap();
+        (temp, Arc::new(topics))
+    }
+
+    #[tokio::test]
+    async fn partitions_end_where_open_files_would() {
+        let (_temp, topics) = with_room_for_three();
         topics.create("a", 2, Overrides::new()).await.unwrap();
         let check = |refused: Result<(), Refusal>| {
             let refusal = refused.unwrap_err();
@@ -339,5 +355,20 @@ mod tests {
         check(topics.grow("a", 4).await);
         topics.grow("a", 3).await.unwrap();
         assert_eq!(topics.get("a").unwrap().partition_count(), 3);
+    }
+
+    #[tokio::test]
+    async fn changes_at_the_same_time_keep_each_other() {
+        let (_temp, topics) = with_room_for_three();
+        topics.create("a", 1, Overrides::new()).await.unwrap();
+        let set = |key: &'static str| {
+            topics.configure("a", move |mut config| {
+                config.insert(key.to_owned(), "7".to_owned());
+                Ok(config)
+            })
+        };
+        let (one, other) = tokio::join!(set("retention.ms"), set("segment.ms"));
+        one.and(other).unwrap();
+        assert_eq!(topics.get("a").unwrap().overrides().len(), 2);
     }
 }
