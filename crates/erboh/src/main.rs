@@ -33,13 +33,10 @@ fn main() -> ExitCode {
     };
     let ended = runtime.block_on(run(cli.command));
     runtime.shutdown_timeout(limits::RUNTIME_STOP);
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("erboh: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended.unwrap_or_else(|error| {
+        eprintln!("erboh: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -70,10 +67,13 @@ async fn stop_on_signal(shutdown: CancellationToken) {
 }
 
 async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).ok();
+    use tokio::signal::{ctrl_c, unix, unix::SignalKind};
+    // Without a handler for SIGTERM, Ctrl-C still works.
+    let Ok(mut terminate) = unix::signal(SignalKind::terminate()) else {
+        return drop(ctrl_c().await);
+    };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = async { match &mut terminate { Some(signal) => { signal.recv().await; } None => std::future::pending().await } } => {}
+        _ = ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
