@@ -124,7 +124,21 @@ impl Follower {
                 self.begin(&topics.totals, partition).map_err(|error| error.to_string())?;
             }
         }
-        Ok(())
+        self.leftover().map_or(Ok(()), Err)
+    }
+
+    /// Totals of a partition that the ratings topic does not have. Nobody owns such a partition, so
+    /// nobody will ever supersede its totals, and the board goes on adding them up.
+    fn leftover(&self) -> Option<String> {
+        let counted = |slots: &[Option<_>]| slots.iter().any(Option::is_some);
+        let mut beyond = self.slots.range(self.partitions..);
+        let (partition, _) = beyond.find(|(_, slots)| counted(&slots[..]))?;
+        Some(format!(
+            "topic {} has {} partition(s), but partition {partition} was counted: the topic was \
+             deleted and made anew, and ratings that are gone are still on the board; to count \
+             only what is there, delete the topic {} and start again",
+            self.settings.topics.ratings, self.partitions, self.settings.topics.totals
+        ))
     }
 
     fn begin(&mut self, totals: &str, partition: i32) -> Result<(), crate::queue::LookupError> {

@@ -52,6 +52,30 @@ async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_of_partitions_that_are_gone_are_no_secret() {
+    let mut bench = Bench::new(2).await;
+    let engine = bench.start();
+    bench.rate(20).await;
+    until_counted(&engine, 20).await;
+    engine.stop().await;
+
+    let topics = bench.settings.topics.clone();
+    bench.admin.delete(&topics.ratings).await.unwrap();
+    while bench.admin.partitions(&topics.ratings).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.admin.ensure_topics(&topics, 1, 1).await.unwrap();
+    bench.settings.on_log_change = OnLogChange::Restart;
+    let engine = bench.start();
+    until(&mut engine.board(), "leftover totals are named", |view| {
+        let problem = view.problem.as_deref().unwrap_or_default();
+        problem.contains("has 1 partition(s), but partition 1 was counted")
+    })
+    .await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_are_gone_before_they_were_counted_are_never_jumped_silently() {
     let mut bench = Bench::new(1).await;
     let engine = bench.start();
