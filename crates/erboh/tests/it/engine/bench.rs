@@ -109,6 +109,16 @@ impl Bench {
         Self { kafka, settings, admin, ratings, totals, sent: 0, broker }
     }
 
+    /// Deletes the ratings topic and makes it again.
+    pub(super) async fn make_ratings_anew(&self, partitions: i32) {
+        let topics = &self.settings.topics;
+        self.admin.delete(&topics.ratings).await.unwrap();
+        while self.admin.partitions(&topics.ratings).await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+        self.admin.ensure_topics(topics, partitions, 1).await.unwrap();
+    }
+
     /// Starts an engine.
     pub(super) fn start(&self) -> Engine {
         self.start_with(&self.settings)

@@ -23,12 +23,7 @@ async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides() {
     until_counted(&engine, 5).await;
     engine.stop().await;
 
-    let topics = bench.settings.topics.clone();
-    bench.admin.delete(&topics.ratings).await.unwrap();
-    while bench.admin.partitions(&topics.ratings).await.unwrap() > 0 {
-        tokio::task::yield_now().await;
-    }
-    bench.admin.ensure_topics(&topics, 1, 1).await.unwrap();
+    bench.make_ratings_anew(1).await;
     // More records than before, so that only their content tells.
     bench.sent = 0;
     bench.rate(9).await;
@@ -59,12 +54,7 @@ async fn totals_of_partitions_that_are_gone_are_no_secret() {
     until_counted(&engine, 20).await;
     engine.stop().await;
 
-    let topics = bench.settings.topics.clone();
-    bench.admin.delete(&topics.ratings).await.unwrap();
-    while bench.admin.partitions(&topics.ratings).await.unwrap() > 0 {
-        tokio::task::yield_now().await;
-    }
-    bench.admin.ensure_topics(&topics, 1, 1).await.unwrap();
+    bench.make_ratings_anew(1).await;
     bench.settings.on_log_change = OnLogChange::Restart;
     let engine = bench.start();
     until(&mut engine.board(), "leftover totals are named", |view| {
@@ -119,14 +109,9 @@ async fn a_topic_made_anew_under_a_running_engine_is_noticed() {
     let engine = bench.start();
     bench.rate(5).await;
     until_counted(&engine, 5).await;
-    let topics = bench.settings.topics.clone();
-    bench.admin.delete(&topics.ratings).await.unwrap();
-    while bench.admin.partitions(&topics.ratings).await.unwrap() > 0 {
-        tokio::task::yield_now().await;
-    }
-    bench.admin.ensure_topics(&topics, 1, 1).await.unwrap();
+    bench.make_ratings_anew(1).await;
     // A writer of its own: another one may still know the topic that is gone.
-    bench.ratings = Writer::connect(&bench.kafka, &topics.ratings).unwrap();
+    bench.ratings = Writer::connect(&bench.kafka, &bench.settings.topics.ratings).unwrap();
     bench.rate(9).await;
     let view = until(&mut engine.board(), "halted", |view| {
         assert!(view.board.counted() <= 5, "counted another log as if it were the same: {view:#?}");
