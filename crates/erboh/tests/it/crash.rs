@@ -7,15 +7,15 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::process::{ANY_PORT, Process};
 
 const WRITERS: usize = 4;
 /// Acknowledgements to wait for before each kill: early, so that a start is hit that has just
@@ -28,9 +28,9 @@ const HTTP_WAIT: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 const VOICES: [&str; 4] = ["Darth Vader", "Joan of Arc", "Big Bird", "<script>alert(1)</script>"];
 
-/// A running demo, which ends when it is dropped, also by a failing test.
+/// A running demo.
 struct Demo {
-    child: Child,
+    process: Process,
     places: Places,
 }
 
@@ -42,43 +42,11 @@ struct Places {
 }
 
 impl Demo {
-    fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-        command.arg("demo");
-        for flag in ["--producer-listen", "--consumer-listen", "--kafka-listen"] {
-            command.args([flag, "127.0.0.1:0"]);
-        }
-        command.arg("--data-dir").arg(data).args(["--log-filter", "warn"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut demo =
-            Self { child, places: Places { producer: String::new(), board: String::new() } };
-        for line in lines.map_while(Result::ok) {
-            match line.split_whitespace().collect::<Vec<_>>()[..] {
-                ["producer", url] => url.clone_into(&mut demo.places.producer),
-                ["board", url] => url.clone_into(&mut demo.places.board),
-                ["data", directory] => {
-                    assert_eq!(Path::new(directory), data);
-                    return demo;
-                }
-                _ => {}
-            }
-        }
-        panic!("the demo ended before it was ready: {:?}", demo.child.wait());
-    }
-
-    /// kill -9
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // Fails if it has ended already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn start(home: &Path) -> Self {
+        let mut process = Process::demo(home, &ANY_PORT);
+        let mut places = process.places().into_iter().map(|(_, place)| place);
+        let (producer, board) = (places.next().unwrap(), places.next().unwrap());
+        Self { process, places: Places { producer, board } }
     }
 }
 
@@ -236,7 +204,7 @@ fn kill_9_in_the_middle_of_load_costs_no_rating_and_counts_none_twice() {
         for more in ACKNOWLEDGED_BEFORE_KILL {
             let enough = load.count() + more;
             eventually("acknowledgements", || (load.count() >= enough).then_some(()));
-            demo.kill();
+            demo.process.kill();
             demo = Demo::start(data.path());
             *load.places.write().unwrap() = demo.places.clone();
         }
@@ -251,7 +219,7 @@ fn kill_9_in_the_middle_of_load_costs_no_rating_and_counts_none_twice() {
     check(&demo.places, &acknowledged);
 
     // And once more with nothing going on: what the board says is what the data says.
-    demo.kill();
+    demo.process.kill();
     let demo = Demo::start(data.path());
     check(&demo.places, &acknowledged);
 }

@@ -1,82 +1,13 @@
 //! The demo as a process: what it prints, how it stops, and what it says about a busy port.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::process::{ANY_PORT, Process};
 
 /// Only a broken build takes this long; it ends the test instead of hanging it.
 const WAIT_MAX: Duration = Duration::from_mins(1);
-
-/// A process that ends with the test, whatever the test does.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It has usually ended already; then both do nothing.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Process {
-    fn demo(home: &Path, flags: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-        command.args(["demo", "--log-format", "text"]).args(flags).env_clear().env("HOME", home);
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command.spawn().expect("the binary runs"))
-    }
-
-    /// Reads what the demo prints when it is ready: names and places, in their order.
-    fn places(&mut self) -> Vec<(String, String)> {
-        let stdout = BufReader::new(self.0.stdout.take().expect("its output"));
-        let mut places = Vec::new();
-        for line in stdout.lines().map_while(Result::ok) {
-            let mut words = line.trim().splitn(2, "  ");
-            if let (Some(name), Some(place)) = (words.next(), words.next()) {
-                places.push((name.to_owned(), place.trim().to_owned()));
-            }
-            if line.contains("Ctrl-C stops") {
-                return places;
-            }
-        }
-        panic!("the demo ended before it was ready: {}", self.errors());
-    }
-
-    fn terminate(&self) {
-        let pid = self.0.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(sent.success());
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        let started = Instant::now();
-        while started.elapsed() < WAIT_MAX {
-            if let Some(status) = self.0.try_wait().expect("a child can be waited for") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the demo does not end");
-    }
-
-    fn errors(&mut self) -> String {
-        let mut text = String::new();
-        let stderr = self.0.stderr.as_mut().expect("its errors");
-        stderr.read_to_string(&mut text).expect("errors are text");
-        text
-    }
-}
-
-const ANY_PORT: [&str; 6] = [
-    "--producer-listen=127.0.0.1:0",
-    "--consumer-listen=127.0.0.1:0",
-    "--kafka-listen=127.0.0.1:0",
-    "--partitions=2",
-    "--ratings-per-hit=3",
-    "--fsync=always",
-];
 
 fn body(url: &str) -> String {
     let agent = ureq::Agent::config_builder().timeout_global(Some(WAIT_MAX)).build().new_agent();
@@ -93,7 +24,9 @@ fn counted(board: &str) -> u64 {
 #[test]
 fn the_demo_says_where_it_is_stops_in_order_and_keeps_its_data() {
     let home = tempfile::tempdir().expect("a directory");
-    let mut demo = Process::demo(home.path(), &ANY_PORT);
+    let flags =
+        [&ANY_PORT[..], &["--partitions=2", "--ratings-per-hit=3", "--fsync=always"]].concat();
+    let mut demo = Process::demo(home.path(), &flags);
     let places = demo.places();
     let names: Vec<&str> = places.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["producer", "board", "kafka", "data"]);
@@ -104,7 +37,7 @@ fn the_demo_says_where_it_is_stops_in_order_and_keeps_its_data() {
     demo.terminate();
     assert_eq!(demo.exit_code(), Some(0), "{}", demo.errors());
 
-    let mut again = Process::demo(home.path(), &ANY_PORT);
+    let mut again = Process::demo(home.path(), &flags);
     let board = again.places()[1].1.clone();
     assert_eq!(counted(&board), 3, "ready means that all that was sent is counted");
     again.terminate();

@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod game;
 mod pages;
+mod process;
 mod producer;
 mod server;
 mod tidy;

@@ -1,0 +1,94 @@
+//! A demo as a process: started on ports that are free, and ended with its test.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Only a broken build takes this long; it ends the test instead of hanging it.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// Flags with which demos do not get in each other's way.
+pub(crate) const ANY_PORT: [&str; 3] = [
+    "--producer-listen=127.0.0.1:0",
+    "--consumer-listen=127.0.0.1:0",
+    "--kafka-listen=127.0.0.1:0",
+];
+
+/// A process that ends with the test, whatever the test does.
+pub(crate) struct Process {
+    child: Child,
+    /// A file, because a pipe that nobody reads would stop a demo with much to say.
+    errors: PathBuf,
+}
+
+impl Process {
+    /// Starts a demo for a user with this home directory, where its data is kept too.
+    pub(crate) fn demo(home: &Path, flags: &[&str]) -> Self {
+        let errors = home.join("errors");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
+        command.args(["demo", "--log-format", "text"]).args(flags).env_clear().env("HOME", home);
+        command.stdout(Stdio::piped()).stderr(File::create(&errors).expect("a file"));
+        Self { child: command.spawn().expect("the binary runs"), errors }
+    }
+
+    /// Reads what the demo prints when it is ready: names and places, in their order.
+    pub(crate) fn places(&mut self) -> Vec<(String, String)> {
+        let stdout = BufReader::new(self.child.stdout.take().expect("its output"));
+        let mut places = Vec::new();
+        for line in stdout.lines().map_while(Result::ok) {
+            let mut words = line.trim().splitn(2, "  ");
+            if let (Some(name), Some(place)) = (words.next(), words.next()) {
+                places.push((name.to_owned(), place.trim().to_owned()));
+            }
+            if line.contains("Ctrl-C stops") {
+                return places;
+            }
+        }
+        panic!("the demo ended before it was ready");
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// kill -9
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        while started.elapsed() < WAIT_MAX {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the demo does not end");
+    }
+
+    /// What it has written to standard error.
+    pub(crate) fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).expect("errors are text")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has usually ended already; then both do nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!(
+                "the demo said: {}",
+                std::fs::read_to_string(&self.errors).unwrap_or_default()
+            );
+        }
+    }
+}
