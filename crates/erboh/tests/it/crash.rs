@@ -15,14 +15,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::WAIT_MAX;
 use crate::process::{ANY_PORT, Process};
 
 const WRITERS: usize = 4;
 /// Acknowledgements to wait for before each kill: early, so that a start is hit that has just
 /// taken over, and late, so that snapshots stand on the topic.
 const ACKNOWLEDGED_BEFORE_KILL: [usize; 5] = [400, 1, 50, 1000, 200];
-/// Only a broken demo takes this long; it ends the test instead of hanging it.
-const WAIT_MAX: Duration = Duration::from_mins(1);
 const HTTP_WAIT: Duration = Duration::from_secs(10);
 /// Before a request is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);

@@ -2,12 +2,9 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
+use crate::WAIT_MAX;
 use crate::process::{ANY_PORT, Process};
-
-/// Only a broken build takes this long; it ends the test instead of hanging it.
-const WAIT_MAX: Duration = Duration::from_mins(1);
 
 fn body(url: &str) -> String {
     let agent = ureq::Agent::config_builder().timeout_global(Some(WAIT_MAX)).build().new_agent();

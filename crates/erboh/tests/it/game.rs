@@ -16,11 +16,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::WAIT_MAX;
 use crate::pages::{cells, ids};
 use crate::web::{get, post_json};
-
-/// Only a broken build takes this long; it ends the test instead of hanging it.
-const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// An embedded broker on a port of its own, with the topics of erboh.
 struct Broker {

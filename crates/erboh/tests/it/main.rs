@@ -14,3 +14,6 @@ mod producer;
 mod server;
 mod tidy;
 mod web;
+
+/// Only a broken build takes this long; it ends a test instead of hanging it.
+const WAIT_MAX: std::time::Duration = std::time::Duration::from_mins(1);

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Only a broken build takes this long; it ends the test instead of hanging it.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+use crate::WAIT_MAX;
 
 /// Flags with which demos do not get in each other's way.
 pub(crate) const ANY_PORT: [&str; 3] = [

@@ -16,8 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Only a broken build takes this long; it ends the test instead of hanging it.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+use crate::WAIT_MAX;
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
