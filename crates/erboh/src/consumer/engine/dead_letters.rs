@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use super::limits::{DEAD_LETTER_BYTES, DEAD_LETTERS_WAITING};
+use super::limits::{DEAD_LETTER_BYTES, DEAD_LETTERS_WAITING, DEAD_LETTERS_WAITING_BYTES};
 use super::retry::Retry;
 use crate::queue::{OutRecord, Pending, SendError, Writer};
 use crate::rating::Invalid;
@@ -18,6 +18,8 @@ use crate::totals::{FOLD, Record};
 #[derive(Default)]
 pub(super) struct DeadLetters {
     waiting: Vec<OutRecord>,
+    /// Bytes of the values that wait.
+    waiting_bytes: usize,
     in_flight: Option<(Vec<OutRecord>, Pending)>,
     retry: Retry,
 }
@@ -38,6 +40,7 @@ impl DeadLetters {
             ("source".to_owned(), format!("{source}/{partition}/{}", record.offset).into_bytes()),
             ("fold".to_owned(), FOLD.to_string().into_bytes()),
         ];
+        self.waiting_bytes += kept.map_or(0, <[u8]>::len);
         let length = record.value.map_or(0, <[u8]>::len);
         if length > DEAD_LETTER_BYTES {
             headers.push(("length".to_owned(), length.to_string().into_bytes()));
@@ -59,6 +62,7 @@ impl DeadLetters {
     /// Whether so many wait that no more should be read.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= DEAD_LETTERS_WAITING
+            || self.waiting_bytes >= DEAD_LETTERS_WAITING_BYTES
     }
 
     /// Writes what waits and takes note of acknowledgements. Returns why it does not work.
@@ -73,6 +77,8 @@ impl DeadLetters {
                     // Those that were acknowledged are written again, over their own keys.
                     batch.append(&mut self.waiting);
                     self.waiting = std::mem::take(batch);
+                    let values = self.waiting.iter().filter_map(|record| record.value.as_ref());
+                    self.waiting_bytes = values.map(Vec::len).sum();
                     self.retry.failed(now);
                     outcome = Err(error);
                 }
@@ -81,9 +87,33 @@ impl DeadLetters {
         }
         if self.in_flight.is_none() && !self.waiting.is_empty() && self.retry.is_due(now) {
             let batch = std::mem::take(&mut self.waiting);
+            self.waiting_bytes = 0;
             let pending = writer.post(&batch);
             self.in_flight = Some((batch, pending));
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_large_records_are_as_full_as_many_small_ones() {
+        let check = |bytes: usize, most: usize| {
+            let value = vec![b'x'; bytes];
+            let mut dead = DeadLetters::default();
+            let mut added = 0;
+            while !dead.is_full() {
+                let record =
+                    Record { offset: added, timestamp_ms: 0, key: None, value: Some(&value) };
+                dead.add("ratings", "log", 0, record, &Invalid::new("value", "is bad"));
+                added += 1;
+            }
+            assert_eq!(added as usize, most);
+        };
+        check(10, DEAD_LETTERS_WAITING);
+        check(1024 * 1024, DEAD_LETTERS_WAITING_BYTES / DEAD_LETTER_BYTES);
     }
 }

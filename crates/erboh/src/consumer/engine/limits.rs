@@ -23,6 +23,9 @@ pub(super) const SLOTS: u8 = 8;
 /// Dead letters of one partition that may wait for their acknowledgement before it is paused.
 pub(super) const DEAD_LETTERS_WAITING: usize = 1_000;
 
+/// The same in bytes: bad records may be large, and every partition may be full of them.
+pub(super) const DEAD_LETTERS_WAITING_BYTES: usize = 8 * 1024 * 1024;
+
 /// Bytes of a bad record that its dead letter keeps. The offset in its key leads to the rest.
 pub(super) const DEAD_LETTER_BYTES: usize = 64 * 1024;
 
