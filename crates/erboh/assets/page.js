@@ -22,16 +22,26 @@ function follow(address, shown) {
   let newest = null;      // arrived, not drawn yet
   let olderSince = null;  // since when only older totals arrive
 
-  const source = new EventSource(address);
-  source.addEventListener("error", () => say("off", "The board's service does not answer, trying again", ""));
-  source.addEventListener("board", (event) => {
-    const state = JSON.parse(event.data);
+  connect();
+
+  // A browser opens a lost stream again by itself, but not one that was answered by an error, for
+  // example because too many are open.
+  function connect() {
+    const source = new EventSource(address);
+    source.addEventListener("board", (event) => take(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      say("off", "The board's service does not answer, trying again", "");
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
+    });
+  }
+
+  function take(state) {
     if (isOlder(state.totals.position)) return;
     if (state.connected) say("on", "Live", state.lag ? `, ${number.format(state.lag)} to go` : ", caught up");
     else say("off", "Not connected", "");
     if (newest === null) requestAnimationFrame(() => { draw(newest); newest = null; });
     newest = state;
-  });
+  }
 
   // A replica that lags behind must not turn the page back. When nothing newer comes for a
   // while, the log itself was replaced: then the page starts afresh.
