@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use erboh_broker::Broker;
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry;
 use crate::web::server;
 
 /// What the embedded broker is told.
@@ -56,6 +57,6 @@ pub async fn run(
     let address = listener.local_addr().context("the Kafka port has no address")?;
     let directory = settings.data_dir.display().to_string();
     let broker = open(settings).await?;
-    println!("kafka     {address}\ndata      {directory}");
+    telemetry::say(&format!("kafka     {address}\ndata      {directory}"));
     broker.serve(listener, shutdown).await.context("the broker")
 }

@@ -8,7 +8,6 @@
 //! Ports come first, so that a busy one is said before anything runs. The roles are the same as on
 //! a cluster and talk to the broker over its port.
 
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +23,7 @@ use crate::limits;
 use crate::ops::Stopping;
 use crate::producer::{self, Producer};
 use crate::queue::{Admin, KafkaSettings, Topics, Writer};
+use crate::telemetry;
 use crate::web::server::bind;
 
 /// What the demo is told.
@@ -212,14 +212,11 @@ async fn ready(writer: &Writer, mut view: View) {
 /// Says where everything is, one line for each; programs may read these lines.
 fn announce(places: &Places) {
     let Places { producer, board, kafka, data } = places;
-    let text = format!(
+    telemetry::say(&format!(
         "erboh is ready\n\n  producer  {producer}\n  board     {board}\n  kafka     {kafka}\n  \
-         data      {}\n\nOpen the producer, then the board. Ctrl-C stops; the data stays.\n",
+         data      {}\n\nOpen the producer, then the board. Ctrl-C stops; the data stays.",
         data.display()
-    );
-    // Without a reader the demo still works.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    let _ = std::io::stdout().flush();
+    ));
 }
 
 /// The address under which this machine reaches a port that may be open on all of its addresses.

@@ -15,6 +15,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::time::timeout_at;
 
 use crate::queue::{Admin, KafkaSettings, OutRecord, Placed, Reader, Writer};
+use crate::telemetry::say;
 
 /// The walk-through's own messages.
 const MESSAGES: [&str; 3] = ["test", "this is only a test", "repeat this is only a test"];
@@ -50,10 +51,10 @@ struct Sent {
 pub async fn run(settings: Settings) -> bool {
     let started = Instant::now();
     let deadline = started + settings.time_limit;
-    println!("smoke test of {}, topic {}", settings.kafka.brokers, settings.topic);
+    say(&format!("smoke test of {}, topic {}", settings.kafka.brokers, settings.topic));
     let passed = steps(&settings, deadline).await;
     let verdict = if passed { "pass" } else { "fail" };
-    println!("{verdict} in {} ms", started.elapsed().as_millis());
+    say(&format!("{verdict} in {} ms", started.elapsed().as_millis()));
     passed
 }
 
@@ -76,15 +77,17 @@ async fn step<T>(
     let took = started.elapsed().as_millis();
     match result {
         Ok(Ok((text, value))) => {
-            println!("  ok    {name:8} {text} ({took} ms)");
+            say(&format!("  ok    {name:8} {text} ({took} ms)"));
             Some(value)
         }
         Ok(Err(error)) => {
-            println!("  FAIL  {name:8} {error:#} ({took} ms)");
+            say(&format!("  FAIL  {name:8} {error:#} ({took} ms)"));
             None
         }
         Err(_) => {
-            println!("  FAIL  {name:8} no answer within the time limit (--time-limit-ms); {HINT}");
+            say(&format!(
+                "  FAIL  {name:8} no answer within the time limit (--time-limit-ms); {HINT}"
+            ));
             None
         }
     }

@@ -1,6 +1,7 @@
-//! The process's own log: text for a person at a terminal, JSON lines for a collector.
+//! What the process says: its log on standard error, as text for a person at a terminal or as JSON
+//! lines for a collector; and on standard output what a command has to say.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal as _, Write as _};
 
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt;
@@ -16,7 +17,7 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging to standard error; standard output belongs to what a command has to say.
+/// Starts logging to standard error.
 ///
 /// # Errors
 /// When the filter is not one.
@@ -35,4 +36,11 @@ pub fn init(format: Format, filter: &str) -> Result<(), ParseError> {
         builder.json().flatten_event(true).init();
     }
     Ok(())
+}
+
+/// Says something to whoever runs a command. A reader who has heard enough and gone, as `head` does,
+/// must not end a broker.
+pub fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
 }

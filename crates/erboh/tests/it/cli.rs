@@ -1,6 +1,6 @@
 //! The command line of the real binary: its help, and what it refuses.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn erboh(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_erboh"))
@@ -47,6 +47,18 @@ fn every_flag_has_its_variable() {
             "erboh {command}: one variable per flag"
         );
     }
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_no_command() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
+    command.args(["smoke", "--brokers", "127.0.0.1:1", "--time-limit-ms", "100"]).env_clear();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("a child can be waited for");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "it fails for its own reason: {errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
 }
 
 #[test]
