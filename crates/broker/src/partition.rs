@@ -301,7 +301,11 @@ impl Shared {
                 log.flush_failed();
             }
             done?;
-            log.flushed(&plan)?;
+            // The records are on the disk, and that is what is answered for. Without an index file
+            // the next start reads the segment.
+            if let Err(error) = log.flushed(&plan) {
+                tracing::warn!(dir = %log.dir().display(), %error, "an index was not written");
+            }
         }
         self.wake();
         Ok(())

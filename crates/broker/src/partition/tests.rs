@@ -159,3 +159,17 @@ async fn finds_every_offset_and_time_in_a_large_segment() {
         assert_eq!(partition.offset_for_timestamp(NOW_MS + time).unwrap(), expected);
     }
 }
+
+#[tokio::test]
+async fn what_is_on_the_disk_is_acknowledged_without_its_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let partition = Partition::open(path, small_segments(), Fsync::Always).unwrap();
+    // In the way of the first segment's index file, which is written once the segment is sealed.
+    std::fs::create_dir(dir.path().join("00000000000000000000.tmp")).unwrap();
+    for offset in 0..20 {
+        let appended = partition.append(values(&["some value"]), NOW_MS).await.unwrap();
+        assert_eq!(appended.base_offset, offset);
+        assert_eq!(partition.offsets().high_watermark, offset + 1);
+    }
+}
