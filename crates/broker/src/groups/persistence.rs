@@ -186,7 +186,7 @@ async fn what_is_committed_while_old_offsets_go_stays() {
     let later_ms = now_ms() + OFFSETS_RETENTION_MS;
     let (key, committed) = at("idle", "t", 8);
     let fresh = vec![(key, Committed { at_ms: later_ms, ..committed })];
-    let (_, committed) =
+    let ((), committed) =
         tokio::join!(groups.expire(later_ms), groups.commit("idle", &NOBODY, fresh));
     committed.unwrap();
     assert_eq!(position(&groups, "idle", "t"), Some(8));

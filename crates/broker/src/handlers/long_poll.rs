@@ -41,7 +41,7 @@ async fn fetch_while(broker: &Arc<Broker>, isolation_level: i8, act: impl Future
     // On the one thread of this test `act` begins when the fetch cannot go on.
     let both = async { tokio::join!(fetch, act) };
     let (mut fetched, _) =
-        tokio::time::timeout(Duration::from_secs(60), both).await.expect("the fetch was not woken");
+        tokio::time::timeout(Duration::from_mins(1), both).await.expect("the fetch was not woken");
     fetched.responses.remove(0).partitions.remove(0).records.unwrap().len()
 }
 
@@ -65,7 +65,7 @@ async fn the_flush_wakes_readers_of_what_was_written_before_they_came() {
     let data_dir = dir.path().to_owned();
     let settings = Settings { data_dir, fsync_always: true, ..Settings::default() };
     let broker = Broker::open(settings).await.unwrap();
-    broker.topics.create("t", 1, Default::default()).await.unwrap();
+    broker.topics.create("t", 1, std::collections::BTreeMap::default()).await.unwrap();
     let partition = broker.topics.partition("t", 0).unwrap();
     let written = Batch::split(&mut batch(Writer::default())).unwrap();
     partition.with_log(|log| log.append(&[written], now_ms())).unwrap();
