@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::follow::News;
 use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REPLACED_WAIT, REVOKE_TIME, STOP_TIME};
 use super::live::{Flow, Live, Tools};
-use super::owned::{Owned, Stage};
+use super::owned::{Owned, Stage, note};
 use super::publish::Publisher;
 use super::retry::Retry;
 use super::settings::EngineSettings;
@@ -297,9 +297,9 @@ impl Counting {
                 }
                 Ok(()) => {}
                 Err(problem) => {
-                    tracing::warn!(partition, problem, "trying again");
-                    owned.problem = Some(problem);
-                    self.publisher.changed();
+                    if note(&mut owned.problem, *partition, problem) {
+                        self.publisher.changed();
+                    }
                 }
             }
             live.commit(member, false);

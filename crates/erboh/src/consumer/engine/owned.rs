@@ -82,8 +82,7 @@ impl Owned {
 
     /// Notes that looking did not work this time.
     pub(super) fn failed(&mut self, problem: String, now: Instant) {
-        tracing::warn!(partition = self.partition, problem, "cannot restore; trying again");
-        self.problem = Some(problem);
+        note(&mut self.problem, self.partition, problem);
         self.retry.failed(now);
         self.stage = Stage::Wanted;
     }
@@ -106,5 +105,30 @@ impl Owned {
     /// Notes that counting works.
     pub(super) fn is_well(&mut self) {
         self.retry.succeeded();
+    }
+}
+
+/// Notes what does not work in a partition, and says so in the log if that is new: it is tried again
+/// every few seconds. True if it is new.
+pub(super) fn note(known: &mut Option<String>, partition: i32, problem: String) -> bool {
+    let new = known.as_ref() != Some(&problem);
+    if new {
+        tracing::warn!(partition, problem, "trying again until it works");
+    }
+    *known = Some(problem);
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_said_once() {
+        let mut known = None;
+        assert!(note(&mut known, 0, "the disk is full".into()));
+        assert!(!note(&mut known, 0, "the disk is full".into()));
+        assert!(note(&mut known, 0, "the topic is gone".into()));
+        assert_eq!(known.as_deref(), Some("the topic is gone"));
     }
 }
