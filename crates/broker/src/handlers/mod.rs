@@ -18,7 +18,7 @@ use kafka_protocol::messages as m;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::broker::{Broker, LEADER_EPOCH};
-use crate::limits::{PLAIN_REQUEST_BYTES, WAITING_REQUEST_BYTES};
+use crate::limits::WAITING_REQUEST_BYTES;
 use crate::wire::answer;
 use crate::wire::budget::Share;
 use crate::wire::frame::Frame;
@@ -207,8 +207,6 @@ pub(crate) enum Refused {
     UnknownApi(i16),
     #[error("{api} version {version} is not served, {first} to {last} are")]
     UnknownVersion { api: &'static str, version: i16, first: i16, last: i16 },
-    #[error("{api} of {bytes} bytes is larger than {PLAIN_REQUEST_BYTES} bytes")]
-    TooLarge { api: &'static str, bytes: usize },
     #[error("the request is malformed: {0}")]
     Malformed(#[from] Malformed),
     #[error("the request is malformed: {0}")]
@@ -239,9 +237,6 @@ pub(crate) async fn answer(
     };
     if !(api.first..=api.last).contains(&prelude.api_version) {
         return Ok((Some(unknown_version(api, prelude)?), call));
-    }
-    if key != <m::ProduceRequest as Request>::KEY && frame.len() > PLAIN_REQUEST_BYTES {
-        return Err(Refused::TooLarge { api: api.name, bytes: frame.len() });
     }
     call.client_id = header::client_id(&mut frame, api.shape.is_flexible(prelude.api_version))?;
     api.shape.check(&frame, prelude.api_version)?;

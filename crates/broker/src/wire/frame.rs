@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::limits::{
-    FRAME_SILENCE, FRAME_STEP_BYTES, FRAME_TIME, IDLE_TIME, PLAIN_REQUEST_WEIGHT,
-    SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
+    FRAME_SILENCE, FRAME_STEP_BYTES, FRAME_TIME, IDLE_TIME, PLAIN_REQUEST_BYTES,
+    PLAIN_REQUEST_WEIGHT, SMALL_FRAME_BYTES, SMALLEST_FRAME_BYTES,
 };
 use crate::wire::budget::{Budget, Share};
 
@@ -130,6 +130,10 @@ impl Frames {
         if length > SMALL_FRAME_BYTES {
             self.fill(stream, SMALL_FRAME_BYTES, SMALL_FRAME_BYTES).await?;
             let is_produce = self.inbox[4..6] == (ApiKey::Produce as i16).to_be_bytes();
+            // Before it takes memory from others, and its sender a minute to deliver it.
+            if !is_produce && length > PLAIN_REQUEST_BYTES {
+                return Err(FrameError::Length(announced, PLAIN_REQUEST_BYTES));
+            }
             let weight = if is_produce { 1 } else { PLAIN_REQUEST_WEIGHT };
             let taken = self.budget.take(length.saturating_mul(weight)).await;
             share = Some(taken.ok_or(FrameError::Memory(length))?);
@@ -220,6 +224,24 @@ mod tests {
         client.write_all(&half).await.unwrap();
         assert!(matches!(frames.next(&mut server).await, Err(FrameError::Silent(_))));
         assert!(frames.budget.try_take(1 << 20).is_some(), "the share is still held");
+    }
+
+    #[tokio::test]
+    async fn only_records_may_be_large() {
+        for (key, is_taken) in [(ApiKey::Produce, true), (ApiKey::Fetch, false)] {
+            let (mut client, mut server, mut frames) = connection(PATIENT).await;
+            frames.largest_bytes = 2 * PLAIN_REQUEST_BYTES;
+            let length = PLAIN_REQUEST_BYTES + 1;
+            let mut sent = (length as u32).to_be_bytes().to_vec();
+            sent.extend((key as i16).to_be_bytes());
+            sent.resize(4 + length, 0);
+            // The broker may close before it has read everything.
+            let sending = tokio::spawn(async move { client.write_all(&sent).await.is_ok() });
+            let frame = frames.next(&mut server).await;
+            assert_eq!(frame.is_ok(), is_taken, "{frame:?}");
+            drop(server);
+            assert!(sending.await.unwrap() || !is_taken);
+        }
     }
 
     #[tokio::test]
