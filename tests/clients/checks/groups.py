@@ -71,6 +71,9 @@ def cooperative(suite):
 def mixed(suite):
     topic, group = filled(suite), fresh("mixed")
     one = Member(suite, group, topic, partition_assignment_strategy="range")
+    # kafka-python 3.0.12 forgets a join when its poll times out while it, as leader, waits for its
+    # SyncGroup and has just learnt of the topic's partitions. So somebody else leads at first.
+    shared([one], PARTITIONS)
     other = PythonMember(suite, group, topic)
     shared([one, other], PARTITIONS)
     everything_read([one, other], 600)
