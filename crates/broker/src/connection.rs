@@ -82,8 +82,8 @@ async fn request(
     frame: Frame,
 ) -> Result<(), Ended> {
     let (answer, call) = handlers::answer(broker, peer.ip(), frame).await?;
-    if let Some(answer) = answer {
-        let written = timeout(ANSWER_TIME, stream.write_all(&answer)).await;
+    if let Some(mut answer) = answer {
+        let written = timeout(ANSWER_TIME, stream.write_all_buf(&mut answer)).await;
         written.map_err(|_| Ended::SlowReader)?.map_err(Ended::Write)?;
     }
     if call.close.load(Ordering::Relaxed) { Err(Ended::Unanswered) } else { Ok(()) }

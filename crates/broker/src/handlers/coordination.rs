@@ -65,7 +65,7 @@ where
     let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let answered = answer(broker, host, frame.freeze().into()).await;
     let (body, _) = answered.unwrap_or_else(|error| panic!("{} {version}: {error}", api.name));
-    let mut body = body.unwrap().freeze();
+    let mut body = body.unwrap().join();
     let tags = usize::from(R::Response::header_version(version) >= 1);
     body.advance(8 + tags);
     R::Response::decode(&mut body, version).unwrap()

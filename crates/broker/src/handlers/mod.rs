@@ -12,14 +12,16 @@ use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+#[cfg(test)]
+use bytes::BytesMut;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages as m;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::broker::{Broker, LEADER_EPOCH};
 use crate::limits::WAITING_REQUEST_BYTES;
-use crate::wire::answer;
+use crate::wire::answer::{self, Pieces};
 use crate::wire::budget::Share;
 use crate::wire::frame::Frame;
 use crate::wire::header::{self, Prelude};
@@ -45,14 +47,14 @@ macro_rules! apis {
             call: &Call,
             prelude: Prelude,
             body: Bytes,
-        ) -> Result<Option<BytesMut>, Refused> {
+        ) -> Result<Option<Pieces>, Refused> {
             match prelude.api_key {
                 $(<m::$request as Request>::KEY => {
                     let request: m::$request = decode(body, prelude.api_version)?;
                     // A handler gives an answer, or an optional one where a request may ask for none.
                     let answer: Option<<m::$request as Request>::Response> =
                         $module::handle(call, request).await.into();
-                    encode(answer.as_ref(), prelude)
+                    encode(answer, prelude)
                 })*
                 key => Err(Refused::UnknownApi(key)),
             }
@@ -221,7 +223,7 @@ pub(crate) async fn answer(
     broker: &Arc<Broker>,
     client_host: IpAddr,
     frame: Frame,
-) -> Result<(Option<BytesMut>, Call), Refused> {
+) -> Result<(Option<Pieces>, Call), Refused> {
     let Frame { payload: mut frame, share } = frame;
     let prelude = header::prelude(&mut frame)?;
     let key = prelude.api_key;
@@ -247,7 +249,7 @@ pub(crate) async fn answer(
 
 /// Only `ApiVersions` has an answer to a version that the broker does not know: version 0 of the
 /// answer with the list of what it does (KIP-511), so that the client can ask again.
-fn unknown_version(api: &Api, prelude: Prelude) -> Result<BytesMut, Refused> {
+fn unknown_version(api: &Api, prelude: Prelude) -> Result<Pieces, Refused> {
     if api.key != <m::ApiVersionsRequest as Request>::KEY {
         return Err(Refused::UnknownVersion {
             api: api.name,
@@ -256,7 +258,7 @@ fn unknown_version(api: &Api, prelude: Prelude) -> Result<BytesMut, Refused> {
             last: api.last,
         });
     }
-    answer::encode(&api_versions::unsupported(), 0, prelude.correlation_id)
+    answer::encode(api_versions::unsupported(), 0, prelude.correlation_id)
         .map_err(Refused::Unencodable)
 }
 
@@ -264,10 +266,10 @@ fn decode<R: Decodable>(mut body: Bytes, version: i16) -> Result<R, Refused> {
     R::decode(&mut body, version).map_err(|error| Refused::Undecodable(error.to_string()))
 }
 
-fn encode<R: Encodable + HeaderVersion>(
-    answer: Option<&R>,
+fn encode<R: Encodable + HeaderVersion + 'static>(
+    answer: Option<R>,
     prelude: Prelude,
-) -> Result<Option<BytesMut>, Refused> {
+) -> Result<Option<Pieces>, Refused> {
     answer
         .map(|answer| answer::encode(answer, prelude.api_version, prelude.correlation_id))
         .transpose()

@@ -96,7 +96,7 @@ async fn an_unknown_version_of_api_versions_is_told_the_known_ones() {
     let (_data, broker) = broker().await;
     let frame = [0, 18, 0, 99, 0, 0, 0, 5, 1, 2, 3];
     let (answer, _) = answer(&broker, HOST, Bytes::copy_from_slice(&frame).into()).await.unwrap();
-    let answer = answer.unwrap();
+    let answer = answer.unwrap().join();
     assert_eq!(answer[4..8], [0, 0, 0, 5], "correlation id");
     assert_eq!(answer[8..10], [0, 35], "UNSUPPORTED_VERSION");
     let count = i32::from_be_bytes(answer[10..14].try_into().unwrap());
