@@ -193,3 +193,12 @@ pub(crate) const TRANSACTION_SWEEP: Duration = Duration::from_secs(1);
 
 /// Producer ids reserved by one write, so that a producer's start rarely waits for the disk.
 pub(crate) const PRODUCER_ID_BLOCK: i64 = 1_000;
+
+/// Smallest buffer for reading logs that is kept for the next read: below, fresh memory is as cheap.
+pub(crate) const READ_BUFFER_BYTES_MIN: usize = 256 * 1024;
+
+/// Largest such buffer: what clients fetch of a partition unless told, and a bit to find the start.
+pub(crate) const READ_BUFFER_BYTES_MAX: usize = 1024 * 1024 + 128 * 1024;
+
+/// Buffers that are kept: enough for a few consumers, too little to matter when all are idle.
+pub(crate) const READ_BUFFERS_KEPT: usize = 8;

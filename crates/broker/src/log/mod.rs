@@ -16,6 +16,7 @@
 
 mod aborted;
 pub(crate) mod batch;
+mod buffers;
 mod cleaner;
 mod codec;
 mod compaction;

@@ -1,10 +1,11 @@
 //! A segment: one file of record batches, in offset order, and its sparse index.
 
 use super::batch::{Batch, BatchError, HEADER_BYTES, Header};
+use super::buffers::Buffer;
 use super::files;
 use super::index::Index;
 use crate::limits::SCAN_CHUNK_BYTES;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -209,16 +210,15 @@ impl Scan {
 
 /// Reads up to `length` bytes; fewer only at the end of the file.
 pub(super) fn read_at(file: &File, position: u64, length: usize) -> io::Result<Bytes> {
-    let mut bytes = BytesMut::zeroed(length);
+    let mut buffer = Buffer::new(length);
     let mut filled = 0;
     while filled < length {
-        match file.read_at(&mut bytes[filled..], position + filled as u64) {
+        match file.read_at(&mut buffer.as_mut()[filled..], position + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes.freeze())
+    Ok(buffer.freeze(filled))
 }
