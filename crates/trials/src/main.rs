@@ -1,0 +1,39 @@
+//! `trials`: erboh as processes on real Kafka clusters, under faults and measured.
+//!
+//! ```text
+//!  cargo xtask chaos ──► trials chaos ──► a cluster, consumers, producers, load, faults ──► verdict
+//! ```
+//!
+//! Tests ask whether one thing works; a trial runs everything for minutes and asks what came of
+//! it. `cargo xtask` builds the binaries and starts the trials.
+
+mod chaos;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// erboh as processes on real Kafka clusters, under faults and measured.
+#[derive(Debug, Parser)]
+#[command(name = "trials", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    trial: Trial,
+}
+
+/// What can be tried.
+#[derive(Debug, Subcommand)]
+enum Trial {
+    /// Break a running system on purpose, again and again, and see whether every rating counts once
+    Chaos(chaos::Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().trial {
+        Trial::Chaos(flags) => chaos::run(&flags),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("trials: {error:#}");
+        ExitCode::FAILURE
+    })
+}
