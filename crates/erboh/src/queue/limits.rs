@@ -71,9 +71,19 @@ pub(super) const METADATA_REFRESH_MS: u64 = 10_000;
 /// milliseconds; Kafka's default smallest value is 6,000.
 pub(super) const SESSION_TIMEOUT_MS: u64 = 10_000;
 
-/// How often a member says that it lives, in milliseconds: a third of [`SESSION_TIMEOUT_MS`] or
-/// less, so that two lost heartbeats do no harm.
-pub(super) const HEARTBEAT_MS: u64 = 2_500;
+/// How often a member says that it lives, in milliseconds. Under the classic protocol this is also
+/// how it learns that another member has left, so it is a part of every take-over: all members that
+/// stay have heard of it after this time, and that leaves the larger part of a second for the rest.
+/// Five tiny requests a second and member are what that costs.
+pub(super) const HEARTBEAT_MS: u64 = 200;
+
+/// Heartbeats that fit into a session at least, so that two lost ones do no harm.
+pub(super) const HEARTBEATS_PER_SESSION: u64 = 3;
+
+/// How often the client of a member wakes up, in milliseconds. librdkafka looks whether a heartbeat
+/// is due only when something wakes its main thread, which by itself is twice a second; making
+/// statistics, which nobody reads, wakes it as often as is wished.
+pub(super) const MEMBER_WAKE_MS: u64 = HEARTBEAT_MS / 2;
 
 /// How long a reader that waits for the end of a range blocks at a time, in milliseconds.
 pub(super) const POLL_MS: u64 = 100;

@@ -53,6 +53,8 @@ struct Inner {
     /// Set before the client is dropped: from then on nobody answers a revocation.
     closing: AtomicBool,
     commit_failed: AtomicBool,
+    /// The last poll only brought statistics.
+    woken: AtomicBool,
 }
 
 #[derive(Clone, Default)]
@@ -71,6 +73,11 @@ impl ClientContext for Signals {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "group member");
+    }
+
+    /// They only wake the client, see [`limits::MEMBER_WAKE_MS`].
+    fn stats_raw(&self, _: &[u8]) {
+        self.0.woken.store(true, Ordering::Relaxed);
     }
 }
 
@@ -113,6 +120,22 @@ impl ConsumerContext for Signals {
     }
 }
 
+/// How often the member says that it lives: as often as is wished for, but never so seldom that its
+/// session could end in between. The session may come from the user, and a heartbeat that does not
+/// go with it would throw the member out again and again.
+fn heartbeat_ms(settings: &KafkaSettings) -> String {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let session = settings.property("session.timeout.ms").and_then(number);
+    let session = session.unwrap_or(limits::SESSION_TIMEOUT_MS);
+    let longest = (session / limits::HEARTBEATS_PER_SESSION).max(1);
+    match settings.property("heartbeat.interval.ms").map(|text| number(text).ok_or(text)) {
+        // What is no number, librdkafka refuses by name.
+        Some(Err(text)) => text.to_owned(),
+        Some(Ok(wished)) => wished.clamp(1, longest).to_string(),
+        None => limits::HEARTBEAT_MS.min(longest).to_string(),
+    }
+}
+
 /// One member of a consumer group.
 pub struct Member {
     consumer: BaseConsumer<Signals>,
@@ -133,7 +156,8 @@ impl Member {
         topic: &str,
     ) -> Result<Self, SettingsError> {
         let session = limits::SESSION_TIMEOUT_MS.to_string();
-        let heartbeat = limits::HEARTBEAT_MS.to_string();
+        let heartbeat = heartbeat_ms(settings);
+        let wake = limits::MEMBER_WAKE_MS.to_string();
         let refresh = limits::METADATA_REFRESH_MS.to_string();
         let mut choices = vec![
             ("topic.metadata.refresh.interval.ms", refresh.as_str()),
@@ -147,11 +171,12 @@ impl Member {
             ("enable.auto.offset.store", "false"),
             ("auto.offset.reset", "error"),
             ("allow.auto.create.topics", "false"),
+            ("statistics.interval.ms", wake.as_str()),
         ];
         // Under KIP-848, which a property may switch on, the broker decides these.
         if settings.property("group.protocol") != Some("consumer") {
             choices.push(("session.timeout.ms", &session));
-            choices.push(("heartbeat.interval.ms", &heartbeat));
+            demands.push(("heartbeat.interval.ms", &heartbeat));
             demands.push(("partition.assignment.strategy", "cooperative-sticky"));
         }
         if let Some(instance_id) = instance_id {
@@ -168,18 +193,34 @@ impl Member {
     }
 
     /// Serves the group without waiting; returns what happened, oldest first, one at a time.
+    #[must_use]
     pub fn poll(&self) -> Option<GroupEvent> {
-        if let Some(Err(error)) = self.consumer.poll(Duration::ZERO) {
-            let fatal = self.consumer.client().fatal_error();
-            let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
-            if fatal.is_some() || code == Some(Code::GroupAuthorizationFailed) {
-                let reason = fatal.map_or_else(|| error.to_string(), |(_, reason)| reason);
-                let replaced = code == Some(Code::FencedInstanceId);
-                return Some(GroupEvent::Fatal { reason, replaced });
+        loop {
+            if let Some(Err(error)) = self.consumer.poll(Duration::ZERO)
+                && let Some(event) = self.fatal(&error)
+            {
+                return Some(event);
             }
-            tracing::debug!(%error, "group member");
+            let event = self.signals.events().pop_front();
+            // Behind statistics something may stand that matters.
+            let again = self.signals.0.woken.swap(false, Ordering::Relaxed);
+            if event.is_some() || !again {
+                return event;
+            }
         }
-        self.signals.events().pop_front()
+    }
+
+    /// Whether a member with this error can go on.
+    fn fatal(&self, error: &KafkaError) -> Option<GroupEvent> {
+        let fatal = self.consumer.client().fatal_error();
+        let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
+        if fatal.is_some() || code == Some(Code::GroupAuthorizationFailed) {
+            let reason = fatal.map_or_else(|| error.to_string(), |(_, reason)| reason);
+            let replaced = code == Some(Code::FencedInstanceId);
+            return Some(GroupEvent::Fatal { reason, replaced });
+        }
+        tracing::debug!(%error, "group member");
+        None
     }
 
     /// Takes newly assigned partitions.
@@ -241,6 +282,41 @@ impl Drop for Member {
                 GroupEvent::Revoked { partitions, .. } => self.release(&partitions),
                 GroupEvent::Fatal { .. } => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_always_fits_its_session() {
+        let heartbeat = |properties: &[(&str, &str)]| {
+            let mut settings = KafkaSettings::new("localhost:9092");
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            settings.properties = properties.iter().map(owned).collect();
+            heartbeat_ms(&settings)
+        };
+        let ours = limits::HEARTBEAT_MS.to_string();
+        assert_eq!(heartbeat(&[]), ours);
+        assert_eq!(heartbeat(&[("session.timeout.ms", "45000")]), ours);
+        assert_eq!(heartbeat(&[("session.timeout.ms", "300")]), "100");
+        assert_eq!(heartbeat(&[("session.timeout.ms", "1")]), "1");
+        assert_eq!(heartbeat(&[("heartbeat.interval.ms", "3000")]), "3000");
+        assert_eq!(heartbeat(&[("heartbeat.interval.ms", "30000")]), "3333");
+        assert_eq!(heartbeat(&[("heartbeat.interval.ms", "0")]), "1");
+        let both = [("heartbeat.interval.ms", "3000"), ("session.timeout.ms", "6000")];
+        assert_eq!(heartbeat(&both), "2000");
+    }
+
+    #[test]
+    fn what_librdkafka_does_not_take_is_refused_by_name() {
+        for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
+            let mut settings = KafkaSettings::new("localhost:9092");
+            settings.properties = vec![(name.into(), "soon".into())];
+            let refused = Member::join(&settings, "group", None, "topic").err().unwrap();
+            assert!(refused.to_string().contains(name), "{refused}");
         }
     }
 }

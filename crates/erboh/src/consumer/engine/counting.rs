@@ -364,6 +364,8 @@ impl Counting {
     pub(super) fn stop(mut self) {
         let all: Vec<i32> = self.owned.keys().copied().collect();
         self.settle(&all, STOP_TIME);
+        // Before anything else is taken down: from now on others may go on with the partitions.
+        self.member = None;
         self.publish(true);
     }
 }
