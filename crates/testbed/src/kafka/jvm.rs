@@ -1,0 +1,206 @@
+//! Jvm: a Java process that cannot outlive its owner.
+//!
+//! ```text
+//!  owner ──pipe──► sh, waits ─┬─► watcher: reads the pipe; at its end SIGKILL ──┐
+//!    ▲                        └─► java ◄──────────────── signals ───────────────┘
+//!    └── java's pid ── sh                                (also from the owner)
+//! ```
+//!
+//! The system closes the pipe when the owner ends, however it ends. The shell has no other way to
+//! learn of that, and Java none at all.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::child::{Child, Signal};
+
+/// `$1` is the log, `$2` what to remove if the owner has gone; the rest is the command line.
+const SUPERVISOR: &str = r#"
+log=$1 leftovers=$2; shift 2
+exec 3<&0
+"$@" </dev/null >>"$log" 2>&1 3<&- &
+jvm=$!
+echo "$jvm"
+(read -r line <&3; kill -KILL "$jvm"; exit 0) >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait "$jvm"
+status=$?
+kill -KILL "$watcher"
+if wait "$watcher" && [ -n "$leftovers" ]; then rm -rf "$leftovers"; fi
+exit "$status"
+"#;
+
+/// The same without a watch: for what a person starts, to run until that person stops it.
+const DETACHED: &str = r#"
+log=$1; shift 2
+echo "$$"
+exec "$@" </dev/null >>"$log" 2>&1
+"#;
+
+/// SIGKILL takes effect at once, unless the machine is very busy.
+const KILL_MAX: Duration = Duration::from_secs(30);
+
+/// What becomes of a JVM when the process that started it ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Lifetime {
+    /// It ends too; then the directory, if there is one, is removed.
+    Owner(Option<PathBuf>),
+    /// It runs on.
+    Unlimited,
+}
+
+/// A running Java process.
+#[derive(Debug)]
+pub(crate) struct Jvm {
+    supervisor: Child,
+    pid: u32,
+    /// Its end is what the watcher waits for.
+    _line: Option<ChildStdin>,
+}
+
+impl Jvm {
+    /// Starts `java` with these arguments; what it says is appended to `log`.
+    pub(crate) fn start(
+        arguments: &[String],
+        log: &Path,
+        lifetime: &Lifetime,
+    ) -> Result<Self, String> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            format!("starting java (log in {}): {what}: {error}", log.display())
+        };
+        // Created here, because the shell would have nobody to tell that it cannot.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .map_err(|error| failed("creating the log", &error))?;
+        let (script, leftovers) = match lifetime {
+            Lifetime::Owner(leftovers) => (SUPERVISOR, leftovers.clone().unwrap_or_default()),
+            Lifetime::Unlimited => (DETACHED, PathBuf::new()),
+        };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "erboh-testbed"]).arg(log).arg(leftovers);
+        shell.arg("java").args(arguments);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Ctrl-C is for the owner; the cluster then ends with it.
+        shell.process_group(0);
+        let mut supervisor = Child::spawn(shell)?;
+        let line = supervisor.take_stdin();
+        let mut said = String::new();
+        if let Some(stdout) = supervisor.take_stdout() {
+            let read = BufReader::new(stdout).read_line(&mut said);
+            read.map_err(|error| failed("reading its process id", &error))?;
+        }
+        let pid =
+            said.trim().parse().map_err(|_| failed("its process id", &format!("`{said}`")))?;
+        Ok(Self { supervisor, pid, _line: line })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it has not ended; a stopped one has not.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.supervisor.is_running()
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), String> {
+        // Its pid is its own at least until the supervisor, which reaps it, has ended too.
+        if self.is_running() {
+            signal.send(self.pid)
+        } else {
+            Err(format!("java process {} has ended already", self.pid))
+        }
+    }
+
+    /// Waits for its end, at most that long.
+    pub(crate) fn wait(&mut self, at_most: Duration) -> Option<ExitStatus> {
+        self.supervisor.wait(at_most)
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) -> Result<(), String> {
+        if self.is_running() {
+            // It may end by itself just now; whether it has ended is what counts.
+            let sent = self.signal(Signal::Kill);
+            if self.wait(KILL_MAX).is_none() {
+                let reason = sent.err().unwrap_or_else(|| format!("not within {KILL_MAX:?}"));
+                return Err(format!("java process {} does not end: {reason}", self.pid));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets it run on; only for [`Lifetime::Unlimited`].
+    pub(crate) fn release(mut self) -> u32 {
+        self.supervisor.release();
+        self.pid
+    }
+}
+
+impl Drop for Jvm {
+    fn drop(&mut self) {
+        if !self.supervisor.is_released() {
+            // If even this fails, the end of the pipe is left.
+            let _ = self.kill();
+        }
+    }
+}
+
+/// Runs a Java program to its end and answers its standard output.
+pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
+    let mut java = Command::new("java");
+    let output = java.args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("starting `java`: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!("java ended with {}: {}", output.status, String::from_utf8_lossy(&said).trim()))
+}
+
+/// Where Maven puts Apache Kafka's jars.
+pub(crate) fn jars() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/kafka")
+}
+
+/// The options that every JVM of ours needs to find Kafka's classes.
+pub(crate) fn class_path() -> [String; 2] {
+    ["-cp".to_owned(), jars().join("*").to_string_lossy().into_owned()]
+}
+
+/// Whether there is a JVM, and jars for it. Asked once per process: a JVM costs a moment.
+pub(crate) fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
+        let is_kafka = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("kafka_2.13-");
+        let has_jars = std::fs::read_dir(jars())
+            .is_ok_and(|entries| entries.flatten().any(|entry| is_kafka(&entry.file_name())));
+        has_jars && run(&["-version".to_owned()]).is_ok()
+    })
+}
+
+/// The end of a log: at most that many lines.
+pub(crate) fn last_lines(log: &Path, count: usize) -> String {
+    /// Enough for the lines that are wanted, stack trace included.
+    const TAIL_BYTES: u64 = 256 << 10;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&tail);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

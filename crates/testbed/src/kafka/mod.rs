@@ -1,0 +1,346 @@
+//! Cluster: Apache Kafka, every node broker and controller, as child processes.
+//!
+//! ```text
+//!  directory/broker-1/{server.properties, data/, kafka.log} … broker-N
+//!
+//!            ┌ CLIENTS ◄──────────────── bootstrap()          plain, TLS, SASL
+//!  broker n ─┤ LINK_A  ◄──── Link a:n ◄─ bootstrap_via("a")   the same, and advertised at the link
+//!            ├ BROKERS                   among themselves, plain; only with TLS or SASL
+//!            └ CONTROLLER
+//! ```
+//!
+//! A client that starts from `bootstrap_via("a")` is told only the addresses of the links named
+//! `a`: cutting one of them cuts this client, and no other, off that broker.
+
+mod directory;
+mod jvm;
+mod node;
+mod settings;
+mod storage;
+mod wire;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use directory::Directory;
+use jvm::Lifetime;
+use node::{Failure, Node, Ports};
+use settings::{Listener, Place};
+
+pub use settings::{ClusterSettings, Tuning};
+
+use crate::{Link, Signal, ports, random};
+
+/// How often other ports are tried when somebody else has taken one of ours.
+const STARTS_MAX: u32 = 3;
+
+/// A running cluster of Apache Kafka. When it is dropped, or when the process that owns it ends
+/// in any way, its JVMs get SIGKILL and its temporary directory is removed.
+pub struct Cluster {
+    settings: ClusterSettings,
+    /// Before the directory, so that the JVMs end before their files go.
+    nodes: Vec<Node>,
+    directory: Directory,
+}
+
+impl Cluster {
+    /// Starts a cluster and returns when every broker serves and knows all the others.
+    pub fn start(settings: &ClusterSettings) -> Result<Self, String> {
+        settings.check()?;
+        if !Self::is_available() {
+            return Err(format!(
+                "Apache Kafka needs Java 17 or newer, and its jars in {}: \
+                 mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
+                jvm::jars().display()
+            ));
+        }
+        if settings.tls || settings.sasl {
+            return Err("clusters with TLS or SASL cannot be started yet".to_owned());
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let directory = Directory::open(settings.directory.as_deref())?;
+            let nodes = plan(settings, directory.path())?;
+            let cluster = Self { settings: settings.clone(), nodes, directory };
+            match cluster.launch() {
+                Ok(()) => return Ok(cluster),
+                // Ports that the caller has chosen stay the same.
+                Err(Failure::PortTaken(_))
+                    if tries < STARTS_MAX && settings.first_port.is_none() => {}
+                Err(failure) => return Err(failure.into_reason()),
+            }
+        }
+    }
+
+    /// Whether clusters can be started here: Java and Kafka's jars are there.
+    #[must_use]
+    pub fn is_available() -> bool {
+        jvm::is_available()
+    }
+
+    /// `host:port,…` of all brokers, as clients without a link use them.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        joined(self.nodes.iter().map(|node| local(node.ports.clients)))
+    }
+
+    /// `host:port` of one broker.
+    ///
+    /// # Panics
+    /// If there is no such broker.
+    #[must_use]
+    pub fn bootstrap_of(&self, broker: u32) -> String {
+        local(self.node(broker).ports.clients).to_string()
+    }
+
+    /// `host:port,…` of all brokers behind the links of that name.
+    ///
+    /// # Panics
+    /// If the settings have no such link.
+    #[must_use]
+    pub fn bootstrap_via(&self, link: &str) -> String {
+        joined((1..=self.settings.brokers).map(|broker| self.link(link, broker).address()))
+    }
+
+    /// The link of that name in front of that broker.
+    ///
+    /// # Panics
+    /// If there is no such link or no such broker.
+    #[must_use]
+    pub fn link(&self, link: &str, broker: u32) -> &Link {
+        let index = self.settings.links.iter().position(|name| name == link);
+        let index = index.unwrap_or_else(|| {
+            panic!("there is no link `{link}`; the settings have {:?}", self.settings.links)
+        });
+        &self.node(broker).links[index]
+    }
+
+    /// SIGKILL to that broker; it has ended when this returns.
+    pub fn kill(&mut self, broker: u32) -> Result<(), String> {
+        self.find(broker)?.kill()
+    }
+
+    /// SIGTERM to that broker; waits until it has handed over what it led, and has ended.
+    pub fn stop(&mut self, broker: u32) -> Result<(), String> {
+        self.find(broker)?.stop()
+    }
+
+    /// SIGSTOP: the broker keeps its connections and answers nothing.
+    pub fn pause(&mut self, broker: u32) -> Result<(), String> {
+        self.find(broker)?.signal(Signal::Stop)
+    }
+
+    /// SIGCONT: a paused broker goes on, and finds out by itself what it has missed.
+    pub fn resume(&mut self, broker: u32) -> Result<(), String> {
+        self.find(broker)?.signal(Signal::Continue)
+    }
+
+    /// Starts a broker that is down, on its data and its ports, and waits until it serves.
+    pub fn restart(&mut self, broker: u32) -> Result<(), String> {
+        self.start_without_waiting(broker)?;
+        self.wait_until_serving(broker)
+    }
+
+    /// Starts a broker that is down.
+    pub fn start_without_waiting(&mut self, broker: u32) -> Result<(), String> {
+        self.find(broker)?.start(&self.settings.jvm_options(), &self.lifetime())
+    }
+
+    /// Waits until that broker has caught up and takes part.
+    pub fn wait_until_serving(&self, broker: u32) -> Result<(), String> {
+        let served = self.find(broker)?.wait_until_it_lists(&[broker]);
+        served.map_err(Failure::into_reason)
+    }
+
+    /// Whether that broker's process runs; a paused one does.
+    ///
+    /// # Panics
+    /// If there is no such broker.
+    #[must_use]
+    pub fn is_up(&self, broker: u32) -> bool {
+        self.node(broker).is_running()
+    }
+
+    /// The process id of a broker that has been started.
+    #[must_use]
+    pub fn pid(&self, broker: u32) -> Option<u32> {
+        self.find(broker).ok()?.pid()
+    }
+
+    /// Where that broker keeps its logs.
+    ///
+    /// # Panics
+    /// If there is no such broker.
+    #[must_use]
+    pub fn data_directory(&self, broker: u32) -> &Path {
+        &self.node(broker).data
+    }
+
+    /// The broker that is the active controller, as the first broker that answers knows it.
+    pub fn active_controller(&self) -> Result<u32, String> {
+        let mut last = "no broker runs".to_owned();
+        for node in self.nodes.iter().filter(|node| node.is_running()) {
+            match wire::active_controller(node.ports.brokers) {
+                Ok(controller) => return Ok(controller),
+                Err(error) => last = format!("broker {}: {error}", node.id),
+            }
+        }
+        Err(format!("the active controller is not known: {last}"))
+    }
+
+    /// What that broker logs.
+    ///
+    /// # Panics
+    /// If there is no such broker.
+    #[must_use]
+    pub fn log(&self, broker: u32) -> PathBuf {
+        self.node(broker).log()
+    }
+
+    /// The directory of all of the cluster's files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Lets the brokers run on without an owner, and answers their process ids.
+    ///
+    /// # Panics
+    /// If the settings did not say `detached`.
+    pub fn leave_running(self) -> Vec<u32> {
+        assert!(self.settings.detached, "only detached clusters can be left running");
+        let pids = self.nodes.iter().filter_map(Node::pid).collect();
+        self.nodes.iter().for_each(Node::release);
+        pids
+    }
+
+    /// Writes everything that the nodes need, starts them, and waits for them.
+    fn launch(&self) -> Result<(), Failure> {
+        self.prepare().map_err(Failure::Other)?;
+        for node in &self.nodes {
+            node.start(&self.settings.jvm_options(), &self.lifetime()).map_err(Failure::Other)?;
+        }
+        let all: Vec<u32> = self.nodes.iter().map(|node| node.id).collect();
+        self.nodes.iter().try_for_each(|node| node.wait_until_it_lists(&all))
+    }
+
+    fn prepare(&self) -> Result<(), String> {
+        let voter = |node: &Node| format!("{}@{}", node.id, local(node.ports.controller));
+        let voters = self.nodes.iter().map(voter).collect::<Vec<_>>().join(",");
+        for node in &self.nodes {
+            let properties = self.properties(node, &voters);
+            std::fs::create_dir_all(&node.directory)
+                .and_then(|()| std::fs::write(node.properties(), properties))
+                .map_err(|error| format!("writing {}: {error}", node.properties().display()))?;
+            let first = &self.nodes[0];
+            if storage::is_formatted(&node.data) {
+                continue;
+            }
+            if node.id == first.id {
+                storage::format(&node.properties(), &random::kafka_id(), &[])?;
+            } else {
+                storage::derive(&first.data, &node.data, node.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn properties(&self, node: &Node, voters: &str) -> String {
+        let listener = |name: &str, port: u16, advertised: u16| Listener {
+            name: name.to_owned(),
+            port,
+            advertised,
+            protocol: "PLAINTEXT",
+        };
+        let mut listeners = vec![listener(CLIENTS, node.ports.clients, node.ports.clients)];
+        let mut between_brokers = CLIENTS;
+        if self.settings.has_own_listener() {
+            listeners.push(listener(BROKERS, node.ports.brokers, node.ports.brokers));
+            between_brokers = BROKERS;
+        }
+        for (index, name) in self.settings.links.iter().enumerate() {
+            let name = format!("LINK_{}", name.to_ascii_uppercase().replace('-', "_"));
+            let advertised = node.links[index].address().port();
+            listeners.push(listener(&name, node.ports.behind_links[index], advertised));
+        }
+        let place = Place {
+            id: node.id,
+            data: &node.data,
+            listeners: &listeners,
+            between_brokers,
+            controller: node.ports.controller,
+            voters,
+            security: &[],
+        };
+        settings::server_properties(&self.settings, &place)
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        if self.settings.detached {
+            Lifetime::Unlimited
+        } else {
+            Lifetime::Owner(self.directory.leftovers())
+        }
+    }
+
+    fn node(&self, broker: u32) -> &Node {
+        self.find(broker).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    fn find(&self, broker: u32) -> Result<&Node, String> {
+        self.nodes.iter().find(|node| node.id == broker).ok_or_else(|| {
+            format!("there is no broker {broker}; there are 1 to {}", self.settings.brokers)
+        })
+    }
+}
+
+/// The listeners' names.
+const CLIENTS: &str = "CLIENTS";
+const BROKERS: &str = "BROKERS";
+
+/// Gives every node its ports and its links.
+fn plan(settings: &ClusterSettings, directory: &Path) -> Result<Vec<Node>, String> {
+    let per_node = 3 + settings.links.len();
+    let mut free = ports::free(per_node * settings.brokers as usize)?.into_iter();
+    // There are as many as are taken.
+    let mut port = || free.next().unwrap_or_default();
+    let mut nodes = Vec::new();
+    for id in 1..=settings.brokers {
+        let mut own = Ports {
+            clients: port(),
+            controller: port(),
+            brokers: port(),
+            behind_links: settings.links.iter().map(|_| port()).collect(),
+        };
+        if let Some(first) = settings.first_port {
+            own.clients = wanted(first, id)?;
+        }
+        if !settings.has_own_listener() {
+            own.brokers = own.clients;
+        }
+        let links = own.behind_links.iter().map(|port| Link::start(local(*port)));
+        let links = links.collect::<Result<Vec<_>, String>>()?;
+        nodes.push(Node::new(id, own, links, node::directory(directory, id)));
+    }
+    Ok(nodes)
+}
+
+/// The port that broker `id` has to have.
+fn wanted(first: u16, id: u32) -> Result<u16, String> {
+    let port = u16::try_from(u32::from(first) + id - 1)
+        .map_err(|_| format!("from port {first} upward there are not enough ports"))?;
+    if ports::is_free(port) {
+        Ok(port)
+    } else {
+        Err(format!("port {port} on 127.0.0.1, which broker {id} should have, is taken"))
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn joined(addresses: impl Iterator<Item = SocketAddr>) -> String {
+    addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
+}

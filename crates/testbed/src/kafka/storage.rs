@@ -1,0 +1,71 @@
+//! Storage: the two files without which a node does not start.
+//!
+//! ```text
+//!  meta.properties        node.id, cluster.id, and an id of the directory
+//!  bootstrap.checkpoint   the cluster's first records: feature levels, users
+//! ```
+//!
+//! Kafka's own tool writes them for the first node. The other nodes get the same checkpoint and
+//! their own ids, because a JVM for each costs more time than everything else before the start.
+
+use std::fs;
+use std::path::Path;
+
+use super::jvm;
+use crate::random;
+
+const META: &str = "meta.properties";
+const CHECKPOINT: &str = "bootstrap.checkpoint";
+/// The tool needs little; a small heap starts quickest.
+const OPTIONS: [&str; 3] = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
+/// Formats the data directory that `properties` names. `users` are SCRAM credentials in the
+/// tool's own form.
+pub(super) fn format(properties: &Path, cluster: &str, users: &[String]) -> Result<(), String> {
+    let mut arguments: Vec<String> = OPTIONS.map(str::to_owned).into();
+    // Its errors go to the standard streams, not to a logger.
+    arguments.push("-Dorg.slf4j.simpleLogger.defaultLogLevel=error".to_owned());
+    arguments.extend(jvm::class_path());
+    arguments.extend(["kafka.tools.StorageTool", "format", "-t", cluster, "-c"].map(str::to_owned));
+    arguments.push(properties.to_string_lossy().into_owned());
+    for user in users {
+        arguments.extend(["--add-scram".to_owned(), user.clone()]);
+    }
+    let formatted = jvm::run(&arguments);
+    formatted.map(drop).map_err(|error| format!("formatting {}: {error}", properties.display()))
+}
+
+/// Makes the data directory of node `id` from that of another node of its cluster.
+pub(super) fn derive(from: &Path, to: &Path, id: u32) -> Result<(), String> {
+    let derive = || -> std::io::Result<()> {
+        fs::create_dir_all(to)?;
+        fs::copy(from.join(CHECKPOINT), to.join(CHECKPOINT))?;
+        let meta = fs::read_to_string(from.join(META))?;
+        fs::write(to.join(META), derived(&meta, id, &random::kafka_id()))
+    };
+    derive().map_err(|error| format!("formatting {}: {error}", to.display()))
+}
+
+/// Whether a node has run, or can run, in this data directory.
+pub(super) fn is_formatted(data: &Path) -> bool {
+    data.join(META).exists()
+}
+
+fn derived(meta: &str, id: u32, directory: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some(("node.id", _)) => format!("node.id={id}\n"),
+        Some(("directory.id", _)) => format!("directory.id={directory}\n"),
+        _ => format!("{line}\n"),
+    };
+    meta.lines().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_the_ids_of_node_and_directory_change() {
+        let meta = "#\nnode.id=1\ndirectory.id=8OrE\nversion=1\ncluster.id=ZXJi\n";
+        let wanted = "#\nnode.id=3\ndirectory.id=eNew\nversion=1\ncluster.id=ZXJi\n";
+        assert_eq!(super::derived(meta, 3, "eNew"), wanted);
+    }
+}

@@ -1,0 +1,134 @@
+//! Wire: the two questions about a cluster that this crate asks in Kafka's own protocol.
+//!
+//! ```text
+//!  request   size i32 │ key i16 │ version i16 │ correlation id i32 │ client id string │ body
+//!  response  size i32 │ correlation id i32 │ body
+//! ```
+//!
+//! A Kafka client would be a dependency of everything that uses this crate.
+
+use std::io::{Error, ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+const METADATA: i16 = 3;
+const DESCRIBE_QUORUM: i16 = 55;
+const CORRELATION: i32 = 7;
+/// Answers of a cluster of nine are a few kilobytes.
+const RESPONSE_BYTES_MAX: usize = 1 << 20;
+/// A broker that is stopped takes connections (the system does) but answers nothing.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// The ids of the brokers that the one at `port` lists: those that are alive and not fenced.
+pub(crate) fn brokers(port: u16) -> std::io::Result<Vec<u32>> {
+    // Version 1: an empty array of topics asks for none of them.
+    let answer = ask(port, METADATA, 1, &0_i32.to_be_bytes())?;
+    let mut body = Body(&answer);
+    let count = body.number(4)?;
+    (0..count)
+        .map(|_| {
+            let id = body.number(4)?;
+            body.skip_string()?;
+            body.number(4)?;
+            // The rack.
+            body.skip_string()?;
+            Ok(id as u32)
+        })
+        .collect()
+}
+
+/// The id of the active controller, as the broker at `port` learns it from the quorum.
+pub(crate) fn active_controller(port: u16) -> std::io::Result<u32> {
+    let topic = b"__cluster_metadata";
+    // Version 0 is flexible: compact arrays (length + 1) and tagged fields (none: 0).
+    let mut request = vec![0, 2, topic.len() as u8 + 1];
+    request.extend_from_slice(topic);
+    request.extend_from_slice(&[2, 0, 0, 0, 0, 0, 0, 0]);
+    let answer = ask(port, DESCRIBE_QUORUM, 0, &request)?;
+    let mut body = Body(&answer);
+    // Tagged fields of the header; error code.
+    body.number(1)?;
+    let error = body.number(2)?;
+    // One topic with its name, one partition with its index, its error code and its leader.
+    body.number(1)?;
+    let name_length = body.number(1)?;
+    body.take(usize::try_from(name_length - 1).map_err(|_| malformed())?)?;
+    body.number(1)?;
+    body.number(4)?;
+    let partition_error = body.number(2)?;
+    let leader = body.number(4)?;
+    match (error, partition_error, u32::try_from(leader)) {
+        (0, 0, Ok(leader)) => Ok(leader),
+        _ => Err(Error::other("the quorum has no leader at the moment")),
+    }
+}
+
+fn ask(port: u16, key: i16, version: i16, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    let mut request = Vec::with_capacity(64);
+    request.extend_from_slice(&(10 + body.len() as i32).to_be_bytes());
+    request.extend_from_slice(&key.to_be_bytes());
+    request.extend_from_slice(&version.to_be_bytes());
+    request.extend_from_slice(&CORRELATION.to_be_bytes());
+    // No client id.
+    request.extend_from_slice(&(-1_i16).to_be_bytes());
+    request.extend_from_slice(body);
+    stream.write_all(&request)?;
+
+    let mut size = [0; 4];
+    stream.read_exact(&mut size)?;
+    let size = usize::try_from(i32::from_be_bytes(size)).map_err(|_| malformed())?;
+    if !(4..=RESPONSE_BYTES_MAX).contains(&size) {
+        return Err(malformed());
+    }
+    let mut answer = vec![0; size];
+    stream.read_exact(&mut answer)?;
+    if answer[..4] != CORRELATION.to_be_bytes() {
+        return Err(malformed());
+    }
+    Ok(answer.split_off(4))
+}
+
+fn malformed() -> Error {
+    Error::new(ErrorKind::InvalidData, "the broker's answer is not what Kafka answers")
+}
+
+/// What is left to read of an answer.
+struct Body<'a>(&'a [u8]);
+
+impl<'a> Body<'a> {
+    fn take(&mut self, count: usize) -> std::io::Result<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// A signed number of 1, 2 or 4 bytes.
+    fn number(&mut self, bytes: usize) -> std::io::Result<i32> {
+        let taken = self.take(bytes)?;
+        let sign = if taken[0] & 0x80 == 0 { 0 } else { -1 };
+        Ok(taken.iter().fold(sign, |number, byte| number << 8 | i32::from(*byte)))
+    }
+
+    /// A string with a length of two bytes; null is -1.
+    fn skip_string(&mut self) -> std::io::Result<()> {
+        let length = self.number(2)?.max(0);
+        self.take(length as usize).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Body;
+
+    #[test]
+    fn numbers_have_signs_and_ends() {
+        let mut body = Body(&[0xff, 0xfe, 0x01, 0, 0, 1, 0]);
+        assert_eq!(body.number(2).unwrap(), -2);
+        assert_eq!(body.number(1).unwrap(), 1);
+        assert_eq!(body.number(4).unwrap(), 256);
+        assert!(body.number(1).is_err());
+    }
+}

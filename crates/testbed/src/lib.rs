@@ -1,0 +1,22 @@
+//! Testbed: what tests and trials start, break and end.
+//!
+//! ```text
+//!  a test, a trial, xtask
+//!    ├─ Child     any process, ended with its owner
+//!    ├─ Cluster   Apache Kafka, 1 to 9 brokers ──► sh, which watches a pipe from us ──► java
+//!    └─ Link      a loopback proxy in front of one address, that can be cut
+//! ```
+//!
+//! Only Rust's own library is used, because `xtask` builds this too and must build in seconds.
+//! Nothing outlives its owner, however that ends: a JVM left over from a failed test would take
+//! its memory, its port and its core from every test after it.
+
+mod child;
+mod kafka;
+mod link;
+mod ports;
+mod random;
+
+pub use child::{Child, Signal};
+pub use kafka::{Cluster, ClusterSettings, Tuning};
+pub use link::Link;
