@@ -42,11 +42,29 @@ pub(super) fn lasting(reason: &str) -> &str {
 /// The id of a topic that is not known yet.
 const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
-/// The topic of which a log line says that it was deleted and made anew.
-pub(super) fn topic_made_anew(message: &str) -> Option<&str> {
-    let (before, ids) = message.split_once(" changed id from ")?;
-    let (_, topic) = before.rsplit_once("Topic ")?;
-    (!ids.starts_with(NO_ID)).then_some(topic)
+/// What a log line says that nothing else says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sign<'a> {
+    /// This topic was deleted and made anew.
+    MadeAnew(&'a str),
+    /// A connection ended, or another broker leads a partition: what is read next may come from a
+    /// log with another end.
+    Interrupted,
+}
+
+/// What a line of the debug log about topics and brokers says, if it is one that matters.
+pub(super) fn sign(message: &str) -> Option<Sign<'_>> {
+    if let Some((before, ids)) = message.split_once(" changed id from ") {
+        let (_, topic) = before.rsplit_once("Topic ")?;
+        return (!ids.starts_with(NO_ID)).then_some(Sign::MadeAnew(topic));
+    }
+    if message.ends_with(": Broker changed state UP -> DOWN") {
+        return Some(Sign::Interrupted);
+    }
+    let (_, change) = message.split_once("]: leader ")?;
+    let (before, after) = change.split_once(" -> leader ")?;
+    let known = !before.ends_with(" epoch -1");
+    (known && before != after).then_some(Sign::Interrupted)
 }
 
 #[cfg(test)]
@@ -77,8 +95,20 @@ mod tests {
         let line = |from| {
             format!("[thrd:main]: Topic ratings changed id from {from} to PAEDEKmxRkKxXhoHMbTHYg")
         };
-        assert_eq!(topic_made_anew(&line("lDKnD3rsRGGj0b1Wqz3pnQ")), Some("ratings"));
-        assert_eq!(topic_made_anew(&line(NO_ID)), None);
-        assert_eq!(topic_made_anew("[thrd:main]: Topic ratings [0] Leader 1 Epoch 0"), None);
+        assert_eq!(sign(&line("lDKnD3rsRGGj0b1Wqz3pnQ")), Some(Sign::MadeAnew("ratings")));
+        assert_eq!(sign(&line(NO_ID)), None);
+        assert_eq!(sign("[thrd:main]: Topic ratings [0] Leader 1 Epoch 0"), None);
+    }
+
+    #[test]
+    fn tells_an_interruption_from_what_goes_on() {
+        let check = |line: &str, expected| assert_eq!(sign(line), expected, "{line}");
+        let state = |change| format!("[thrd:b]: 127.0.0.1:1/1: Broker changed state {change}");
+        check(&state("UP -> DOWN"), Some(Sign::Interrupted));
+        check(&state("CONNECT -> DOWN"), None);
+        let leader = |change| format!("[thrd:main]: ratings [0]: leader {change}");
+        check(&leader("1 epoch 4 -> leader 2 epoch 5"), Some(Sign::Interrupted));
+        check(&leader("1 epoch 4 -> leader 1 epoch 4"), None);
+        check(&leader("-1 epoch -1 -> leader 1 epoch 4"), None);
     }
 }

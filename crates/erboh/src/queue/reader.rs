@@ -4,6 +4,7 @@
 //!   add(topic, partition, offset) ─► poll() ─► Record … Record, End(partition), Record …
 //!                                      │
 //!                                      ├─► Lost: an offset is not in the log (any more)
+//!                                      ├─► Interrupted: the log may have another end from here on
 //!                                      └─► Problem: a reason; the reader goes on by itself
 //!   progress(topic) ─► per partition: how far everything has been delivered, and where the log ends
 //! ```
@@ -33,6 +34,10 @@ pub enum Event<'a> {
     /// Some partition's position is not in its log, or its log is another one: every partition of
     /// the topic must be removed and added anew before the next poll.
     Lost(String),
+    /// A connection was lost, or another broker leads: what comes next may belong to a log that was
+    /// cut off behind something already delivered. Every partition must be removed and added anew
+    /// before the next poll, best at a record that can be compared.
+    Interrupted,
     /// Something that the reader gets over by itself, or cannot mend.
     Problem(String),
 }
@@ -54,6 +59,7 @@ struct State {
     last_error: String,
     /// A topic that was deleted and made anew under the same name.
     made_anew: Option<String>,
+    interrupted: bool,
 }
 
 impl State {
@@ -79,8 +85,10 @@ impl Signals {
 impl ClientContext for Signals {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log::forward(level, facility, message);
-        if let Some(topic) = log::topic_made_anew(message) {
-            self.lock().made_anew = Some(topic.to_owned());
+        match log::sign(message) {
+            Some(log::Sign::MadeAnew(topic)) => self.lock().made_anew = Some(topic.to_owned()),
+            Some(log::Sign::Interrupted) => self.lock().interrupted = true,
+            None => {}
         }
     }
 
@@ -112,6 +120,9 @@ impl ConsumerContext for Signals {}
 pub struct Reader {
     consumer: BaseConsumer<Signals>,
     signals: Signals,
+    settings: KafkaSettings,
+    group: String,
+    fetch_wait_ms: u64,
 }
 
 impl Reader {
@@ -148,11 +159,11 @@ impl Reader {
         ];
         let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let progress = limits::PROGRESS_MS.to_string();
-        // librdkafka goes on at the same offset of a topic that was made anew, and says so only in
-        // this part of its debug log.
+        // librdkafka goes on at the same offset of a topic that was made anew, and of a log that a
+        // broker lost while it was away; it says so only in these parts of its debug log.
         let debug = match settings.property("debug") {
-            Some(wanted) => format!("{wanted},topic"),
-            None => "topic".into(),
+            Some(wanted) => format!("{wanted},topic,broker"),
+            None => "topic,broker".into(),
         };
         let demands = [
             ("debug", debug.as_str()),
@@ -171,7 +182,22 @@ impl Reader {
             .set_log_level(RDKafkaLogLevel::Debug)
             .create_with_context(signals.clone())
             .map_err(|error| SettingsError(error.to_string()))?;
-        Ok(Self { consumer, signals })
+        let (settings, group) = (settings.clone(), group.to_owned());
+        Ok(Self { consumer, signals, settings, group, fetch_wait_ms })
+    }
+
+    /// Begins with a new client that reads nothing yet. librdkafka ignores metadata with a smaller
+    /// leader epoch than it has seen, which is what a topic made anew and a cluster out of a backup
+    /// have: only a client that has seen nothing finds its way there.
+    pub fn renew(&mut self) {
+        match Self::create(&self.settings, &self.group, self.fetch_wait_ms) {
+            Ok(new) => {
+                let old = std::mem::replace(self, new);
+                // Closing waits for the client's threads, and nobody needs to wait for that.
+                let _ = std::thread::Builder::new().name("reader-close".into()).spawn(|| drop(old));
+            }
+            Err(error) => tracing::warn!(%error, "the reader keeps its client"),
+        }
     }
 
     /// Reads `partition` from `offset` on.
@@ -219,6 +245,9 @@ impl Reader {
             // What was polled may stand in the new log already.
             return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
         }
+        if std::mem::take(&mut self.signals.lock().interrupted) {
+            return Some(Event::Interrupted);
+        }
         match polled? {
             Ok(message) => Some(Event::Record(Record(message))),
             Err(KafkaError::PartitionEOF(partition)) => {
@@ -261,11 +290,12 @@ impl Reader {
         }
         self.add(topic, partition, from)?;
         let silence = lookup();
-        let mut heard = Instant::now();
+        let (mut heard, mut next) = (Instant::now(), from);
         let result = loop {
             match self.poll(Duration::from_millis(limits::POLL_MS)) {
                 Some(Event::Record(record)) => {
                     heard = Instant::now();
+                    next = record.offset() + 1;
                     if record.offset() < to {
                         each(&record);
                     }
@@ -275,6 +305,10 @@ impl Reader {
                 }
                 Some(Event::End(_)) => break Ok(()),
                 Some(Event::Lost(reason)) => break Err(failed("records", topic, reason)),
+                Some(Event::Interrupted) => {
+                    self.remove(topic, partition);
+                    self.add(topic, partition, next)?;
+                }
                 Some(Event::Problem(_)) | None => {}
             }
             if heard.elapsed() > silence {

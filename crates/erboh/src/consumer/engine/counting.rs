@@ -20,11 +20,12 @@ use super::live::{Flow, Live, Tools};
 use super::owned::{Owned, Stage, note};
 use super::publish::Publisher;
 use super::retry::Retry;
-use super::settings::EngineSettings;
+use super::settings::{EngineSettings, OnLogChange};
+use super::snapshots::snapshot_record;
 use super::takeover::{Answer, Request};
 use crate::consumer::view::BoardView;
 use crate::queue::{Event, GroupEvent, KafkaSettings, Member, Reader, SettingsError, Writer};
-use crate::totals::Record;
+use crate::totals::{PartitionTotals, Record};
 
 /// Everything that the counting thread works with.
 pub(super) struct Counting {
@@ -115,11 +116,19 @@ impl Counting {
                 }
                 Event::End(partition) => {
                     if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live) {
-                        live.end();
+                        if !live.end() {
+                            self.restore_all("the last counted record is not there any more");
+                            return;
+                        }
                     }
                 }
                 Event::Lost(reason) => {
                     self.restore_all(&reason);
+                    self.reader.renew();
+                    return;
+                }
+                Event::Interrupted => {
+                    self.read_again();
                     return;
                 }
                 Event::Problem(reason) => tracing::debug!(reason, "reader"),
@@ -206,7 +215,9 @@ impl Counting {
     /// Asks where to go on in partitions that do not know, and begins with what was found.
     fn serve_takeovers(&mut self) {
         let now = Instant::now();
-        for owned in self.owned.values_mut().filter(|owned| owned.wants_takeover(now)) {
+        let publisher = &self.publisher;
+        let there = self.owned.iter_mut().filter(|(partition, _)| !publisher.is_gone(**partition));
+        for owned in there.map(|(_, owned)| owned).filter(|owned| owned.wants_takeover(now)) {
             let request = owned.ask();
             if self.requests.try_send(request).is_err() {
                 owned.failed("too many partitions are being restored".into(), now);
@@ -264,10 +275,63 @@ impl Counting {
                     }
                     self.publisher.merge(snapshot);
                 }
-                News::Ends(ends) => self.publisher.ends(ends),
+                News::Ends { asked, ends } => {
+                    self.weigh_ends(asked, &ends);
+                    self.publisher.ends(ends);
+                }
+                News::TotalsLost => {
+                    self.owned.values_mut().filter_map(Owned::live).for_each(Live::repeat_snapshot);
+                }
+                News::Partitions(partitions) => self.hear_partitions(partitions),
                 News::Problem(problem) => self.publisher.topic_problem(problem),
                 News::Alarm(alarm) => self.publisher.alarm(alarm),
             }
+        }
+    }
+
+    /// Begins to read again at the last counted record of every partition, so that nothing is
+    /// counted before that has been seen again.
+    fn read_again(&mut self) {
+        let (now, ratings) = (Instant::now(), &self.settings.topics.ratings);
+        for (partition, owned) in &mut self.owned {
+            let Some(live) = owned.live() else { continue };
+            self.reader.remove(ratings, *partition);
+            if let Err(error) = self.reader.add(ratings, *partition, live.interrupted()) {
+                owned.failed(error.to_string(), now);
+            }
+        }
+    }
+
+    /// Takes note of how many partitions there are. When the log that is there is to be counted, the totals of
+    /// partitions that are gone are superseded by none, as nobody will ever own such a partition.
+    fn hear_partitions(&mut self, partitions: i32) {
+        self.publisher.partitions_exist(partitions);
+        if partitions == 0 || self.settings.on_log_change != OnLogChange::Restart {
+            return;
+        }
+        for newest in self.publisher.leftover() {
+            let mut none = PartitionTotals::start(newest.partition, 0);
+            none.supersede(newest);
+            tracing::warn!(
+                partition = newest.partition,
+                "dropping totals of a partition that is gone"
+            );
+            let snapshot = none.snapshot(&self.name, newest.generation.saturating_add(1));
+            // Should it fail, the next look finds the totals again.
+            drop(self.totals.post(&[snapshot_record(0, &snapshot)]));
+        }
+    }
+
+    /// Compares where the logs end with where the counting is.
+    fn weigh_ends(&mut self, asked: Instant, ends: &BTreeMap<i32, i64>) {
+        let now = Instant::now();
+        let doubt = ends.iter().find_map(|(partition, end)| {
+            let live = self.owned.get_mut(partition).and_then(Owned::live)?;
+            Some((*partition, live.doubt(asked, *end, now)?))
+        });
+        if let Some((partition, doubt)) = doubt {
+            self.restore_all(&format!("partition {partition}: {doubt}"));
+            self.reader.renew();
         }
     }
 

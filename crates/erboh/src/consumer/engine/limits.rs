@@ -58,6 +58,13 @@ pub(super) const FOLLOW_WAIT: Duration = Duration::from_millis(100);
 /// How often the ends of all partitions are asked for: this is how old a displayed lag may be.
 pub(super) const ENDS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a reader may bring nothing though the log has more, before it is replaced. Longer than a broker is
+/// silent when another takes over for it, and than librdkafka needs to find that one.
+pub(super) const STALL: Duration = Duration::from_secs(15);
+
+/// Shortest time between two new clients of the take-over: looking may fail for as long as brokers are away.
+pub(super) const RENEW_REST: Duration = Duration::from_secs(5);
+
 /// How often the topics are looked at for new partitions.
 pub(super) const TOPICS_INTERVAL: Duration = Duration::from_secs(5);
 

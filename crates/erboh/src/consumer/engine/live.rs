@@ -6,11 +6,15 @@
 //!                          │ │
 //!             dead letters ┘ └ snapshots ─► group offset
 //! ```
+//!
+//! Whenever reading begins or was interrupted, it begins at the last counted record or before it, and nothing
+//! behind that record is counted unless it is still the same one.
 
 use std::cmp::Ordering;
 use std::time::Instant;
 
 use super::dead_letters::DeadLetters;
+use super::doubt::{Place, Watch};
 use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
 use super::takeover::{Decision, Found};
@@ -24,6 +28,9 @@ pub(super) struct Live {
     read_next: i64,
     /// Records before this offset only fill the duplicate window.
     warm_until: i64,
+    /// The last counted record, while it has not been seen again since reading began.
+    unseen: Option<Fingerprint>,
+    watch: Watch,
     snapshots: Snapshots,
     dead: DeadLetters,
     /// What the group has committed, and what it should have.
@@ -92,9 +99,13 @@ impl Live {
         } else {
             totals.begin_warm(log_start)
         };
+        // What retention took cannot be seen again.
+        let unseen = totals.last().filter(|last| last.offset >= log_start);
         let live = Self {
             read_next: read_from,
             warm_until: totals.next_offset(),
+            unseen,
+            watch: Watch::default(),
             totals,
             snapshots,
             dead: DeadLetters::default(),
@@ -107,13 +118,35 @@ impl Live {
             paused: false,
             changed: true,
         };
-        Ok((live, read_from))
+        let from = live.read_from();
+        Ok((live, from))
+    }
+
+    /// Where to read from: what was not read yet, and before that the record to be seen again.
+    fn read_from(&self) -> i64 {
+        self.unseen.map_or(self.read_next, |last| last.offset.min(self.read_next))
+    }
+
+    /// Notes that reading was interrupted, and says where to begin again.
+    pub(super) fn interrupted(&mut self) -> i64 {
+        self.unseen = self.totals.last();
+        self.at_end = false;
+        self.reached_end = None;
+        self.paused = false;
+        self.read_from()
     }
 
     /// Looks at the next record. False: the log is not the one that the totals are of, so that it
-    /// must have been made anew since the take-over looked.
+    /// was cut off or made anew.
     #[must_use]
     pub(super) fn take(&mut self, source: &str, record: Record<'_>) -> bool {
+        if let Some(last) = self.unseen.filter(|last| record.offset >= last.offset) {
+            let Record { offset, timestamp_ms, key, value } = record;
+            if last != Fingerprint::of(offset, timestamp_ms, key, value) {
+                return false;
+            }
+            self.unseen = None;
+        }
         if record.offset < self.read_next {
             return true;
         }
@@ -121,12 +154,7 @@ impl Live {
         self.at_end = false;
         if record.offset < self.warm_until {
             self.totals.warm(record);
-            return self.totals.last().is_none_or(|last| {
-                last.offset != record.offset || {
-                    let Record { offset, timestamp_ms, key, value } = record;
-                    last == Fingerprint::of(offset, timestamp_ms, key, value)
-                }
-            });
+            return true;
         }
         self.changed = true;
         if let Outcome::Dead(invalid) = self.totals.apply(record) {
@@ -136,12 +164,27 @@ impl Live {
         true
     }
 
-    /// Notes that everything fetched so far has been delivered.
-    pub(super) fn end(&mut self) {
+    /// Notes that everything fetched so far has been delivered. False: and the last counted record
+    /// was not there, so that the log was cut off.
+    #[must_use]
+    pub(super) fn end(&mut self) -> bool {
         self.at_end = true;
         self.reached_end = None;
         // Where control records end the window there is no further record to tell that it is full.
         self.read_next = self.read_next.max(self.warm_until);
+        self.unseen.is_none()
+    }
+
+    /// Weighs where the log ended when it was asked at `asked`: why the totals or the reader
+    /// should be doubted, if they should.
+    pub(super) fn doubt(&mut self, asked: Instant, end: i64, now: Instant) -> Option<&'static str> {
+        let here = Place { position: self.totals.next_offset(), read_next: self.read_next };
+        self.watch.weigh(here, self.paused, (asked, end), now)
+    }
+
+    /// Wants a snapshot in the totals topic even if nothing is counted.
+    pub(super) fn repeat_snapshot(&mut self) {
+        self.snapshots.repeat();
     }
 
     /// Notes how far the reader is.
@@ -304,7 +347,7 @@ mod tests {
     #[test]
     fn control_records_move_the_position_once_the_queue_is_empty() {
         let mut live = live(3);
-        live.end();
+        assert!(live.end());
         progress(&mut live, 5);
         assert_eq!(live.totals.next_offset(), 3, "records may still be in the queue");
         live.drained();
@@ -317,7 +360,7 @@ mod tests {
         progress(&mut live, 9);
         live.drained();
         assert_eq!(live.totals.next_offset(), 3, "no end was delivered");
-        live.end();
+        assert!(live.end());
         progress(&mut live, 9);
         take(&mut live, 3..4);
         live.drained();
@@ -327,7 +370,7 @@ mod tests {
     #[test]
     fn an_end_that_was_thrown_away_by_a_pause_does_not_count() {
         let mut live = live(8);
-        live.end();
+        assert!(live.end());
         let settings = EngineSettings { snapshot_distance: 1, ..EngineSettings::default() };
         assert_eq!(live.flow(&settings), Flow::Pause);
         progress(&mut live, 20);

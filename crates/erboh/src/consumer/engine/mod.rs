@@ -14,6 +14,7 @@
 
 mod counting;
 mod dead_letters;
+mod doubt;
 mod follow;
 mod limits;
 mod live;
@@ -101,7 +102,7 @@ pub fn start(
         runtime: Handle::current(),
         settings: settings.clone(),
         news: tell,
-        slots: std::collections::BTreeMap::new(),
+        followed: std::collections::BTreeMap::new(),
         partitions: 0,
     };
     let counting =
@@ -113,7 +114,7 @@ pub fn start(
         if ready {
             let look = settings.clone();
             let _ = spawn("engine-takeover", move || {
-                takeover::run(&takeover, &look, &requests, &answer);
+                takeover::run(takeover, &look, &requests, &answer);
             });
             let other = own.clone();
             let _ = spawn("engine-follow", move || follower.run(|| other.is_over()));

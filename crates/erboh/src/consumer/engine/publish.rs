@@ -17,6 +17,8 @@ pub(super) struct Publisher {
     view: watch::Sender<Arc<BoardView>>,
     board: Board,
     ends: BTreeMap<i32, i64>,
+    /// How many partitions the ratings topic has, once that is known.
+    exist: Option<i32>,
     topic_problem: Option<String>,
     pub(super) group_problem: Option<String>,
     alarm: Option<String>,
@@ -31,6 +33,7 @@ impl Publisher {
             view,
             board: Board::new(),
             ends: BTreeMap::new(),
+            exist: None,
             topic_problem: None,
             group_problem: None,
             alarm: None,
@@ -63,6 +66,23 @@ impl Publisher {
     pub(super) fn ends(&mut self, ends: BTreeMap<i32, i64>) {
         self.changed |= self.ends != ends;
         self.ends = ends;
+    }
+
+    /// Notes how many partitions the ratings topic has.
+    pub(super) fn partitions_exist(&mut self, partitions: i32) {
+        self.changed |= self.exist != Some(partitions);
+        self.exist = Some(partitions);
+    }
+
+    /// Whether a partition is known not to exist any more.
+    pub(super) fn is_gone(&self, partition: i32) -> bool {
+        self.exist.is_some_and(|exist| partition >= exist)
+    }
+
+    /// What is on the board of partitions that are gone.
+    pub(super) fn leftover(&self) -> impl Iterator<Item = &Snapshot> {
+        let beyond = self.board.snapshots().range(self.exist.unwrap_or(i32::MAX)..);
+        beyond.map(|(_, snapshot)| &**snapshot).filter(|snapshot| snapshot.last.is_some())
     }
 
     /// Notes what is wrong with the topics.
@@ -139,6 +159,9 @@ impl Publisher {
             let position = snapshot.map_or(0, |snapshot| snapshot.next_offset);
             let mut end_offset = self.ends.get(&partition).copied().unwrap_or(0).max(position);
             let state = match owned.get_mut(&partition).map(|owned| &owned.stage) {
+                _ if self.is_gone(partition) => PartitionState::Halted(
+                    "the partition does not exist any more: the topic was deleted".into(),
+                ),
                 None => PartitionState::Elsewhere,
                 Some(Stage::Halted { reason, .. }) => PartitionState::Halted(reason.clone()),
                 Some(Stage::Live(live)) => {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::limits::{PAUSE_DISTANCES, SLOTS};
 use super::retry::Retry;
 use crate::queue::{OutRecord, Pending, SendError, Writer};
-use crate::totals::PartitionTotals;
+use crate::totals::{PartitionTotals, Snapshot};
 
 /// Where the snapshots of one partition stand.
 pub(super) struct Snapshots {
@@ -86,12 +86,7 @@ impl Snapshots {
         now: Instant,
     ) {
         let snapshot = totals.snapshot(name, self.generation);
-        let record = OutRecord {
-            key: Some(self.slot.to_string().into_bytes()),
-            value: Some(snapshot.to_json()),
-            headers: Vec::new(),
-            partition: Some(totals.partition()),
-        };
+        let record = snapshot_record(self.slot, &snapshot);
         self.in_flight = Some((snapshot.next_offset, writer.post(&[record])));
         self.written_at = Some(now);
         self.repeat = false;
@@ -124,5 +119,15 @@ impl Snapshots {
     /// Whether a snapshot is on its way.
     pub(super) fn in_flight(&self) -> bool {
         self.in_flight.is_some()
+    }
+}
+
+/// A snapshot as it stands in the totals topic.
+pub(super) fn snapshot_record(slot: u8, snapshot: &Snapshot) -> OutRecord {
+    OutRecord {
+        key: Some(slot.to_string().into_bytes()),
+        value: Some(snapshot.to_json()),
+        headers: Vec::new(),
+        partition: Some(snapshot.partition),
     }
 }

@@ -12,8 +12,9 @@
 //! does not hold up the counting of the others.
 
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
 
-use super::limits::{TAIL_GROWTH, TAIL_RECORDS};
+use super::limits::{RENEW_REST, TAIL_GROWTH, TAIL_RECORDS};
 use super::settings::{EngineSettings, OnGap, OnLogChange};
 use crate::queue::{LookupError, Reader};
 use crate::totals::{FOLD, Fingerprint, Snapshot, SnapshotError};
@@ -69,13 +70,19 @@ enum Verdict {
 
 /// Answers requests until the other side is gone.
 pub(super) fn run(
-    reader: &Reader,
+    mut reader: Reader,
     settings: &EngineSettings,
     requests: &Receiver<Request>,
     answers: &SyncSender<Answer>,
 ) {
+    let mut renewed = Instant::now();
     for Request { partition, turn } in requests {
-        let found = look(reader, settings, partition);
+        let found = look(&reader, settings, partition);
+        // Where brokers are reachable and yet do not answer, the client may know too much.
+        if found.is_err() && reader.down().is_none() && renewed.elapsed() >= RENEW_REST {
+            reader.renew();
+            renewed = Instant::now();
+        }
         if answers.send(Answer { partition, turn, found }).is_err() {
             return;
         }

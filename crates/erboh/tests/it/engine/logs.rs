@@ -29,9 +29,11 @@ async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides() {
     bench.rate(9).await;
 
     let engine = bench.start();
-    let view = until(&mut engine.board(), "halted", |view| halted(view).is_some()).await;
+    let view = until(&mut engine.board(), "halted with the old totals on the board", |view| {
+        halted(view).is_some() && view.board.counted() == 5
+    })
+    .await;
     assert!(halted(&view).unwrap().contains("--on-log-change=restart"), "{view:#?}");
-    assert_eq!(view.board.counted(), 5, "the old totals stay on the board");
     engine.stop().await;
 
     bench.settings.on_log_change = OnLogChange::Restart;
