@@ -214,8 +214,8 @@ impl Member {
     fn fatal(&self, error: &KafkaError) -> Option<GroupEvent> {
         let fatal = self.consumer.client().fatal_error();
         let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
-        if fatal.is_some() || code == Some(Code::GroupAuthorizationFailed) {
-            let reason = fatal.map_or_else(|| error.to_string(), |(_, reason)| reason);
+        let refused = || code.is_some_and(is_refusal).then(|| refusal(error));
+        if let Some(reason) = fatal.map(|(_, reason)| reason).or_else(refused) {
             let replaced = code == Some(Code::FencedInstanceId);
             return Some(GroupEvent::Fatal { reason, replaced });
         }
@@ -269,6 +269,34 @@ impl Member {
         }
         list
     }
+}
+
+/// Whether the group does not take the member, and will not before a person has changed something.
+fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::GroupAuthorizationFailed
+            | Code::GroupMaxSizeReached
+            | Code::InconsistentGroupProtocol
+            | Code::InvalidGroupId
+            | Code::InvalidSessionTimeout
+    )
+}
+
+/// A refusal as a reason for people, with the way out where there is one to name.
+fn refusal(error: &KafkaError) -> String {
+    let way_out = match error.rdkafka_error_code() {
+        Some(Code::InconsistentGroupProtocol) => {
+            "; another program is in the group and shares partitions out in another way than \
+             cooperative-sticky: use another group, see --group"
+        }
+        Some(Code::InvalidSessionTimeout) => {
+            "; set one between the cluster's group.min.session.timeout.ms and \
+             group.max.session.timeout.ms, with --kafka-property session.timeout.ms=MS"
+        }
+        _ => "",
+    };
+    format!("{}{way_out}", log::reason(error))
 }
 
 impl Drop for Member {
