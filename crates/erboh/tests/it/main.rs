@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod engine;
 mod game;
+mod hazards;
 mod load;
 mod pages;
 mod process;

@@ -1,0 +1,106 @@
+//! Zombies: members that stood still while others took their partitions over, and wake up.
+
+use super::super::roles::{Role, Roles};
+use super::super::stage::{LINKED, Stage};
+use super::super::watch::Watch;
+use super::{PACE, WRITERS};
+use crate::load::{Load, eventually};
+
+const PARTITIONS: i32 = 6;
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_zombie_changes_nothing_and_joins_again() {
+    let stage = Stage::enter();
+    let roles = stage.roles(PARTITIONS);
+    let producer = roles.producer(&[]);
+    let consumers = roles.consumers(3);
+    let [zombie, others @ ..] = &consumers[..] else { unreachable!("three were started") };
+    let watches: Vec<Watch> = consumers.iter().map(Watch::board).collect();
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || {
+        load.wait_for(200);
+        zombie.pause();
+        roles.until_shared(&others.iter().collect::<Vec<_>>());
+        load.wait_for(200);
+        zombie.resume();
+        roles.until_shared(&consumers.iter().collect::<Vec<_>>());
+        load.wait_for(200);
+    });
+    demand_all_exact(&roles, &consumers, &load);
+    watches.into_iter().for_each(Watch::end);
+}
+
+/// The zombie has written snapshots that nobody has seen. They arrive when others are further.
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn old_snapshots_of_a_zombie_come_late_and_change_nothing() {
+    let stage = Stage::enter();
+    let link = stage.cluster().link(LINKED, 1);
+    let roles = stage.roles(PARTITIONS);
+    let producer = roles.producer(&[]);
+    let mut consumers = vec![roles.consumer_via(&stage.cluster().bootstrap_via(LINKED), &[])];
+    roles.until_shared(&[&consumers[0]]);
+    let load = Load::new(&[&producer.url], PACE);
+    let watch = Watch::board(&consumers[0]);
+    let late = load.during(WRITERS, || {
+        load.wait_for(200);
+        link.cut();
+        let late = eventually("a snapshot is on its way", || {
+            let partition =
+                (0..PARTITIONS).find(|p| position(&consumers[0], *p) > newest(&roles, *p))?;
+            Some((partition, position(&consumers[0], partition)))
+        });
+        consumers[0].pause();
+        consumers.push(roles.consumer(&[]));
+        roles.until_shared(&[&consumers[1]]);
+        load.wait_for(200);
+        eventually("the other one is further", || (newest(&roles, late.0) > late.1).then_some(()));
+        link.heal();
+        consumers[0].resume();
+        roles.until_shared(&consumers.iter().collect::<Vec<_>>());
+        load.wait_for(200);
+        late
+    });
+    demand_all_exact(&roles, &consumers, &load);
+    watch.end();
+    let snapshots = roles.snapshots(late.0);
+    let came_late = snapshots.windows(2).any(|two| two[1].next_offset < two[0].next_offset);
+    assert!(came_late, "no old snapshot stands behind a newer one: {snapshots:#?}");
+}
+
+/// Where the board of a consumer stands.
+fn position(consumer: &Role, partition: i32) -> i64 {
+    let totals = consumer.totals().unwrap_or_default();
+    totals["position"][partition.to_string()].as_i64().unwrap_or(0)
+}
+
+/// Where the newest snapshot of a partition stands.
+fn newest(roles: &Roles, partition: i32) -> i64 {
+    roles.snapshots(partition).iter().map(|snapshot| snapshot.next_offset).max().unwrap_or(0)
+}
+
+/// Every board is exact, also that of somebody who knows only the snapshots; no two snapshots that
+/// were ever written contradict each other; and the last of each partition is its newest.
+#[track_caller]
+fn demand_all_exact(roles: &Roles, consumers: &[Role], load: &Load) {
+    for consumer in consumers {
+        consumer.demand_exact(load);
+    }
+    for partition in 0..PARTITIONS {
+        let last = eventually("the newest snapshot stands last", || {
+            let snapshots = roles.snapshots(partition);
+            for (place, one) in snapshots.iter().enumerate() {
+                for other in &snapshots[place + 1..] {
+                    assert!(!one.contradicts(other), "{one:#?} contradicts {other:#?}");
+                }
+            }
+            let last = snapshots.last().map_or(0, |snapshot| snapshot.next_offset);
+            let newest = snapshots.iter().map(|snapshot| snapshot.next_offset).max();
+            (last == newest.unwrap_or(0)).then_some(last)
+        });
+        let wanted = load.acknowledged().offsets.get(&partition.to_string()).copied();
+        assert!(wanted.is_none_or(|offset| last > offset as i64), "partition {partition}: {last}");
+    }
+    roles.consumer(&["--group=only-looks"]).demand_exact(load);
+}

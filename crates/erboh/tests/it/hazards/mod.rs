@@ -1,0 +1,13 @@
+//! Hazards: what happens to real processes on a real Apache Kafka, and what must be true afterwards.
+//!
+//! ```text
+//!   stage   the one-broker cluster, one test after the other
+//!   roles   starts `erboh producer` and `erboh consumer` on a cluster, ends them with the test
+//!   watch   asks a board all the time: it must never go back
+//!   kafka/  the tests, one file for each kind of hazard
+//! ```
+
+mod kafka;
+mod roles;
+mod stage;
+mod watch;
