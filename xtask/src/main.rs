@@ -6,7 +6,8 @@
 //! ```
 //!
 //! CI calls what a person calls, so that the two cannot drift apart. Only Rust's own library is
-//! used: the task runner must build in seconds on a machine that has nothing but Rust.
+//! used, here and in the testbed: the task runner must build in seconds on a machine that has
+//! nothing but Rust.
 
 mod bench;
 mod commands;

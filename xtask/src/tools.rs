@@ -53,6 +53,14 @@ pub(crate) const JAVA: Tool = Tool {
     },
 };
 
+/// Less than [`JAVA`]: nothing is compiled.
+pub(crate) const KAFKA: Tool = Tool {
+    name: "Apache Kafka",
+    without: "the tests on Apache Kafka (they need Java 17 or newer and Kafka's jars)",
+    install: JAVA.install,
+    present: erboh_testbed::Cluster::is_available,
+};
+
 pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     without: "the licence and advisory checks",
@@ -63,7 +71,7 @@ pub(crate) const DENY: Tool = Tool {
 /// What the client suite uses.
 pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, PYTHON, JAVA];
 /// What must be there for `ci`.
-pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, DENY];
+pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, KAFKA, DENY];
 
 /// Those of `tools` that this machine does not have.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {

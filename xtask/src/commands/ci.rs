@@ -43,6 +43,7 @@ fn run(arguments: &[String]) -> Outcome {
         process::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
     });
     test::workspace(&mut steps);
+    test::apache_kafka(&mut steps);
     steps.run("clients", || clients::run_suite(&[]));
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));
     steps.finish()

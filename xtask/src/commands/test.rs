@@ -2,7 +2,7 @@
 
 use super::{Command, clients, no_arguments};
 use crate::steps::Steps;
-use crate::{Outcome, process};
+use crate::{Outcome, process, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",
@@ -14,6 +14,11 @@ fn run(arguments: &[String]) -> Outcome {
     no_arguments("test", arguments)?;
     let mut steps = Steps::new();
     workspace(&mut steps);
+    if (tools::KAFKA.present)() {
+        apache_kafka(&mut steps);
+    } else {
+        steps.note(&tools::KAFKA.not_run());
+    }
     if clients::can_run() {
         steps.run("clients", || clients::run_suite(&[]));
     }
@@ -29,4 +34,44 @@ pub(crate) fn workspace(steps: &mut Steps) {
         let mut tests = process::cargo();
         process::run(tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]))
     });
+}
+
+/// Each test has clusters of its own, of one to three JVMs; with more at a time a machine of two
+/// cores would make them wait for each other until their deadlines.
+const CLUSTERS_AT_A_TIME: &str = "3";
+/// What is in a module of this name needs Apache Kafka, and is ignored without it.
+const NEEDS_KAFKA: &str = "kafka::";
+
+/// The tests that start Apache Kafka. They are part of the binaries that `workspace` has built.
+pub(crate) fn apache_kafka(steps: &mut Steps) {
+    let tests = |for_binaries: &[&str]| {
+        let mut tests = process::cargo();
+        tests.args(["test", "--workspace", "--test", "it", "--locked", "--no-fail-fast", "--"]);
+        tests.args(["--ignored", NEEDS_KAFKA]).args(for_binaries);
+        tests
+    };
+    steps.run("apache kafka", || {
+        let listed = process::capture(&mut tests(&["--list"]))?;
+        let count = tests_in(&listed);
+        if count == 0 {
+            return Err(format!("there are no ignored tests in a module `{NEEDS_KAFKA}`"));
+        }
+        println!("{count} tests");
+        process::run(&mut tests(&["--test-threads", CLUSTERS_AT_A_TIME]))
+    });
+}
+
+/// How many tests a list of the test harness has.
+fn tests_in(listed: &str) -> usize {
+    listed.lines().filter(|line| line.ends_with(": test")).count()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn listed_tests_are_counted() {
+        let listed = "a::kafka::one: test\na::kafka::two: test\n\n2 tests, 0 benchmarks\n";
+        assert_eq!(super::tests_in(listed), 2);
+        assert_eq!(super::tests_in("\n0 tests, 0 benchmarks\n"), 0);
+    }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Jvm {
     supervisor: Child,
     pid: u32,
     /// Its end is what the watcher waits for.
-    _line: Option<ChildStdin>,
+    line: Option<ChildStdin>,
 }
 
 impl Jvm {
@@ -71,8 +71,17 @@ impl Jvm {
         log: &Path,
         lifetime: &Lifetime,
     ) -> Result<Self, String> {
+        Self::start_program("java", arguments, log, lifetime)
+    }
+
+    fn start_program(
+        program: &str,
+        arguments: &[String],
+        log: &Path,
+        lifetime: &Lifetime,
+    ) -> Result<Self, String> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
-            format!("starting java (log in {}): {what}: {error}", log.display())
+            format!("starting {program} (log in {}): {what}: {error}", log.display())
         };
         // Created here, because the shell would have nobody to tell that it cannot.
         OpenOptions::new()
@@ -86,7 +95,7 @@ impl Jvm {
         };
         let mut shell = Command::new("sh");
         shell.args(["-c", script, "erboh-testbed"]).arg(log).arg(leftovers);
-        shell.arg("java").args(arguments);
+        shell.arg(program).args(arguments);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Ctrl-C is for the owner; the cluster then ends with it.
         shell.process_group(0);
@@ -99,7 +108,7 @@ impl Jvm {
         }
         let pid =
             said.trim().parse().map_err(|_| failed("its process id", &format!("`{said}`")))?;
-        Ok(Self { supervisor, pid, _line: line })
+        Ok(Self { supervisor, pid, line })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -147,9 +156,9 @@ impl Jvm {
 
 impl Drop for Jvm {
     fn drop(&mut self) {
-        if !self.supervisor.is_released() {
-            // If even this fails, the end of the pipe is left.
-            let _ = self.kill();
+        if !self.supervisor.is_released() && self.kill().is_err() {
+            // The watcher can still do it.
+            self.line = None;
         }
     }
 }
@@ -203,4 +212,80 @@ pub(crate) fn last_lines(log: &Path, count: usize) -> String {
     let text = String::from_utf8_lossy(&tail);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::{Jvm, Lifetime, last_lines};
+    use crate::{Signal, random};
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// A supervised process that lives long, with a directory that goes with its owner.
+    fn sleeper() -> (Jvm, PathBuf) {
+        let name = format!("erboh-testbed-{:x}", random::number());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let lifetime = Lifetime::Owner(Some(directory.clone()));
+        let log = directory.join("log");
+        let sleeper = Jvm::start_program("sleep", &["600".to_owned()], &log, &lifetime).unwrap();
+        (sleeper, directory)
+    }
+
+    fn exists(pid: u32) -> bool {
+        Command::new("sh")
+            .args(["-c", "kill -0 \"$0\" 2>&-", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    }
+
+    #[test]
+    fn the_end_of_the_owner_is_the_end_of_all() {
+        let (mut jvm, directory) = sleeper();
+        // A stopped process must end too.
+        jvm.signal(Signal::Stop).unwrap();
+        assert!(exists(jvm.pid()));
+        // What the system does for a process that ends.
+        jvm.line = None;
+        assert!(jvm.wait(SOON).is_some(), "the supervisor goes on");
+        assert!(!exists(jvm.pid()));
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn who_ends_in_order_keeps_the_files() {
+        let (mut jvm, directory) = sleeper();
+        jvm.signal(Signal::Terminate).unwrap();
+        assert!(!jvm.wait(SOON).unwrap().success());
+        assert!(!exists(jvm.pid()) && directory.exists());
+        assert!(jvm.signal(Signal::Kill).unwrap_err().contains("ended already"));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_dropped_one_has_ended() {
+        let (jvm, directory) = sleeper();
+        let pid = jvm.pid();
+        drop(jvm);
+        assert!(!exists(pid));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_started_stands_in_the_log() {
+        let (jvm, directory) = sleeper();
+        drop(jvm);
+        let log = directory.join("other");
+        let mut absent =
+            Jvm::start_program("no-such-program", &[], &log, &Lifetime::Owner(None)).unwrap();
+        assert!(!absent.wait(SOON).unwrap().success());
+        let said = last_lines(&log, 1);
+        assert!(said.contains("no-such-program"), "{said}");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }
