@@ -18,5 +18,5 @@ mod ports;
 mod random;
 
 pub use child::{Child, Signal};
-pub use kafka::{Cluster, ClusterSettings, Tuning};
+pub use kafka::{Cluster, ClusterSettings, Tuning, java};
 pub use link::Link;

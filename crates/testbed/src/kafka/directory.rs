@@ -15,6 +15,9 @@ impl Directory {
     /// The one that the caller wants, or a new temporary one.
     pub(super) fn open(wanted: Option<&Path>) -> Result<Self, String> {
         let path = wanted.map_or_else(unused, Path::to_owned);
+        // The JVMs may have another current directory than we.
+        let path = std::path::absolute(&path)
+            .map_err(|error| format!("the directory {}: {error}", path.display()))?;
         let directory = Self { path, temporary: wanted.is_none() };
         std::fs::create_dir_all(&directory.path)
             .map_err(|error| format!("creating {}: {error}", directory.path.display()))?;

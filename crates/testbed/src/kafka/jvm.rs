@@ -163,9 +163,23 @@ impl Drop for Jvm {
     }
 }
 
+/// A JVM with Kafka's jars on its class path, to run the main of `class`: Kafka's own tools.
+#[must_use]
+pub fn java(options: &[&str], class: &str) -> Command {
+    let mut java = Command::new("java");
+    java.args(options).args(class_path()).arg(class);
+    java
+}
+
 /// Runs a Java program to its end and answers its standard output.
 pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
+    run_in(Path::new("."), arguments)
+}
+
+/// The same in that directory.
+pub(crate) fn run_in(directory: &Path, arguments: &[String]) -> Result<String, String> {
     let mut java = Command::new("java");
+    java.current_dir(directory);
     let output = java.args(arguments).stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("starting `java`: {error}"))?;
     if output.status.success() {

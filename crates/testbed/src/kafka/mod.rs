@@ -1,7 +1,7 @@
 //! Cluster: Apache Kafka, every node broker and controller, as child processes.
 //!
 //! ```text
-//!  directory/broker-1/{server.properties, data/, kafka.log} … broker-N
+//!  directory/broker-1/{server.properties, data/, kafka.log} … broker-N, security/, client.properties
 //!
 //!            ┌ CLIENTS ◄──────────────── bootstrap()          plain, TLS, SASL
 //!  broker n ─┤ LINK_A  ◄──── Link a:n ◄─ bootstrap_via("a")   the same, and advertised at the link
@@ -15,6 +15,7 @@
 mod directory;
 mod jvm;
 mod node;
+mod security;
 mod settings;
 mod storage;
 mod wire;
@@ -25,8 +26,10 @@ use std::path::{Path, PathBuf};
 use directory::Directory;
 use jvm::Lifetime;
 use node::{Failure, Node, Ports};
+use security::Security;
 use settings::{Listener, Place};
 
+pub use jvm::java;
 pub use settings::{ClusterSettings, Tuning};
 
 use crate::{Link, Signal, ports, random};
@@ -40,6 +43,7 @@ pub struct Cluster {
     settings: ClusterSettings,
     /// Before the directory, so that the JVMs end before their files go.
     nodes: Vec<Node>,
+    security: Security,
     directory: Directory,
 }
 
@@ -54,15 +58,13 @@ impl Cluster {
                 jvm::jars().display()
             ));
         }
-        if settings.tls || settings.sasl {
-            return Err("clusters with TLS or SASL cannot be started yet".to_owned());
-        }
         let mut tries = 0;
         loop {
             tries += 1;
             let directory = Directory::open(settings.directory.as_deref())?;
             let nodes = plan(settings, directory.path())?;
-            let cluster = Self { settings: settings.clone(), nodes, directory };
+            let security = Security::new(settings, directory.path());
+            let cluster = Self { settings: settings.clone(), nodes, security, directory };
             match cluster.launch() {
                 Ok(()) => return Ok(cluster),
                 // Ports that the caller has chosen stay the same.
@@ -204,6 +206,31 @@ impl Cluster {
         self.directory.path()
     }
 
+    /// A properties file with which Java clients reach this cluster: bootstrap servers, TLS, user.
+    #[must_use]
+    pub fn client_properties(&self) -> PathBuf {
+        self.security.client_properties()
+    }
+
+    /// The same for librdkafka and what is built on it, such as kcat (`-F`).
+    #[must_use]
+    pub fn librdkafka_properties(&self) -> PathBuf {
+        self.security.librdkafka_properties()
+    }
+
+    /// The same line by line, without the bootstrap servers and without the password, which is in
+    /// [`Self::sasl_password_file`].
+    #[must_use]
+    pub fn librdkafka(&self) -> Vec<(String, String)> {
+        self.security.for_librdkafka()
+    }
+
+    /// The file with the password of the user that [`Self::librdkafka`] names, if there is one.
+    #[must_use]
+    pub fn sasl_password_file(&self) -> Option<PathBuf> {
+        self.settings.sasl.then(|| self.security.sasl_password_file())
+    }
+
     /// Lets the brokers run on without an owner, and answers their process ids.
     ///
     /// # Panics
@@ -226,19 +253,23 @@ impl Cluster {
     }
 
     fn prepare(&self) -> Result<(), String> {
+        self.security.prepare()?;
+        self.security.write_client_files(&self.bootstrap())?;
         let voter = |node: &Node| format!("{}@{}", node.id, local(node.ports.controller));
         let voters = self.nodes.iter().map(voter).collect::<Vec<_>>().join(",");
         for node in &self.nodes {
-            let properties = self.properties(node, &voters);
+            let properties = self.properties(node, &voters)?;
             std::fs::create_dir_all(&node.directory)
-                .and_then(|()| std::fs::write(node.properties(), properties))
-                .map_err(|error| format!("writing {}: {error}", node.properties().display()))?;
+                .map_err(|error| format!("creating {}: {error}", node.directory.display()))?;
+            // The password of the key store stands in it.
+            security::write_secret(&node.properties(), &properties)?;
             let first = &self.nodes[0];
             if storage::is_formatted(&node.data) {
                 continue;
             }
             if node.id == first.id {
-                storage::format(&node.properties(), &random::kafka_id(), &[])?;
+                let users = self.security.users_file();
+                storage::format(&node.properties(), &random::kafka_id(), users.as_deref())?;
             } else {
                 storage::derive(&first.data, &node.data, node.id)?;
             }
@@ -246,23 +277,27 @@ impl Cluster {
         Ok(())
     }
 
-    fn properties(&self, node: &Node, voters: &str) -> String {
-        let listener = |name: &str, port: u16, advertised: u16| Listener {
+    fn properties(&self, node: &Node, voters: &str) -> Result<String, String> {
+        let protocol = self.security.protocol();
+        let listener = |name: &str, port: u16, advertised: u16, protocol| Listener {
             name: name.to_owned(),
             port,
             advertised,
-            protocol: "PLAINTEXT",
+            protocol,
         };
-        let mut listeners = vec![listener(CLIENTS, node.ports.clients, node.ports.clients)];
-        let mut between_brokers = CLIENTS;
-        if self.settings.has_own_listener() {
-            listeners.push(listener(BROKERS, node.ports.brokers, node.ports.brokers));
-            between_brokers = BROKERS;
-        }
+        let clients = node.ports.clients;
+        let mut listeners = vec![listener(CLIENTS, clients, clients, protocol)];
         for (index, name) in self.settings.links.iter().enumerate() {
             let name = format!("LINK_{}", name.to_ascii_uppercase().replace('-', "_"));
             let advertised = node.links[index].address().port();
-            listeners.push(listener(&name, node.ports.behind_links[index], advertised));
+            listeners.push(listener(&name, node.ports.behind_links[index], advertised, protocol));
+        }
+        let names: Vec<String> = listeners.iter().map(|each| each.name.clone()).collect();
+        let mut between_brokers = CLIENTS;
+        if self.settings.has_own_listener() {
+            between_brokers = BROKERS;
+            let brokers = node.ports.brokers;
+            listeners.push(listener(BROKERS, brokers, brokers, "PLAINTEXT"));
         }
         let place = Place {
             id: node.id,
@@ -271,9 +306,9 @@ impl Cluster {
             between_brokers,
             controller: node.ports.controller,
             voters,
-            security: &[],
+            security: &self.security.for_brokers(&names)?,
         };
-        settings::server_properties(&self.settings, &place)
+        Ok(settings::server_properties(&self.settings, &place))
     }
 
     fn lifetime(&self) -> Lifetime {

@@ -1,7 +1,8 @@
 //! Settings: what a cluster is made of, and the `server.properties` that follow from it.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+use super::security;
 
 /// The most brokers that one machine is asked to run.
 const BROKERS_MAX: u32 = 9;
@@ -177,11 +178,7 @@ pub(super) fn server_properties(settings: &ClusterSettings, place: &Place<'_>) -
     }
     lines.extend_from_slice(place.security);
     lines.extend_from_slice(&settings.properties);
-    lines.iter().fold(String::new(), |mut text, (key, value)| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{key}={value}");
-        text
-    })
+    security::text(&lines)
 }
 
 fn line(key: &str, value: &impl ToString) -> (String, String) {

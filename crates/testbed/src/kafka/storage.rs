@@ -19,18 +19,16 @@ const CHECKPOINT: &str = "bootstrap.checkpoint";
 /// The tool needs little; a small heap starts quickest.
 const OPTIONS: [&str; 3] = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
-/// Formats the data directory that `properties` names. `users` are SCRAM credentials in the
-/// tool's own form.
-pub(super) fn format(properties: &Path, cluster: &str, users: &[String]) -> Result<(), String> {
+/// Formats the data directory that `properties` names. `users` is a file with
+/// further arguments, one a line.
+pub(super) fn format(properties: &Path, cluster: &str, users: Option<&Path>) -> Result<(), String> {
     let mut arguments: Vec<String> = OPTIONS.map(str::to_owned).into();
     // Its errors go to the standard streams, not to a logger.
     arguments.push("-Dorg.slf4j.simpleLogger.defaultLogLevel=error".to_owned());
     arguments.extend(jvm::class_path());
     arguments.extend(["kafka.tools.StorageTool", "format", "-t", cluster, "-c"].map(str::to_owned));
     arguments.push(properties.to_string_lossy().into_owned());
-    for user in users {
-        arguments.extend(["--add-scram".to_owned(), user.clone()]);
-    }
+    arguments.extend(users.map(|file| format!("@{}", file.display())));
     let formatted = jvm::run(&arguments);
     formatted.map(drop).map_err(|error| format!("formatting {}: {error}", properties.display()))
 }

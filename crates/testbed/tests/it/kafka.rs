@@ -1,8 +1,12 @@
 //! Clusters of Apache Kafka: started, broken, ended.
 
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use erboh_testbed::{Cluster, ClusterSettings};
+use erboh_testbed::{Cluster, ClusterSettings, java};
 
 /// Whether a process with that id exists.
 fn exists(pid: u32) -> bool {
@@ -38,10 +42,10 @@ fn three_brokers_survive_the_loss_of_their_controller() {
     println!("three brokers: {:?}", started.elapsed());
     let first = cluster.active_controller().unwrap();
     cluster.kill(first).unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while cluster.active_controller().is_ok_and(|now| now == first) {
         assert!(std::time::Instant::now() < deadline, "no other controller");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     cluster.restart(first).unwrap();
     println!("lost and back: {:?}", started.elapsed());
@@ -51,4 +55,100 @@ fn three_brokers_survive_the_loss_of_their_controller() {
     cluster.stop(paused).unwrap();
     println!("stopped: {:?}", started.elapsed());
     assert!(!cluster.is_up(paused));
+}
+
+/// `Metadata`, version 1, about all brokers and no topic.
+const METADATA: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
+
+fn answer(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut size = [0; 4];
+    client.read_exact(&mut size)?;
+    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+    client.read_exact(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn who_comes_by_a_link_is_told_of_that_link_only() {
+    let links = vec!["one".to_owned(), "other-1".to_owned()];
+    let cluster = Cluster::start(&ClusterSettings { links, ..Default::default() }).unwrap();
+    let link = cluster.link("one", 1);
+    assert_eq!(cluster.bootstrap_via("one"), link.address().to_string());
+    let mut client = TcpStream::connect(link.address()).unwrap();
+    client.write_all(&METADATA).unwrap();
+    let told = answer(&mut client).unwrap();
+    let names = |address: SocketAddr| {
+        let port = u32::from(address.port()).to_be_bytes();
+        let place = [&[0, 9][..], b"127.0.0.1", &port].concat();
+        told.windows(place.len()).any(|window| window == place)
+    };
+    assert!(names(link.address()));
+    assert!(!names(cluster.link("other-1", 1).address()));
+    assert!(!names(cluster.bootstrap().parse().unwrap()));
+
+    link.cut();
+    client.write_all(&METADATA).unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(answer(&mut client).is_err(), "an answer through a cut link");
+    link.heal();
+    client.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    assert_eq!(answer(&mut client).unwrap(), told);
+}
+
+/// Runs one of Kafka's tools with these client properties; its standard output, or its errors.
+fn tool(class: &str, properties: &Path, input: &str, arguments: &[&str]) -> Result<String, String> {
+    let mut tool = java(&["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"], class);
+    tool.args(arguments).arg("--command-config").arg(properties);
+    tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = tool.spawn().unwrap();
+    running.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = running.wait_with_output().unwrap();
+    let said = [output.stdout.clone(), output.stderr].concat();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn tls_and_passwords_are_demanded_and_suffice() {
+    const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+    let links = vec!["a".to_owned()];
+    let settings = ClusterSettings { tls: true, sasl: true, links, ..Default::default() };
+    let cluster = Cluster::start(&settings).unwrap();
+    let properties = cluster.client_properties();
+    let to = ["--bootstrap-server", &cluster.bootstrap()];
+    let create = [&to[..], &["--create", "--topic", "told"]].concat();
+    tool(TOPICS, &properties, "", &create).unwrap();
+    let topic = [&to[..], &["--topic", "told"]].concat();
+    let producer = "org.apache.kafka.tools.ConsoleProducer";
+    tool(producer, &properties, "in confidence\n", &topic).unwrap();
+    // The listener behind the link demands the same.
+    let (via, consumer) =
+        (cluster.bootstrap_via("a"), "org.apache.kafka.tools.consumer.ConsoleConsumer");
+    let arguments =
+        ["--bootstrap-server", &via, "--topic", "told", "--from-beginning", "--max-messages", "1"];
+    assert_eq!(tool(consumer, &properties, "", &arguments).unwrap(), "in confidence\n");
+
+    let text = std::fs::read_to_string(&properties).unwrap();
+    let password = std::fs::read_to_string(cluster.sasl_password_file().unwrap()).unwrap();
+    assert!(text.contains(&password));
+    let wrong = cluster.directory().join("wrong.properties");
+    std::fs::write(&wrong, text.replace(&password, "a guess")).unwrap();
+    let list = [&to[..], &["--list"]].concat();
+    let refused = tool(TOPICS, &wrong, "", &list).unwrap_err();
+    assert!(refused.contains("SaslAuthenticationException"), "{refused}");
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let settings = ClusterSettings { first_port: Some(port), ..Default::default() };
+    let refused = Cluster::start(&settings).err().unwrap();
+    assert!(refused.contains(&port.to_string()), "{refused}");
 }

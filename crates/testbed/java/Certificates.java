@@ -1,0 +1,81 @@
+import java.io.FileInputStream;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+
+/**
+ * Makes the certificates of one cluster in the current directory, with the JDK's own keytool.
+ *
+ * <pre>
+ *   ca.p12 ──signs──► server.p12                              for the brokers
+ *      │   ──signs──► client.p12 ──► client.pem, client.key   for clients
+ *      └──► ca.pem                                            for both
+ * </pre>
+ *
+ * One JVM does it all: keytool is a Java program, and starting it a dozen times takes seconds.
+ */
+public final class Certificates {
+    private static final String CA = "ca";
+    private static final String DAYS = "3650";
+    /** The file with the password of every key store; it is there before we start. */
+    private static final String PASSWORD = "store.password";
+
+    public static void main(String[] arguments) throws Exception {
+        authority();
+        signed("server", "serverAuth,clientAuth", "san=ip:127.0.0.1,dns:localhost");
+        signed("client", "clientAuth", null);
+        unpack("client");
+    }
+
+    private static void authority() throws Exception {
+        in(CA, "-genkeypair", "-alias", CA, "-dname", "CN=erboh testbed", "-keyalg", "EC", "-groupname", "secp256r1",
+            "-validity", DAYS, "-ext", "bc:c=ca:true", "-ext", "ku:c=keyCertSign,cRLSign");
+        in(CA, "-exportcert", "-rfc", "-alias", CA, "-file", "ca.pem");
+    }
+
+    /** A key pair whose certificate the authority has signed, with the whole chain in its store. */
+    private static void signed(String name, String usage, String names) throws Exception {
+        in(name, "-genkeypair", "-alias", name, "-dname", "CN=" + name, "-keyalg", "EC", "-groupname", "secp256r1");
+        in(name, "-certreq", "-alias", name, "-file", name + ".csr");
+        List<String> sign = new ArrayList<>(List.of("-gencert", "-rfc", "-alias", CA, "-validity", DAYS,
+            "-infile", name + ".csr", "-outfile", name + ".crt", "-ext", "eku=" + usage));
+        if (names != null) {
+            sign.addAll(List.of("-ext", names));
+        }
+        in(CA, sign.toArray(String[]::new));
+        in(name, "-importcert", "-noprompt", "-alias", CA, "-file", "ca.pem");
+        in(name, "-importcert", "-noprompt", "-alias", name, "-file", name + ".crt");
+    }
+
+    /** Runs keytool on that key store; it ends this JVM with an error if something is wrong. */
+    private static void in(String store, String... arguments) throws Exception {
+        List<String> all = new ArrayList<>(List.of(arguments));
+        all.addAll(List.of("-keystore", store + ".p12", "-storetype", "PKCS12", "-storepass:file", PASSWORD));
+        sun.security.tools.keytool.Main.main(all.toArray(String[]::new));
+    }
+
+    /** Writes key and certificates as PEM, which is what clients that are not Java read. */
+    private static void unpack(String name) throws Exception {
+        char[] password = Files.readString(Path.of(PASSWORD)).strip().toCharArray();
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        try (InputStream bytes = new FileInputStream(name + ".p12")) {
+            store.load(bytes, password);
+        }
+        Files.writeString(Path.of(name + ".key"), pem("PRIVATE KEY", store.getKey(name, password).getEncoded()));
+        StringBuilder chain = new StringBuilder();
+        for (var certificate : store.getCertificateChain(name)) {
+            chain.append(pem("CERTIFICATE", certificate.getEncoded()));
+        }
+        Files.writeString(Path.of(name + ".pem"), chain);
+    }
+
+    private static String pem(String what, byte[] content) {
+        Base64.Encoder lines = Base64.getMimeEncoder(64, "\n".getBytes(StandardCharsets.US_ASCII));
+        return "-----BEGIN " + what + "-----\n" + lines.encodeToString(content) + "\n-----END " + what + "-----\n";
+    }
+}
