@@ -20,3 +20,4 @@ mod random;
 pub use child::{Child, Signal};
 pub use kafka::{Cluster, ClusterSettings, Tuning, java};
 pub use link::Link;
+pub use ports::free as free_ports;

@@ -19,7 +19,7 @@ const RANGE_MIN: u16 = 2_000;
 const TRIES_MAX: u32 = 1_000;
 
 /// `count` different ports on 127.0.0.1 on which nobody listens at the moment.
-pub(crate) fn free(count: usize) -> Result<Vec<u16>, String> {
+pub fn free(count: usize) -> Result<Vec<u16>, String> {
     let range = outside(std::fs::read_to_string(EPHEMERAL).ok().as_deref());
     let mut held = Vec::with_capacity(count);
     let mut ports = Vec::with_capacity(count);

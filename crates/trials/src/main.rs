@@ -26,11 +26,19 @@ struct Cli {
 enum Trial {
     /// Break a running system on purpose, again and again, and see whether every rating counts once
     Chaos(chaos::Flags),
+    /// A consumer that the campaign must catch
+    #[command(hide = true)]
+    NaiveConsumer(chaos::naive::ConsumerFlags),
+    /// A producer that the campaign must catch
+    #[command(hide = true)]
+    NaiveProducer(chaos::naive::ProducerFlags),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().trial {
         Trial::Chaos(flags) => chaos::run(&flags),
+        Trial::NaiveConsumer(flags) => flags.run(),
+        Trial::NaiveProducer(flags) => flags.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("trials: {error:#}");

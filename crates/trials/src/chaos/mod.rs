@@ -2,22 +2,55 @@
 //!
 //! ```text
 //!  seed ─► schedule ─► faults on brokers, consumers, producers, links, the queue
+//!                          │
+//!  load ─► producers ══ 3 brokers ══► consumers ─► boards ◄─ watch
+//!    └ ledger: what was acknowledged, where         │
+//!          └────────── verdict: recount of the log ─┘ ─► report
 //! ```
+//!
+//! A campaign that cannot fail is worthless, so there are saboteurs: naive parts, as many demos
+//! have them, in the place of erboh's own. The campaign must catch them.
 
+mod audit;
+mod campaign;
 mod fault;
+mod inflict;
+mod interrupt;
+mod ledger;
+mod load;
+pub(crate) mod naive;
+mod observer;
 mod random;
+mod rating;
+mod recount;
+mod recovery;
+mod replica;
+mod report;
+mod run;
 mod schedule;
+mod shared;
+mod stranger;
+mod totals;
+mod verdict;
+mod violation;
+mod watch;
 
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use clap::Args;
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
 
+use campaign::Campaign;
 use fault::Fault;
 use schedule::Schedule;
+use violation::Promise;
 
 /// The seed of a campaign that was given none: any fixed number, so that two runs are comparable.
 const SEED: u64 = 2021;
+/// How long each saboteur is given.
+const SELF_TEST: Duration = Duration::from_secs(40);
 
 /// What a campaign is told.
 #[derive(Debug, Args)]
@@ -28,17 +61,130 @@ pub(crate) struct Flags {
     /// What the schedule of the faults is drawn from
     #[arg(long, default_value_t = SEED, value_name = "S")]
     seed: u64,
+    /// Ratings sent a second
+    #[arg(long, default_value_t = 200, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(16..=5_000))]
+    rate: u32,
     /// Print the schedule and do nothing
     #[arg(long)]
     schedule: bool,
+    /// Put the report between the markers of this page
+    #[arg(long, value_name = "PAGE")]
+    write: Option<PathBuf>,
+    /// Replace a part by a naive one, which the campaign must catch
+    #[arg(long, value_enum, value_name = "NAME")]
+    sabotage: Option<Sabotage>,
+    /// Run a short campaign with each sabotage; well only if each of them is caught
+    #[arg(long, conflicts_with_all = ["sabotage", "write"])]
+    self_test: bool,
+    /// The erboh to try; without it the one beside this program
+    #[arg(long, value_name = "PATH")]
+    erboh: Option<PathBuf>,
+    /// Where logs and data go; kept if a promise was broken
+    #[arg(long, default_value = "target/chaos", value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// A part that is replaced by a naive one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sabotage {
+    /// Consumers that save totals now and then and let the client commit offsets by itself
+    AutoCommit,
+    /// Producers that do not wait for the brokers
+    #[value(name = "acks-0")]
+    Acks0,
+}
+
+impl Sabotage {
+    /// The promise that it breaks.
+    fn breaks(self) -> Promise {
+        match self {
+            Self::AutoCommit => Promise::CountedOnce,
+            Self::Acks0 => Promise::NothingLost,
+        }
+    }
 }
 
 /// Runs a campaign.
-#[expect(clippy::unnecessary_wraps, reason = "a campaign can fail to start")]
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let lasts = Duration::from_secs_f64(flags.minutes * 60.0);
-    print!("{}", Schedule::new(flags.seed, lasts, &Fault::ALL));
+    if flags.schedule {
+        print!("{}", Schedule::new(flags.seed, lasts, &Fault::ALL));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if flags.self_test {
+        return self_test(flags);
+    }
+    let campaign = flags.campaign(lasts, flags.sabotage)?;
+    let (mut report, violations) = campaign.run()?;
+    report.date = jiff::Zoned::now().date().to_string();
+    report.commit = commit();
+    println!("\n{report}");
+    if !violations.is_empty() {
+        println!("{violations}\neverything is kept in {}", campaign.directory.display());
+        return Ok(ExitCode::FAILURE);
+    }
+    remove(&campaign.directory)?;
+    if let Some(page) = &flags.write {
+        report::write(page, &report.to_string())?;
+        println!("written to {}", page.display());
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the campaign catches what it is for.
+fn self_test(flags: &Flags) -> anyhow::Result<ExitCode> {
+    for sabotage in [Sabotage::AutoCommit, Sabotage::Acks0] {
+        let campaign = flags.campaign(SELF_TEST, Some(sabotage))?;
+        println!("\nsabotage {sabotage:?}: must break \"{}\"", sabotage.breaks().words());
+        let (_, violations) = campaign.run()?;
+        print!("{violations}");
+        if violations.count(sabotage.breaks()) == 0 {
+            println!("NOT CAUGHT: {sabotage:?}; see {}", campaign.directory.display());
+            return Ok(ExitCode::FAILURE);
+        }
+        println!("caught: {sabotage:?}");
+        remove(&campaign.directory)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Flags {
+    fn campaign(&self, lasts: Duration, sabotage: Option<Sabotage>) -> anyhow::Result<Campaign> {
+        if !erboh_testbed::Cluster::is_available() {
+            bail!(
+                "Apache Kafka cannot run here: Java or its jars are missing; `cargo xtask test` says how to get them"
+            );
+        }
+        let beside = || Ok(std::env::current_exe()?.with_file_name("erboh"));
+        let erboh = self.erboh.clone().map_or_else(beside, anyhow::Ok)?;
+        if !erboh.exists() {
+            bail!("{} does not exist: build it, or name one with --erboh", erboh.display());
+        }
+        let directory = self.directory.join(std::process::id().to_string());
+        let directory = match sabotage {
+            None => directory,
+            Some(sabotage) => directory.with_extension(format!("{sabotage:?}")),
+        };
+        let shown = directory.display();
+        std::fs::create_dir_all(&directory).with_context(|| format!("creating {shown}"))?;
+        let directory = directory.canonicalize()?;
+        Ok(Campaign { erboh, directory, seed: self.seed, lasts, rate: self.rate, sabotage })
+    }
+}
+
+fn remove(directory: &Path) -> anyhow::Result<()> {
+    let shown = directory.display();
+    std::fs::remove_dir_all(directory).with_context(|| format!("removing {shown}"))
+}
+
+/// The commit that is tried, if git knows.
+fn commit() -> String {
+    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let known = output.ok().filter(|output| output.status.success());
+    known.map_or_else(String::new, |output| {
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    })
 }
 
 /// Shorter campaigns would be over before the system has started; longer ones would need more

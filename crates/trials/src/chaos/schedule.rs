@@ -91,13 +91,18 @@ impl Schedule {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Event { at_ms, lasts_ms, fault, target } in &self.events {
-            let (at, lasts) = (*at_ms as f64 / 1e3, *lasts_ms as f64 / 1e3);
-            write!(f, "{at:>8.1} s  {}: {target}", fault.name())?;
-            if *lasts_ms > 0 {
-                write!(f, ", for {lasts:.1} s")?;
-            }
-            writeln!(f)?;
+        for event in &self.events {
+            writeln!(f, "{:>8.1} s  {event}", event.at_ms as f64 / 1e3)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.fault.name(), self.target)?;
+        if self.lasts_ms > 0 {
+            write!(f, ", for {:.1} s", self.lasts_ms as f64 / 1e3)?;
         }
         Ok(())
     }

@@ -1,0 +1,225 @@
+//! Campaign: sets everything up, lets it be broken, and asks what came of it.
+//!
+//! ```text
+//!                    ┌ producer-0 ┐ own link to each   ┌ broker 1 ┐   own link to each ┌ consumer-0 ┐
+//!  load, 16 threads ─┤            ├────────────────────┤ broker 2 ├────────────────────┤ consumer-1 ├─ 3 watches
+//!                    └ producer-1 ┘                    └ broker 3 ┘                    └ consumer-2 ┘
+//!        └──────────────────────── ledger ── verdict ── log, totals, boards ─────────────────┘
+//! ```
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use erboh_testbed::{Cluster, ClusterSettings};
+
+use super::fault::{BROKERS, CONSUMERS, Fault, PARTITIONS, PRODUCERS};
+use super::inflict::link_name;
+use super::observer::GROUP;
+use super::rating::Ratings;
+use super::replica::{Program, Replica};
+use super::report::Report;
+use super::run::Run;
+use super::schedule::Schedule;
+use super::shared::{EndOnDrop, Shared};
+use super::violation::{Promise, Violations};
+use super::watch::Browser;
+use super::{Sabotage, verdict};
+
+/// The shortest session that Kafka's default settings permit.
+const SESSION_MS: u32 = 6_000;
+/// Three heartbeats fit into a session.
+const HEARTBEAT_MS: u32 = 2_000;
+/// What a broker may be silent before the controller gives it up: Kafka's default.
+const BROKER_SESSION_MS: u32 = 9_000;
+/// How often a broker says that it lives: Kafka's default.
+const BROKER_HEARTBEAT_MS: u32 = 2_000;
+/// Heap of each broker.
+const HEAP_MB: u32 = 384;
+
+/// What a campaign is made of.
+pub(super) struct Campaign {
+    pub(super) erboh: PathBuf,
+    pub(super) directory: PathBuf,
+    pub(super) seed: u64,
+    pub(super) lasts: Duration,
+    pub(super) rate: u32,
+    pub(super) sabotage: Option<Sabotage>,
+}
+
+/// What is running.
+pub(super) struct System {
+    pub(super) cluster: Mutex<Cluster>,
+    /// The brokers without a link between.
+    pub(super) bootstrap: String,
+    pub(super) consumers: Vec<Replica>,
+    pub(super) producers: Vec<Replica>,
+}
+
+impl Campaign {
+    /// Runs the campaign.
+    ///
+    /// # Errors
+    /// When it could not be carried out. Broken promises are no error of the campaign.
+    pub(super) fn run(&self) -> anyhow::Result<(Report, Violations)> {
+        let shared = Shared::new(Ratings::new(self.seed));
+        let system = self.set_up()?;
+        let run = Run::new(&shared, &system, self.sabotage != Some(Sabotage::Acks0))?;
+        let undisturbed = std::thread::scope(|scope| {
+            let _end = EndOnDrop(&shared);
+            scope.spawn(|| super::interrupt::watch(&shared));
+            run.wait_until_ready()?;
+            println!("all ready; {} ratings/s, seed {}", self.rate, self.seed);
+            run.start(scope, self.rate);
+            let undisturbed = run.measure_undisturbed();
+            run.break_it(&Schedule::new(self.seed, self.lasts, self.kinds()), self.lasts)?;
+            run.come_to_rest();
+            Ok::<_, anyhow::Error>(undisturbed)
+        })?;
+        if shared.was_interrupted() {
+            bail!("interrupted");
+        }
+        self.judge(&run, &undisturbed)
+    }
+
+    /// Starts the cluster and all replicas.
+    fn set_up(&self) -> anyhow::Result<System> {
+        let clients = 0..CONSUMERS + PRODUCERS;
+        let settings = ClusterSettings {
+            brokers: BROKERS,
+            links: clients.clone().map(link_name).collect(),
+            properties: vec![
+                ("broker.session.timeout.ms".to_owned(), BROKER_SESSION_MS.to_string()),
+                ("broker.heartbeat.interval.ms".to_owned(), BROKER_HEARTBEAT_MS.to_string()),
+            ],
+            heap_mb: HEAP_MB,
+            directory: Some(self.directory.join("cluster")),
+            ..ClusterSettings::default()
+        };
+        println!("starting {BROKERS} brokers; logs are in {}", self.directory.display());
+        let cluster = Cluster::start(&settings).map_err(|reason| anyhow!(reason))?;
+        let ports =
+            erboh_testbed::free_ports(2 * clients.len()).map_err(|reason| anyhow!(reason))?;
+        let replica = |client: usize| {
+            let ports = [ports[2 * client], ports[2 * client + 1]];
+            let bootstrap = cluster.bootstrap_via(&link_name(client));
+            let program = self.program(client, ports, &bootstrap)?;
+            let replica = Replica::new(&link_name(client), ports, program, &self.directory);
+            replica.start().map(|()| replica)
+        };
+        Ok(System {
+            consumers: clients
+                .clone()
+                .take(CONSUMERS)
+                .map(replica)
+                .collect::<anyhow::Result<_>>()?,
+            producers: clients.skip(CONSUMERS).map(replica).collect::<anyhow::Result<_>>()?,
+            bootstrap: cluster.bootstrap(),
+            cluster: Mutex::new(cluster),
+        })
+    }
+
+    /// The command line of one client.
+    fn program(
+        &self,
+        client: usize,
+        [port, ops_port]: [u16; 2],
+        bootstrap: &str,
+    ) -> anyhow::Result<Program> {
+        let is_consumer = client < CONSUMERS;
+        let mut words = vec![
+            format!("--listen=127.0.0.1:{port}"),
+            format!("--ops-listen=127.0.0.1:{ops_port}"),
+            format!("--brokers={bootstrap}"),
+        ];
+        if is_consumer {
+            words.push(format!("--group={GROUP}"));
+        }
+        let naive = match self.sabotage {
+            Some(Sabotage::AutoCommit) if is_consumer => {
+                words.push(format!("--directory={}", self.directory.join("naive").display()));
+                Some("naive-consumer")
+            }
+            Some(Sabotage::Acks0) if !is_consumer => Some("naive-producer"),
+            _ => None,
+        };
+        let role = naive.unwrap_or(if is_consumer { "consumer" } else { "producer" });
+        if naive.is_none() {
+            words.push(format!("--partitions={PARTITIONS}"));
+            words.push(format!("--replication={BROKERS}"));
+            words.push("--log-format=text".to_owned());
+            if is_consumer {
+                words.push(format!("--instance-id={}", link_name(client)));
+                words.push(format!("--kafka-property=session.timeout.ms={SESSION_MS}"));
+                words.push(format!("--kafka-property=heartbeat.interval.ms={HEARTBEAT_MS}"));
+            }
+        }
+        let path = match naive {
+            Some(_) => std::env::current_exe().context("where this program is")?,
+            None => self.erboh.clone(),
+        };
+        let arguments = std::iter::once(role.to_owned()).chain(words);
+        Ok(Program { path, arguments: arguments.map(OsString::from).collect() })
+    }
+
+    /// The kinds of faults: those that the sabotage is helpless against, or all.
+    fn kinds(&self) -> &'static [Fault] {
+        match self.sabotage {
+            None => &Fault::ALL,
+            Some(Sabotage::AutoCommit) => &[Fault::ConsumerKilled],
+            Some(Sabotage::Acks0) => &[Fault::LeaderKilled, Fault::ProducerKilled],
+        }
+    }
+
+    /// Holds everything against everything, stops what runs, and reports.
+    fn judge(&self, run: &Run<'_>, undisturbed: &[u64]) -> anyhow::Result<(Report, Violations)> {
+        println!("reading the whole log");
+        let Run { shared, system, .. } = run;
+        let naive_consumers = self.sabotage == Some(Sabotage::AutoCommit);
+        let ledger = shared.ledger();
+        let evidence =
+            verdict::examine(&system.bootstrap, shared.ratings, &ledger, naive_consumers)?;
+        let mut violations = shared.violations();
+        violations.extend(evidence.violations);
+        let browser = Browser::new();
+        for replica in &system.consumers {
+            match browser.totals(replica) {
+                Some(board) => {
+                    verdict::check_board(&replica.name, &board, &evidence.totals, &mut violations);
+                }
+                None => violations
+                    .add(Promise::CountedOnce, format!("the board of {} is silent", replica.name)),
+            }
+        }
+        let audit = match self.sabotage {
+            None => super::audit::run(&self.erboh, system, &mut violations)?,
+            Some(_) => "not for naive parts".to_owned(),
+        };
+        for replica in system.consumers.iter().chain(&system.producers) {
+            if let Err(error) = replica.stop() {
+                violations.add(Promise::Behaves, error.to_string());
+            }
+        }
+        let report = Report {
+            inflicted: run.inflicted(undisturbed, &mut violations),
+            seed: self.seed,
+            minutes: self.lasts.as_secs_f64() / 60.0,
+            rate: self.rate,
+            sent: ledger.sent(),
+            acknowledged: ledger.acknowledged(),
+            retries: ledger.retries,
+            records: evidence.records,
+            counted: evidence.totals.counted,
+            duplicates: evidence.totals.duplicates,
+            dead: evidence.totals.dead,
+            snapshots: evidence.snapshots,
+            looks: shared.looks.load(std::sync::atomic::Ordering::Relaxed),
+            audit,
+            violations: violations.promises(),
+            ..Report::default()
+        };
+        Ok((report, violations))
+    }
+}

@@ -1,0 +1,57 @@
+//! A naive producer: it answers as soon as it has put a rating into its client's queue, and the
+//! client does not wait for the brokers either.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use clap::Args;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
+use serde_json::{Value, json};
+
+use super::super::observer::RATINGS;
+
+/// What a naive producer is told.
+#[derive(Debug, Args)]
+pub(crate) struct ProducerFlags {
+    #[arg(long)]
+    listen: SocketAddr,
+    #[arg(long)]
+    ops_listen: SocketAddr,
+    #[arg(long)]
+    brokers: String,
+}
+
+type Client = Arc<ThreadedProducer<DefaultProducerContext>>;
+
+impl ProducerFlags {
+    /// Serves until the process is ended.
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("acks", "0");
+        config.set("partitioner", "murmur2_random").set("linger.ms", "50");
+        let client: Client = Arc::new(config.create().context("the Kafka client")?);
+        let routes = Router::new()
+            .route("/api/v1/ratings", post(take))
+            .route("/readyz", get(|| async { "ready" }))
+            .with_state(client);
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(super::serve(self.listen, self.ops_listen, routes))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn take(State(client): State<Client>, body: String) -> (StatusCode, Json<Value>) {
+    let rating: Value = serde_json::from_str(&body).unwrap_or_default();
+    let id = rating["id"].as_str().unwrap_or_default();
+    match client.send(BaseRecord::to(RATINGS).key(id).payload(&body)) {
+        Ok(()) => (StatusCode::CREATED, Json(json!({"id": id, "partition": null, "offset": null}))),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({}))),
+    }
+}

@@ -1,0 +1,163 @@
+//! Report: what was done to the system and what came of it, for people and for the documentation.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::fault::Fault;
+use super::ledger::Retries;
+
+/// Between these lines of the documentation stands the last campaign that was written down.
+const MARKERS: [&str; 2] = ["<!-- chaos -->", "<!-- /chaos -->"];
+
+/// One fault that was inflicted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inflicted {
+    /// None: nothing was done, for comparison.
+    pub(super) fault: Option<Fault>,
+    /// From when it began until the whole worked again, on the boards that ran.
+    pub(super) from_begin: Option<Duration>,
+    /// From when it was healed until the whole worked again, on all boards.
+    pub(super) from_heal: Option<Duration>,
+}
+
+/// What there is to say of a campaign.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Report {
+    pub(super) inflicted: Vec<Inflicted>,
+    pub(super) seed: u64,
+    pub(super) minutes: f64,
+    pub(super) rate: u32,
+    pub(super) commit: String,
+    pub(super) date: String,
+    pub(super) sent: usize,
+    pub(super) acknowledged: usize,
+    pub(super) retries: Retries,
+    pub(super) records: u64,
+    pub(super) counted: u64,
+    pub(super) duplicates: u64,
+    pub(super) dead: u64,
+    pub(super) snapshots: u64,
+    pub(super) looks: u64,
+    pub(super) audit: String,
+    pub(super) violations: usize,
+}
+
+/// Median and maximum, if there is anything.
+fn spread(mut durations: Vec<Duration>) -> Option<(Duration, Duration)> {
+    durations.sort_unstable();
+    let last = *durations.last()?;
+    Some((durations[(durations.len() - 1) / 2], last))
+}
+
+fn cell(durations: Vec<Duration>) -> String {
+    match spread(durations) {
+        None => "– | –".to_owned(),
+        Some((p50, max)) => {
+            format!("{:.1} s | {:.1} s", p50.as_secs_f64(), max.as_secs_f64())
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| fault | times | whole again after it began: p50 | max | after it ended: p50 | max |"
+        )?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|")?;
+        let mut kinds: BTreeMap<Option<Fault>, Vec<Inflicted>> = BTreeMap::new();
+        for inflicted in &self.inflicted {
+            kinds.entry(inflicted.fault).or_default().push(*inflicted);
+        }
+        for (fault, times) in kinds {
+            let name = fault.map_or("nothing (for comparison)", Fault::name);
+            let begin = cell(times.iter().filter_map(|one| one.from_begin).collect());
+            let heal = cell(times.iter().filter_map(|one| one.from_heal).collect());
+            writeln!(f, "| {name} | {} | {begin} | {heal} |", times.len())?;
+        }
+        let Retries { silent, unavailable, unknown, other } = self.retries;
+        writeln!(f)?;
+        writeln!(
+            f,
+            "- {} ratings sent at {}/s, {} acknowledged; {} requests sent again (no answer {silent}, 503 {unavailable}, 504 {unknown}, other {other})",
+            self.sent,
+            self.rate,
+            self.acknowledged,
+            self.retries.sum()
+        )?;
+        writeln!(
+            f,
+            "- {} records in the log = {} counted + {} duplicates + {} dead letters",
+            self.records, self.counted, self.duplicates, self.dead
+        )?;
+        writeln!(
+            f,
+            "- {} snapshots held against the log, {} looks at boards; audit: {}",
+            self.snapshots, self.looks, self.audit
+        )?;
+        let verdict = match self.violations {
+            0 => "lost 0, double 0, no position went back, no alarm".to_owned(),
+            count => format!("{count} PROMISES BROKEN"),
+        };
+        writeln!(f, "- **{verdict}**")?;
+        writeln!(
+            f,
+            "- `cargo xtask chaos --minutes {} --seed {}`, commit {}, {}",
+            self.minutes, self.seed, self.commit, self.date
+        )
+    }
+}
+
+/// Puts the report between the markers of a page.
+pub(super) fn write(page: &Path, report: &str) -> anyhow::Result<()> {
+    let shown = page.display();
+    let text = std::fs::read_to_string(page).with_context(|| format!("reading {shown}"))?;
+    let [open, close] = MARKERS;
+    let parts =
+        text.split_once(open).and_then(|(before, rest)| Some((before, rest.split_once(close)?.1)));
+    let Some((before, after)) = parts else {
+        bail!("{shown} has no lines {open} and {close} to write the report between");
+    };
+    let text = format!("{before}{open}\n{}\n{close}{after}", report.trim_end());
+    std::fs::write(page, text).with_context(|| format!("writing {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inflicted(fault: Fault, seconds: u64) -> Inflicted {
+        let from_begin = Some(Duration::from_secs(seconds));
+        Inflicted { fault: Some(fault), from_begin, from_heal: None }
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_every_kind() {
+        let report = Report {
+            inflicted: [9, 1, 2].map(|s| inflicted(Fault::ConsumerKilled, s)).to_vec(),
+            ..Report::default()
+        };
+        let text = report.to_string();
+        assert!(text.contains("| consumer killed | 3 | 2.0 s | 9.0 s | – | – |"), "{text}");
+        assert!(text.contains("lost 0, double 0"), "{text}");
+        let text = Report { violations: 2, ..report }.to_string();
+        assert!(text.contains("2 PROMISES BROKEN") && !text.contains("lost 0"), "{text}");
+    }
+
+    #[test]
+    fn only_what_stands_between_the_markers_is_replaced() {
+        let page = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(page.path(), "a\n<!-- chaos -->\nold\n<!-- /chaos -->\nb\n").unwrap();
+        for _ in 0..2 {
+            write(page.path(), "new\n").unwrap();
+            let text = std::fs::read_to_string(page.path()).unwrap();
+            assert_eq!(text, "a\n<!-- chaos -->\nnew\n<!-- /chaos -->\nb\n");
+        }
+        std::fs::write(page.path(), "nothing").unwrap();
+        assert!(write(page.path(), "new").unwrap_err().to_string().contains("<!-- chaos -->"));
+    }
+}
