@@ -42,6 +42,8 @@ pub enum Command {
     Consumer(ConsumerFlags),
     /// Send three messages through a cluster and say pass or fail
     Smoke(SmokeFlags),
+    /// Look at a cluster and say what endangers exactness, and how to mend it
+    Doctor(DoctorFlags),
 }
 
 /// How the process logs.
@@ -59,7 +61,7 @@ pub struct LogFlags {
     )]
     pub log_format: Format,
     /// What is logged: a level, or targets with levels such as info,erboh=debug; without it info,
-    /// and warn for the demo and the smoke test
+    /// and warn for the demo, the smoke test and the doctor
     #[arg(
         long,
         env = "ERBOH_LOG_FILTER",
@@ -229,6 +231,20 @@ pub struct SmokeFlags {
     pub time_limit_ms: u64,
 }
 
+/// Flags of `erboh doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorFlags {
+    /// Where the cluster is.
+    #[command(flatten)]
+    pub kafka: KafkaFlags,
+    /// Consumer group that counts the ratings
+    #[arg(long, env = "ERBOH_GROUP", default_value = "voiceRatingConsumer", value_name = "NAME")]
+    pub group: String,
+    /// Print JSON instead of text
+    #[arg(long, env = "ERBOH_JSON")]
+    pub json: bool,
+}
+
 /// What a hit of the producer's page does.
 #[derive(Debug, Clone, Args)]
 pub struct HitFlags {
@@ -274,11 +290,12 @@ pub struct ProducerFlags {
 }
 
 impl Cli {
-    /// What is logged. The demo and the smoke test are looked at by a person, who wants to see
+    /// What is logged. The demo, the smoke test and the doctor are looked at by a person, who wants to see
     /// where it is and what goes wrong; services are looked at afterwards.
     #[must_use]
     pub fn log_filter(&self) -> &str {
-        let by_a_person = matches!(self.command, Command::Demo(_) | Command::Smoke(_));
+        let by_a_person =
+            matches!(self.command, Command::Demo(_) | Command::Smoke(_) | Command::Doctor(_));
         let default = if by_a_person { "warn" } else { "info" };
         self.log.log_filter.as_deref().unwrap_or(default)
     }

@@ -20,6 +20,7 @@ pub mod broker;
 pub mod cli;
 pub mod consumer;
 pub mod demo;
+pub mod doctor;
 pub mod limits;
 pub mod ops;
 pub mod producer;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use erboh::cli::{Cli, Command};
-use erboh::{broker, consumer, demo, limits, producer, smoke, telemetry};
+use erboh::{broker, consumer, demo, doctor, limits, producer, smoke, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Wrong settings, as other Unix tools report them; clap uses the same number.
@@ -50,6 +50,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let test = smoke::run(flags.settings()?);
             let passed = shutdown.run_until_cancelled(test).await == Some(true);
             return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Doctor(flags) => {
+            let looked = shutdown.run_until_cancelled(doctor::run(flags.settings()?)).await;
+            return Ok(looked.unwrap_or(Ok(doctor::Verdict::Unknown))?.exit_code().into());
         }
         Command::Producer(flags) => producer::run::run(flags.role()?, shutdown).await?,
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{
-    BrokerFlags, ConsumerFlags, DemoFlags, Fsync, KafkaFlags, LossFlags, OnGap, OnLogChange,
-    ProducerFlags, SmokeFlags, StopFlags, StorageFlags,
+    BrokerFlags, ConsumerFlags, DemoFlags, DoctorFlags, Fsync, KafkaFlags, LossFlags, OnGap,
+    OnLogChange, ProducerFlags, SmokeFlags, StopFlags, StorageFlags,
 };
 use crate::consumer::{self, engine};
 use crate::ops::Stopping;
 use crate::queue::{KafkaSettings, Topics};
-use crate::{broker, demo, producer, smoke};
+use crate::{broker, demo, doctor, producer, smoke};
 
 impl KafkaFlags {
     /// The settings of a Kafka client, with the files of secret properties read.
@@ -180,6 +180,21 @@ impl SmokeFlags {
             kafka: self.kafka.settings()?,
             topic: self.topic,
             time_limit: Duration::from_millis(self.time_limit_ms),
+        })
+    }
+}
+
+impl DoctorFlags {
+    /// The settings of the doctor.
+    ///
+    /// # Errors
+    /// As [`KafkaFlags::settings`].
+    pub fn settings(self) -> anyhow::Result<doctor::Settings> {
+        Ok(doctor::Settings {
+            kafka: self.kafka.settings()?,
+            topics: Topics::default(),
+            group: self.group,
+            json: self.json,
         })
     }
 }

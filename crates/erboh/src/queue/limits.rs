@@ -87,3 +87,16 @@ pub(super) const MEMBER_WAKE_MS: u64 = HEARTBEAT_MS / 2;
 
 /// How long a reader that waits for the end of a range blocks at a time, in milliseconds.
 pub(super) const POLL_MS: u64 = 100;
+
+/// How long a probe waits for a connection, in milliseconds: a lost first packet and its repetition.
+pub(super) const PROBE_CONNECT_MS: u64 = 3_000;
+
+/// How long a probe waits for bytes, in milliseconds. A listener that does not speak Kafka often
+/// says nothing at all, so this is what such a one costs.
+pub(super) const PROBE_READ_MS: u64 = 3_000;
+
+/// Bytes that a probe reads of one answer. Metadata without topics has about 50 a broker.
+pub(super) const PROBE_ANSWER_BYTES: u32 = 64 * 1024;
+
+/// Probes at one time, each in a thread.
+pub(super) const PROBES: usize = 16;

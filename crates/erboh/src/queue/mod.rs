@@ -11,9 +11,11 @@
 
 mod admin;
 mod countdown;
+pub mod inspect;
 mod limits;
 mod log;
 mod member;
+pub mod probe;
 mod producer;
 mod progress;
 mod reader;

@@ -28,6 +28,35 @@ impl KafkaSettings {
         Self { brokers: brokers.into(), client_id: "erboh".into(), properties: Vec::new() }
     }
 
+    /// The bootstrap addresses one by one; without a port it is Kafka's usual one.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, u16)> {
+        let given = self.brokers.split(',').map(str::trim).filter(|address| !address.is_empty());
+        given.map(address).collect()
+    }
+
+    /// `security.protocol` in small letters, as librdkafka compares it.
+    #[must_use]
+    pub fn security_protocol(&self) -> String {
+        self.property("security.protocol").unwrap_or("plaintext").to_ascii_lowercase()
+    }
+
+    /// The time, in milliseconds, after which the group takes a silent member for dead.
+    #[must_use]
+    pub fn session_timeout_ms(&self) -> u64 {
+        let set = self.property("session.timeout.ms").and_then(|value| value.parse().ok());
+        set.unwrap_or(super::limits::SESSION_TIMEOUT_MS)
+    }
+
+    /// The user's properties, without the values of those that are secret.
+    #[must_use]
+    pub fn visible_properties(&self) -> Vec<(String, String)> {
+        let visible =
+            |key: &str, value: &str| if is_secret(key) { "***" } else { value }.to_owned();
+        let properties = self.properties.iter();
+        properties.map(|(key, value)| (key.clone(), visible(key, value))).collect()
+    }
+
     /// The value of a property, if the user has set it.
     pub(super) fn property(&self, name: &str) -> Option<&str> {
         let set = self.properties.iter().rev().find(|(key, _)| key == name);
@@ -61,6 +90,16 @@ impl KafkaSettings {
     }
 }
 
+/// `[protocol://]host[:port]`, the host in brackets if it is an IPv6 address.
+fn address(text: &str) -> (String, u16) {
+    const USUAL_PORT: u16 = 9092;
+    let text = text.rsplit_once("://").map_or(text, |(_, address)| address);
+    let split =
+        text.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let (host, port) = split.map_or((text, None), |(host, port)| (host, port.parse().ok()));
+    (host.trim_matches(['[', ']']).to_owned(), port.unwrap_or(USUAL_PORT))
+}
+
 /// Properties whose values must not be seen in a log.
 fn is_secret(key: &str) -> bool {
     ["password", "secret", "jaas", "pem", "token", "private"].iter().any(|part| key.contains(part))
@@ -68,15 +107,10 @@ fn is_secret(key: &str) -> bool {
 
 impl fmt::Debug for KafkaSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let properties: Vec<(&str, &str)> = self
-            .properties
-            .iter()
-            .map(|(key, value)| (key.as_str(), if is_secret(key) { "***" } else { value.as_str() }))
-            .collect();
         f.debug_struct("KafkaSettings")
             .field("brokers", &self.brokers)
             .field("client_id", &self.client_id)
-            .field("properties", &properties)
+            .field("properties", &self.visible_properties())
             .finish()
     }
 }
@@ -96,6 +130,18 @@ mod tests {
         let text = format!("{settings:?}");
         assert!(!text.contains("hunter"), "{text}");
         assert!(text.contains("SASL_SSL"), "{text}");
+    }
+
+    #[test]
+    fn addresses_are_what_librdkafka_takes() {
+        let check = |brokers: &str, expected: &[(&str, u16)]| {
+            let found = KafkaSettings::new(brokers).addresses();
+            let found: Vec<(&str, u16)> = found.iter().map(|(h, p)| (h.as_str(), *p)).collect();
+            assert_eq!(found, expected);
+        };
+        check("a:1, b,", &[("a", 1), ("b", 9092)]);
+        check("PLAINTEXT://a:1", &[("a", 1)]);
+        check("[::1]:2,::1", &[("::1", 2), ("::1", 9092)]);
     }
 
     #[test]
