@@ -61,7 +61,7 @@ pub struct LogFlags {
     )]
     pub log_format: Format,
     /// What is logged: a level, or targets with levels such as info,erboh=debug; without it info,
-    /// and warn for the demo, the smoke test and the doctor
+    /// and warn for what a person runs
     #[arg(
         long,
         env = "ERBOH_LOG_FILTER",

@@ -87,8 +87,9 @@ def readme(suite):
             "http://127.0.0.1:3000/": demo.places["producer"],
             "http://127.0.0.1:3001/": demo.places["board"],
             "127.0.0.1:9092": demo.places["kafka"],
-            "target/release/erboh smoke": f"{os.path.abspath(suite.erboh)} smoke "
-                                          f"--brokers {demo.places['kafka']}",
+            **{f"target/release/erboh {command}": f"{os.path.abspath(suite.erboh)} {command} "
+                                                  f"--brokers {demo.places['kafka']}"
+               for command in ("smoke", "doctor")},
         }
         path = f"{scripts(directory)}:{os.environ['PATH']}"
         for command, expected in todo:

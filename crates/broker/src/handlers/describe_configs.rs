@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::broker::NODE_ID;
 use crate::handlers::{Call, once};
+use crate::limits::SESSION_TIMEOUT_MS;
 use crate::topics::Refusal;
 use crate::topics::config::{self, KEYS, Key, Overrides, Type};
 use crate::wire::shape::{BOOL, I8, Kind, STRING, Shape, list, list_of};
@@ -150,18 +151,36 @@ fn broker_configs(call: &Call) -> Vec<Config> {
     let set = |name: &'static str, kind: Type, value: String| {
         broker_config(name, kind, value.into(), Source::StaticBroker)
     };
+    let default = |name: &'static str, kind: Type, value: String| {
+        broker_config(name, kind, value.into(), Source::Default)
+    };
     let mut configs = vec![
         set(
             "advertised.listeners",
             Type::String,
             format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port),
         ),
-        set("auto.create.topics.enable", Type::Boolean, settings.auto_create_topics.to_string()),
+        // On unless somebody switched it off, as in Kafka.
+        if settings.auto_create_topics {
+            default("auto.create.topics.enable", Type::Boolean, "true".into())
+        } else {
+            set("auto.create.topics.enable", Type::Boolean, "false".into())
+        },
         set("default.replication.factor", Type::Int, "1".into()),
         set(
             "group.initial.rebalance.delay.ms",
             Type::Int,
             settings.group_initial_rebalance_delay_ms.to_string(),
+        ),
+        default(
+            "group.max.session.timeout.ms",
+            Type::Int,
+            SESSION_TIMEOUT_MS.end().to_string(),
+        ),
+        default(
+            "group.min.session.timeout.ms",
+            Type::Int,
+            SESSION_TIMEOUT_MS.start().to_string(),
         ),
         set("log.dirs", Type::String, settings.data_dir.display().to_string()),
         set("max.connections", Type::Int, settings.connections().to_string()),

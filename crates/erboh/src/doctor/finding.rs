@@ -52,7 +52,7 @@ pub(crate) struct Finding {
     pub check: &'static str,
     /// What it is about, for example `topic erboh-ratings`.
     pub subject: String,
-    /// The setting or the property.
+    /// The setting or the property; empty where something did not answer.
     pub setting: String,
     /// Its value.
     pub value: String,
@@ -156,7 +156,7 @@ pub(crate) fn set_on_brokers(state: &ClusterState, name: &str, value: &str) -> [
 
 /// How to set a setting that a broker reads only when it starts.
 pub(crate) fn set_in_files(name: &str, value: &str) -> [Fix; 2] {
-    let what = format!("set {name}={value} in server.properties of every broker and restart them");
+    let what = format!("set {name}={value} in the configuration of every broker and restart it");
     [Fix::Text { what }, brokers_yaml(name, value)]
 }
 

@@ -84,7 +84,8 @@ fn nothing(settings: &Settings) -> ClusterState {
 /// Whether a client with this `security` could get an answer there.
 fn is_worth_asking(probe: &Probe, security: &str) -> bool {
     match probe {
-        Probe::Kafka(spoken) => spoken.sasl.is_none() || security == "sasl_plaintext",
+        Probe::Kafka(spoken) if spoken.sasl.is_some() => security == "sasl_plaintext",
+        Probe::Kafka(_) => security == "plaintext",
         Probe::Tls => matches!(security, "ssl" | "sasl_ssl"),
         _ => false,
     }

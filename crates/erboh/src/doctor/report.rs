@@ -100,7 +100,8 @@ fn summary(state: &ClusterState) -> String {
 fn paragraph(text: &mut String, mark: &str, finding: &Finding) {
     let Finding { subject, setting, value, .. } = finding;
     let source = finding.source.as_ref().map_or(String::new(), |source| format!(" ({source})"));
-    let _ = writeln!(text, "  {mark} {subject}: {setting} = {value}{source}");
+    let setting = if setting.is_empty() { String::new() } else { format!("{setting} = ") };
+    let _ = writeln!(text, "  {mark} {subject}: {setting}{value}{source}");
     let _ = writeln!(text, "    {}", finding.why);
     for fix in &finding.fixes {
         let _ = match fix {

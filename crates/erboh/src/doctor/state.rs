@@ -102,6 +102,17 @@ pub(crate) struct ClusterState {
     pub now_ms: i64,
 }
 
+impl Ours {
+    /// The SASL mechanism, librdkafka's own choice where the user made none.
+    #[must_use]
+    pub(crate) fn mechanism(&self) -> &str {
+        let names = ["sasl.mechanism", "sasl.mechanisms"];
+        let mut set = self.properties.iter().rev();
+        let set = set.find(|(name, _)| names.contains(&name.as_str()));
+        set.map_or("GSSAPI", |(_, value)| value.as_str())
+    }
+}
+
 impl Topic {
     /// Its partitions, if it exists and could be seen.
     #[must_use]

@@ -6,6 +6,7 @@ mod board;
 mod cli;
 mod crash;
 mod demo;
+mod doctor;
 mod engine;
 mod game;
 mod hazards;

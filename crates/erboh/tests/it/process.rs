@@ -1,4 +1,4 @@
-//! A demo as a process: started on ports that are free, and ended with its test.
+//! A demo or a broker as a process: started on ports that are free, and ended with its test.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -25,11 +25,27 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a demo for a user with this home directory, where its data is kept too.
     pub(crate) fn demo(home: &Path, flags: &[&str]) -> Self {
+        Self::start("demo", home, flags)
+    }
+
+    /// Starts a broker on some port, with its data in this directory.
+    pub(crate) fn broker(home: &Path, flags: &[&str]) -> Self {
+        Self::start("broker", home, &[&["--listen=127.0.0.1:0"], flags].concat())
+    }
+
+    fn start(role: &str, home: &Path, flags: &[&str]) -> Self {
         let errors = home.join("errors");
         let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-        command.args(["demo", "--log-format", "text"]).args(flags).env_clear().env("HOME", home);
+        command.args([role, "--log-format", "text"]).args(flags).env_clear().env("HOME", home);
         command.stdout(Stdio::piped()).stderr(File::create(&errors).expect("a file"));
         Self { child: command.spawn().expect("the binary runs"), errors }
+    }
+
+    /// The address that a broker prints first.
+    pub(crate) fn address(&mut self) -> String {
+        let stdout = BufReader::new(self.child.stdout.take().expect("its output"));
+        let line = stdout.lines().map_while(Result::ok).next().expect("a line");
+        line.split_whitespace().last().expect("an address").to_owned()
     }
 
     /// Reads what the demo prints when it is ready: names and places, in their order.
@@ -69,7 +85,7 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("the demo does not end");
+        panic!("the process does not end");
     }
 
     /// What it has written to standard error.
@@ -85,7 +101,7 @@ impl Drop for Process {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!(
-                "the demo said: {}",
+                "the process said: {}",
                 std::fs::read_to_string(&self.errors).unwrap_or_default()
             );
         }

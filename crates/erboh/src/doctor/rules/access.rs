@@ -5,8 +5,15 @@ use crate::doctor::state::ClusterState;
 use crate::queue::inspect::{Resource, Right, Trouble};
 use crate::queue::probe::Probe;
 
+/// How librdkafka says that it was built without OpenSSL.
+const WITHOUT_TLS: [&str; 2] = ["OpenSSL not available", "with libsasl2 or openssl support"];
+
 pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
     let mut troubles: Vec<&Trouble> = state.trouble.iter().collect();
+    if state.brokers.is_empty() {
+        // Nothing else was asked.
+        return troubles.into_iter().map(|trouble| finding(state, trouble)).collect();
+    }
     for topic in &state.topics {
         troubles.extend(topic.copies.as_ref().err());
         // Where the topic cannot be seen, nothing else about it is news.
@@ -33,16 +40,15 @@ pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
 
 fn finding(state: &ClusterState, trouble: &Trouble) -> Finding {
     let Some(right) = &trouble.missing else {
-        return Finding::new(
-            Severity::Blind,
-            "answer",
-            "cluster",
-            (format!("cannot {}", trouble.what), &trouble.reason),
-            "what cannot be seen may be wrong",
-        )
-        .advise(
-            "mend what is said above about addresses and the state of the brokers, then look again",
-        );
+        let subject = format!("cannot {}", trouble.what);
+        let value = ("", &trouble.reason);
+        let finding = |why| Finding::new(Severity::Blind, "answer", subject, value, why);
+        if WITHOUT_TLS.iter().any(|sign| trouble.reason.contains(sign)) {
+            return finding("this erboh was built without TLS and SCRAM")
+                .advise("use a listener without TLS, with SASL PLAIN at most");
+        }
+        return finding("what cannot be seen may be wrong")
+            .advise("mend what is said about addresses, settings and brokers, then look again");
     };
     let on = match right.resource {
         Resource::Cluster => "the cluster".to_owned(),
@@ -51,14 +57,20 @@ fn finding(state: &ClusterState, trouble: &Trouble) -> Finding {
     };
     let why = format!("cannot {}: {}", trouble.what, trouble.reason);
     let value = format!("{} on {on}", right.operation);
-    Finding::new(Severity::Blind, "right", "user", ("missing right", value), why)
+    let subject = format!("user {}", user(state));
+    Finding::new(Severity::Blind, "right", subject, ("missing right", value), why)
         .fix_all(grant(state, right))
+}
+
+/// Who the brokers take us for.
+fn user(state: &ClusterState) -> &str {
+    let given = state.ours.properties.iter().rev().find(|(name, _)| name == "sasl.username");
+    given.map_or("ANONYMOUS", |(_, user)| user.as_str())
 }
 
 /// Both ways to grant a right.
 fn grant(state: &ClusterState, right: &Right) -> [Fix; 2] {
-    let given = state.ours.properties.iter().rev().find(|(name, _)| name == "sasl.username");
-    let user = given.map_or("ANONYMOUS", |(_, user)| user.as_str());
+    let user = user(state);
     let (flag, resource) = match right.resource {
         Resource::Cluster => ("--cluster".to_owned(), "{type: cluster}".to_owned()),
         Resource::Topic => {
@@ -118,6 +130,7 @@ mod tests {
     #[test]
     fn an_answer_that_did_not_come_is_named() {
         let mut state = good();
+        state.brokers.clear();
         state.trouble = Some(trouble(None));
         assert_eq!(checks(&judge(&state)), [("answer", Severity::Blind)]);
         let mut state = good();

@@ -1,8 +1,8 @@
 //! Addresses: whether the bootstrap addresses and those that the brokers advertise lead to them.
 
 use crate::doctor::finding::{Finding, Fix, Severity};
-use crate::doctor::state::{Broker, ClusterState};
-use crate::queue::probe::Probe;
+use crate::doctor::state::{Broker, ClusterState, Ours};
+use crate::queue::probe::{Probe, Spoken};
 
 pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
     let mut findings = bootstrap(state);
@@ -22,7 +22,7 @@ fn bootstrap(state: &ClusterState) -> Vec<Finding> {
     for (address, probe) in &state.bootstrap {
         let subject = format!("bootstrap address {address}");
         if let Some((value, why, advice)) = problem(state, probe) {
-            let finding = Finding::new(severity, "bootstrap", subject, ("--brokers", value), why);
+            let finding = Finding::new(severity, "bootstrap", subject, ("", value), why);
             findings.push(finding.advise(advice));
         }
     }
@@ -102,22 +102,45 @@ fn problem(state: &ClusterState, probe: &Probe) -> Option<(String, &'static str,
             "use the port of a TLS listener, or leave --kafka-property security.protocol away"
                 .to_owned(),
         ),
-        Probe::Kafka(spoken) => {
-            let offered = spoken.sasl.as_ref()?;
-            if ours.starts_with("sasl") {
-                return None;
-            }
-            let mechanism = offered.first().map_or("PLAIN", String::as_str);
+        Probe::Kafka(spoken) => return sasl(&state.ours, spoken),
+    })
+}
+
+/// What is wrong about saying who we are.
+fn sasl(ours: &Ours, spoken: &Spoken) -> Option<(String, &'static str, String)> {
+    let protocol = &ours.security;
+    let we_do = protocol.starts_with("sasl");
+    let Some(offered) = &spoken.sasl else {
+        return we_do.then(|| {
             (
-                format!("wants SASL ({}), we speak {ours}", offered.join(", ")),
-                "the listener disconnects everybody who does not say who they are",
-                format!(
-                    "--kafka-property security.protocol=SASL_PLAINTEXT --kafka-property \
-                     sasl.mechanism={mechanism} --kafka-property sasl.username=NAME \
-                     --kafka-property-file sasl.password=PATH"
-                ),
+                format!("wants no SASL, we speak {protocol}"),
+                "the listener does not know what a password is for, and disconnects",
+                "use the port of a listener with SASL, or leave --kafka-property \
+                 security.protocol away"
+                    .to_owned(),
             )
-        }
+        });
+    };
+    let list = offered.join(", ");
+    let mechanism = offered.first().map_or("PLAIN", String::as_str);
+    if !we_do {
+        return Some((
+            format!("wants SASL ({list}), we speak {protocol}"),
+            "the listener disconnects everybody who does not say who they are",
+            format!(
+                "--kafka-property security.protocol=SASL_PLAINTEXT --kafka-property \
+                 sasl.mechanism={mechanism} --kafka-property sasl.username=NAME \
+                 --kafka-property-file sasl.password=PATH"
+            ),
+        ));
+    }
+    let used = ours.mechanism();
+    (!offered.iter().any(|offered| offered == used)).then(|| {
+        (
+            format!("offers SASL by {list}, we use {used}"),
+            "the listener refuses a mechanism that it does not offer",
+            format!("--kafka-property sasl.mechanism={mechanism}"),
+        )
     })
 }
 
@@ -186,7 +209,6 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::rules::sample::{checks, good, kafka};
-    use crate::queue::probe::Spoken;
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
@@ -230,10 +252,17 @@ mod tests {
                 state.brokers.iter_mut().for_each(|broker| broker.probe = probe.clone());
             }
         };
-        check(speak("sasl_plaintext", Probe::Kafka(sasl())), &[]);
-        check(speak("sasl_ssl", Probe::Tls), &[]);
+        let plain = |state: &mut ClusterState| {
+            state.ours.properties.push(("sasl.mechanism".into(), "PLAIN".into()));
+            speak("sasl_plaintext", Probe::Kafka(sasl()))(state);
+        };
+        check(plain, &[]);
         let advertised = [("advertised-listeners", Severity::Blind); 3];
-        check(speak("ssl", kafka()), &[&blind[..], &advertised].concat());
+        let all = [&blind[..], &advertised].concat();
+        check(speak("sasl_plaintext", Probe::Kafka(sasl())), &all);
+        check(speak("sasl_plaintext", kafka()), &all);
+        check(speak("sasl_ssl", Probe::Tls), &[]);
+        check(speak("ssl", kafka()), &all);
     }
 
     #[test]

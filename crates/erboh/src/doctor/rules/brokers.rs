@@ -105,7 +105,12 @@ fn numbers_where<'a>(
 
 fn auto_create(state: &ClusterState) -> Vec<Finding> {
     let name = "auto.create.topics.enable";
-    let severity = if state.will_create() { Severity::Warning } else { Severity::Advice };
+    let severity = match (state.will_create(), state.brokers.len()) {
+        (true, _) => Severity::Warning,
+        // Fit for development only, where it is handy too.
+        (false, 1) => Severity::Note,
+        (false, _) => Severity::Advice,
+    };
     let values = state.on_brokers(name).into_iter().filter(|(setting, _)| setting.value == "true");
     let finding = |value| {
         about(

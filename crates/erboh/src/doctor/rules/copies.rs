@@ -113,7 +113,11 @@ fn min_insync(state: &ClusterState, topic: &Topic, copies: usize) -> Option<Find
         let why = format!(
             "there are {copies} copies, so {least} can never be in sync, and every write is refused"
         );
-        return Some(found(Severity::Danger, why).fix_all(set(copies.saturating_sub(1).max(1))));
+        let finding = found(Severity::Danger, why);
+        return Some(match state.brokers.len() {
+            brokers if brokers > least => finding.advise("give the topic three copies"),
+            _ => finding.fix_all(set(copies.saturating_sub(1).max(1))),
+        });
     }
     if least == copies && copies >= 2 {
         let why = "every copy must be in sync: one broker that is down, for a restart too, stops \
