@@ -5,7 +5,7 @@
 //! partition p.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
@@ -107,14 +107,16 @@ impl Admin {
             }
             config
         };
-        let existing = self.partitions(&topics.ratings).await?;
+        let mut existing = self.partitions(&topics.ratings).await?;
         if existing == 0 {
             let config = vec![("cleanup.policy", "delete".into()), ("retention.ms", week)];
-            self.create(&topics.ratings, partitions, replication, &with_copies(config)).await?;
+            if !self.create(&topics.ratings, partitions, replication, &with_copies(config)).await? {
+                existing = self.visible(&topics.ratings).await?;
+            }
         }
         let partitions = if existing == 0 { partitions } else { existing };
 
-        let existing = self.partitions(&topics.totals).await?;
+        let mut existing = self.partitions(&topics.totals).await?;
         if existing == 0 {
             // Small segments, because only closed ones are compacted and a board that starts
             // should find little else than the newest snapshots.
@@ -124,8 +126,12 @@ impl Admin {
                 ("segment.bytes", (32 * 1024 * 1024).to_string()),
                 ("segment.ms", 3_600_000.to_string()),
             ];
-            self.create(&topics.totals, partitions, replication, &with_copies(config)).await?;
-        } else {
+            if !self.create(&topics.totals, partitions, replication, &with_copies(config)).await? {
+                // Somebody else was faster, and may have wanted something else.
+                existing = self.visible(&topics.totals).await?;
+            }
+        }
+        if existing > 0 {
             self.demand_compaction(&topics.totals).await?;
             self.warn_of_small_messages(&topics.totals).await;
             if existing < partitions {
@@ -160,7 +166,7 @@ impl Admin {
         Ok(found.map_or(0, |found| found.partitions().len() as i32))
     }
 
-    /// Creates a topic. One that exists already is left as it is.
+    /// Creates a topic: true if it is new. One that exists already is left as it is.
     ///
     /// # Errors
     /// When no broker answers or the broker refuses.
@@ -170,7 +176,7 @@ impl Admin {
         partitions: i32,
         replication: i32,
         config: &[(&str, String)],
-    ) -> Result<(), AdminError> {
+    ) -> Result<bool, AdminError> {
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication));
         for (key, value) in config {
             new = new.set(key, value);
@@ -179,9 +185,9 @@ impl Admin {
         match single(results) {
             Ok(()) => {
                 tracing::info!(topic, partitions, replication, "created a topic");
-                Ok(())
+                Ok(true)
             }
-            Err(refusal) if refusal.code == Some(Code::TopicAlreadyExists) => Ok(()),
+            Err(refusal) if refusal.code == Some(Code::TopicAlreadyExists) => Ok(false),
             Err(refusal) => Err(self.failed(format!("create the topic {topic}"), refusal.reason)),
         }
     }
@@ -253,6 +259,23 @@ impl Admin {
         let Some(result) = results.into_iter().next() else { return Ok(None) };
         let resource = result.map_err(|code| self.failed(what(), log::description(code)))?;
         Ok(resource.get(name).and_then(|entry| entry.value.clone()))
+    }
+
+    /// The number of partitions of a topic that exists. A broker may hear of it later than the
+    /// controller that said so.
+    async fn visible(&self, topic: &str) -> Result<i32, AdminError> {
+        let end = Instant::now() + Duration::from_millis(limits::ADMIN_TIMEOUT_MS);
+        loop {
+            let partitions = self.partitions(topic).await?;
+            if partitions > 0 {
+                return Ok(partitions);
+            }
+            if Instant::now() >= end {
+                let reason = "it exists, but the brokers do not list it";
+                return Err(self.failed(format!("list the topic {topic}"), reason));
+            }
+            tokio::time::sleep(Duration::from_millis(limits::VISIBLE_POLL_MS)).await;
+        }
     }
 
     async fn demand_compaction(&self, topic: &str) -> Result<(), AdminError> {

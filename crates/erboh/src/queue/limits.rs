@@ -38,6 +38,9 @@ pub(super) const PROBE_TIMEOUT_MS: u64 = 2_000;
 /// How long one administrative request may take, in milliseconds.
 pub(super) const ADMIN_TIMEOUT_MS: u64 = 5_000;
 
+/// How often the brokers are asked for a topic that is known to exist, in milliseconds.
+pub(super) const VISIBLE_POLL_MS: u64 = 50;
+
 /// How long a reader waits for metadata, watermarks or committed offsets, in milliseconds.
 pub(super) const LOOKUP_TIMEOUT_MS: u64 = 5_000;
 
