@@ -93,8 +93,13 @@ impl ClientContext for Signals {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        if code == Some(Code::PartitionEOF) {
+            // An event like any other, and no reason for anything.
+            return;
+        }
         let mut state = self.lock();
-        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+        if code == Some(Code::AllBrokersDown) {
             let reason = state.last_error.clone();
             state.down = Some(if reason.is_empty() { "connection lost".into() } else { reason });
         } else {

@@ -115,11 +115,11 @@ impl Counting {
                     }
                 }
                 Event::End(partition) => {
-                    if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live) {
-                        if !live.end() {
-                            self.restore_all("the last counted record is not there any more");
-                            return;
-                        }
+                    if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live)
+                        && !live.end()
+                    {
+                        self.restore_all("the last counted record is not there any more");
+                        return;
                     }
                 }
                 Event::Lost(reason) => {
@@ -420,7 +420,8 @@ impl Counting {
     }
 
     fn publish(&mut self, now: bool) {
-        let down = self.reader.down();
+        // A reader without partitions does not look for brokers, so that it alone cannot tell.
+        let down = self.reader.down().filter(|_| self.totals.health().is_err());
         self.publisher.publish(&mut self.owned, &self.name, down, now);
     }
 

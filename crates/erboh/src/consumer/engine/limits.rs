@@ -32,8 +32,9 @@ pub(super) const DEAD_LETTER_BYTES: usize = 64 * 1024;
 /// Wait before something that failed is tried again, at first; it doubles from then on.
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(250);
 
-/// Longest wait before something that failed is tried again.
-pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(10);
+/// Longest wait before something that failed is tried again: when a broker comes back after a long
+/// time, counting goes on this much later.
+pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(3);
 
 /// How long the last snapshots of revoked partitions may take: others wait for the partitions.
 pub(super) const REVOKE_TIME: Duration = Duration::from_secs(3);
