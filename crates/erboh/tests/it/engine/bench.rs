@@ -7,62 +7,14 @@ use erboh::consumer::engine::{self, Engine, EngineSettings};
 use erboh::consumer::view::BoardView;
 use erboh::queue::{Admin, KafkaSettings, OutRecord, Placed, Reader, Topics, Writer};
 use erboh::totals::Snapshot;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::broker::{Broker, On};
+
 /// Longest wait for anything; only reached when a test fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A broker in this process, with its data in a directory that goes with it.
-pub(super) struct Broker {
-    pub(super) address: String,
-    stop: CancellationToken,
-    serving: Option<JoinHandle<()>>,
-    data: tempfile::TempDir,
-}
-
-impl Broker {
-    pub(super) async fn start() -> Self {
-        let mut broker = Self {
-            address: "127.0.0.1:0".into(),
-            stop: CancellationToken::new(),
-            serving: None,
-            data: tempfile::tempdir().unwrap(),
-        };
-        broker.serve().await;
-        broker
-    }
-
-    /// Serves on the address, which keeps its port from then on.
-    pub(super) async fn serve(&mut self) {
-        let listener = TcpListener::bind(&self.address).await.unwrap();
-        self.address = listener.local_addr().unwrap().to_string();
-        let settings = erboh_broker::Settings {
-            data_dir: self.data.path().to_owned(),
-            auto_create_topics: false,
-            group_initial_rebalance_delay_ms: 0,
-            ..erboh_broker::Settings::default()
-        };
-        self.stop = CancellationToken::new();
-        let serving = erboh_broker::serve(listener, settings, self.stop.clone());
-        self.serving = Some(tokio::spawn(async move { serving.await.unwrap() }));
-    }
-
-    /// Stops; data and port stay.
-    pub(super) async fn halt(&mut self) {
-        self.stop.cancel();
-        self.serving.take().unwrap().await.unwrap();
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Bench {
     pub(super) kafka: KafkaSettings,
@@ -83,9 +35,18 @@ pub(super) struct Stored {
 }
 
 impl Bench {
-    pub(super) async fn new(partitions: i32) -> Self {
-        let broker = Broker::start().await;
-        let mut kafka = KafkaSettings::new(broker.address.clone());
+    /// Topics with so many partitions on a broker that other benches may use as well.
+    pub(super) async fn new(on: On, partitions: i32) -> Self {
+        Self::on_broker(Broker::start(on).await, partitions).await
+    }
+
+    /// The same on a broker that this bench may stop.
+    pub(super) async fn with_own_broker(on: On, partitions: i32) -> Self {
+        Self::on_broker(Broker::start_own(on).await, partitions).await
+    }
+
+    async fn on_broker(broker: Broker, partitions: i32) -> Self {
+        let mut kafka = KafkaSettings::new(broker.address());
         // New partitions are noticed as soon as metadata is refreshed.
         kafka.properties = vec![("topic.metadata.refresh.interval.ms".into(), "500".into())];
         let id = Uuid::now_v7().simple().to_string();

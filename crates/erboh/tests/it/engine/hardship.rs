@@ -4,10 +4,19 @@ use erboh::consumer::view::BoardView;
 use uuid::Uuid;
 
 use super::bench::{Bench, PATIENCE, rating, until, until_counted};
+use super::broker::{On, on_both};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_goes_away_and_comes_back_costs_nothing() {
-    let mut bench = Bench::new(2).await;
+on_both!(
+    a_broker_that_goes_away_and_comes_back_costs_nothing,
+    an_engine_starts_before_its_broker_and_stops_without_one,
+    a_totals_topic_that_would_lose_totals_is_named_with_the_way_out,
+    an_instance_id_that_two_use_is_named,
+    reading_pauses_for_snapshots_and_goes_on,
+    a_window_that_is_longer_than_the_log_start_is_warmed_from_there,
+);
+
+async fn a_broker_that_goes_away_and_comes_back_costs_nothing(on: On) {
+    let mut bench = Bench::with_own_broker(on, 2).await;
     let engine = bench.start();
     for _ in 0..2 {
         bench.rate(10).await;
@@ -26,9 +35,8 @@ async fn a_broker_that_goes_away_and_comes_back_costs_nothing() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_starts_before_its_broker_and_stops_without_one() {
-    let mut bench = Bench::new(1).await;
+async fn an_engine_starts_before_its_broker_and_stops_without_one(on: On) {
+    let mut bench = Bench::with_own_broker(on, 1).await;
     bench.rate(3).await;
     bench.broker.halt().await;
     let engine = bench.start();
@@ -43,9 +51,8 @@ async fn an_engine_starts_before_its_broker_and_stops_without_one() {
     tokio::time::timeout(PATIENCE, engine.stop()).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_totals_topic_that_would_lose_totals_is_named_with_the_way_out() {
-    let bench = Bench::new(1).await;
+async fn a_totals_topic_that_would_lose_totals_is_named_with_the_way_out(on: On) {
+    let bench = Bench::new(on, 1).await;
     let topics = &bench.settings.topics;
     bench.admin.delete(&topics.totals).await.unwrap();
     while bench.admin.partitions(&topics.totals).await.unwrap() > 0 {
@@ -64,9 +71,8 @@ async fn a_totals_topic_that_would_lose_totals_is_named_with_the_way_out() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_id_that_two_use_is_named() {
-    let mut bench = Bench::new(1).await;
+async fn an_instance_id_that_two_use_is_named(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     bench.settings.instance_id = Some("twin".into());
     let first = bench.start();
     bench.rate(1).await;
@@ -82,9 +88,8 @@ async fn an_instance_id_that_two_use_is_named() {
     second.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reading_pauses_for_snapshots_and_goes_on() {
-    let mut bench = Bench::new(1).await;
+async fn reading_pauses_for_snapshots_and_goes_on(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     // So small that it must pause again and again.
     bench.settings.snapshot_distance = 10;
     bench.rate(3_000).await;
@@ -99,9 +104,8 @@ async fn reading_pauses_for_snapshots_and_goes_on() {
     assert_eq!(letters.len(), 3_000);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_window_that_is_longer_than_the_log_start_is_warmed_from_there() {
-    let mut bench = Bench::new(1).await;
+async fn a_window_that_is_longer_than_the_log_start_is_warmed_from_there(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let id = Uuid::now_v7().to_string();
     bench.rate(5).await;
     bench.write(vec![rating(&id)]).await;

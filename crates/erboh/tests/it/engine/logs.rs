@@ -6,6 +6,15 @@ use erboh::consumer::view::{BoardView, PartitionState};
 use erboh::queue::Writer;
 
 use super::bench::{Bench, until, until_counted};
+use super::broker::{On, on_both};
+
+on_both!(
+    a_topic_made_anew_halts_its_partitions_until_a_person_decides,
+    totals_of_partitions_that_are_gone_are_no_secret,
+    records_that_are_gone_before_they_were_counted_are_never_jumped_silently,
+    records_that_are_gone_after_they_were_counted_are_no_gap,
+    a_topic_made_anew_under_a_running_engine_is_noticed,
+);
 
 /// The reason why partition 0 halts.
 fn halted(view: &BoardView) -> Option<&str> {
@@ -15,9 +24,8 @@ fn halted(view: &BoardView) -> Option<&str> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides() {
-    let mut bench = Bench::new(1).await;
+async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(5).await;
     until_counted(&engine, 5).await;
@@ -48,9 +56,8 @@ async fn a_topic_made_anew_halts_its_partitions_until_a_person_decides() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn totals_of_partitions_that_are_gone_are_no_secret() {
-    let mut bench = Bench::new(2).await;
+async fn totals_of_partitions_that_are_gone_are_no_secret(on: On) {
+    let mut bench = Bench::new(on, 2).await;
     let engine = bench.start();
     bench.rate(20).await;
     until_counted(&engine, 20).await;
@@ -67,9 +74,8 @@ async fn totals_of_partitions_that_are_gone_are_no_secret() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_that_are_gone_before_they_were_counted_are_never_jumped_silently() {
-    let mut bench = Bench::new(1).await;
+async fn records_that_are_gone_before_they_were_counted_are_never_jumped_silently(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(5).await;
     until_counted(&engine, 5).await;
@@ -90,9 +96,8 @@ async fn records_that_are_gone_before_they_were_counted_are_never_jumped_silentl
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_that_are_gone_after_they_were_counted_are_no_gap() {
-    let mut bench = Bench::new(1).await;
+async fn records_that_are_gone_after_they_were_counted_are_no_gap(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(5).await;
     until_counted(&engine, 5).await;
@@ -105,9 +110,8 @@ async fn records_that_are_gone_after_they_were_counted_are_no_gap() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_made_anew_under_a_running_engine_is_noticed() {
-    let mut bench = Bench::new(1).await;
+async fn a_topic_made_anew_under_a_running_engine_is_noticed(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(5).await;
     until_counted(&engine, 5).await;

@@ -1,6 +1,8 @@
-//! The engine against a broker: exact through stops, crashes, take-overs and strange logs.
+//! The engine against two brokers, the embedded one and Apache Kafka: exact through stops, crashes,
+//! take-overs and strange logs.
 
 mod bench;
+mod broker;
 mod hardship;
 mod logs;
 mod records;

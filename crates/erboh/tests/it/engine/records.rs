@@ -6,10 +6,16 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use uuid::Uuid;
 
 use super::bench::{Bench, PATIENCE, rating, until, until_counted};
+use super::broker::{On, on_both};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_copy_does_not_count_even_after_a_restart() {
-    let mut bench = Bench::new(2).await;
+on_both!(
+    a_second_copy_does_not_count_even_after_a_restart,
+    what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it,
+    aborted_transactions_do_not_count_and_leave_no_lag,
+);
+
+async fn a_second_copy_does_not_count_even_after_a_restart(on: On) {
+    let mut bench = Bench::new(on, 2).await;
     let engine = bench.start();
     let id = Uuid::now_v7().to_string();
     bench.write(vec![rating(&id), rating(&id)]).await;
@@ -32,9 +38,8 @@ async fn a_second_copy_does_not_count_even_after_a_restart() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it() {
-    let mut bench = Bench::new(1).await;
+async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(1).await;
     let bad = vec![
@@ -68,9 +73,8 @@ async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn aborted_transactions_do_not_count_and_leave_no_lag() {
-    let mut bench = Bench::new(1).await;
+async fn aborted_transactions_do_not_count_and_leave_no_lag(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(3).await;
     let (brokers, topic) = (bench.kafka.brokers.clone(), bench.settings.topics.ratings.clone());

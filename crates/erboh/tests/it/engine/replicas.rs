@@ -8,6 +8,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::bench::{Bench, until, until_counted};
+use super::broker::{On, on_both};
+
+on_both!(
+    goes_on_exactly_after_a_stop_and_after_crashes,
+    a_second_replica_shares_the_work_and_takes_it_over,
+    two_that_both_think_they_own_everything_agree,
+    new_partitions_are_counted_from_their_start,
+);
 
 /// Fails when a position or a count goes back; ends with the engine.
 fn demand_monotony(mut board: watch::Receiver<Arc<BoardView>>) -> JoinHandle<()> {
@@ -29,9 +37,8 @@ fn owns(view: &BoardView) -> usize {
     view.partitions.iter().filter(|of| of.state == PartitionState::Owned).count()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn goes_on_exactly_after_a_stop_and_after_crashes() {
-    let mut bench = Bench::new(3).await;
+async fn goes_on_exactly_after_a_stop_and_after_crashes(on: On) {
+    let mut bench = Bench::new(on, 3).await;
     let engine = bench.start();
     bench.rate(100).await;
     let view = until_counted(&engine, 100).await;
@@ -52,9 +59,8 @@ async fn goes_on_exactly_after_a_stop_and_after_crashes() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_replica_shares_the_work_and_takes_it_over() {
-    let mut bench = Bench::new(4).await;
+async fn a_second_replica_shares_the_work_and_takes_it_over(on: On) {
+    let mut bench = Bench::new(on, 4).await;
     let first = bench.start();
     bench.rate(40).await;
     until_counted(&first, 40).await;
@@ -76,9 +82,8 @@ async fn a_second_replica_shares_the_work_and_takes_it_over() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_that_both_think_they_own_everything_agree() {
-    let mut bench = Bench::new(2).await;
+async fn two_that_both_think_they_own_everything_agree(on: On) {
+    let mut bench = Bench::new(on, 2).await;
     // Another group, the same totals: each owns all partitions, as a zombie would.
     let mut other = bench.settings.clone();
     other.group.push_str("-zombie");
@@ -98,9 +103,8 @@ async fn two_that_both_think_they_own_everything_agree() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn new_partitions_are_counted_from_their_start() {
-    let mut bench = Bench::new(1).await;
+async fn new_partitions_are_counted_from_their_start(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(10).await;
     until_counted(&engine, 10).await;

@@ -5,14 +5,23 @@ use erboh::queue::{OutRecord, Reader};
 use erboh::totals::{PartitionTotals, Record, Snapshot};
 
 use super::bench::{Bench, PATIENCE, send, until, until_counted};
+use super::broker::{On, on_both};
+
+on_both!(
+    snapshots_go_round_through_eight_slots_and_the_group_offset_follows,
+    a_late_old_snapshot_is_followed_by_the_newest_again,
+    two_different_totals_of_the_same_log_raise_an_alarm,
+    nonsense_in_the_totals_topic_does_no_harm,
+    the_newest_snapshot_that_fits_the_log_wins_and_supersedes_the_others,
+    totals_of_a_later_program_are_not_written_over,
+);
 
 fn in_slot(slot: &str, snapshot: &Snapshot) -> OutRecord {
     OutRecord { partition: Some(snapshot.partition), ..OutRecord::new(slot, snapshot.to_json()) }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn snapshots_go_round_through_eight_slots_and_the_group_offset_follows() {
-    let mut bench = Bench::new(1).await;
+async fn snapshots_go_round_through_eight_slots_and_the_group_offset_follows(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     for _ in 0..3 {
         let engine = bench.start();
         for _ in 0..6 {
@@ -41,9 +50,8 @@ async fn snapshots_go_round_through_eight_slots_and_the_group_offset_follows() {
     assert_eq!(committed, Some(bench.sent as i64));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_late_old_snapshot_is_followed_by_the_newest_again() {
-    let mut bench = Bench::new(1).await;
+async fn a_late_old_snapshot_is_followed_by_the_newest_again(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     for _ in 0..3 {
         bench.rate(2).await;
@@ -74,9 +82,8 @@ async fn a_late_old_snapshot_is_followed_by_the_newest_again() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_different_totals_of_the_same_log_raise_an_alarm() {
-    let mut bench = Bench::new(1).await;
+async fn two_different_totals_of_the_same_log_raise_an_alarm(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(2).await;
     let view = until_counted(&engine, 2).await;
@@ -91,9 +98,8 @@ async fn two_different_totals_of_the_same_log_raise_an_alarm() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nonsense_in_the_totals_topic_does_no_harm() {
-    let mut bench = Bench::new(1).await;
+async fn nonsense_in_the_totals_topic_does_no_harm(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(2).await;
     until_counted(&engine, 2).await;
@@ -111,9 +117,8 @@ async fn nonsense_in_the_totals_topic_does_no_harm() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newest_snapshot_that_fits_the_log_wins_and_supersedes_the_others() {
-    let mut bench = Bench::new(1).await;
+async fn the_newest_snapshot_that_fits_the_log_wins_and_supersedes_the_others(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(4).await;
     until_counted(&engine, 4).await;
@@ -143,9 +148,8 @@ async fn the_newest_snapshot_that_fits_the_log_wins_and_supersedes_the_others() 
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn totals_of_a_later_program_are_not_written_over() {
-    let mut bench = Bench::new(1).await;
+async fn totals_of_a_later_program_are_not_written_over(on: On) {
+    let mut bench = Bench::new(on, 1).await;
     bench.rate(2).await;
     let later = OutRecord { partition: Some(0), ..OutRecord::new("3", r#"{"fold":1000}"#) };
     send(&bench.totals, vec![later]).await;

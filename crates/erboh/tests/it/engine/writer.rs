@@ -5,6 +5,13 @@ use std::time::Duration;
 use erboh::queue::{KafkaSettings, OutRecord, SendError, Writer};
 
 use super::bench::{Bench, PATIENCE, rating, until_counted};
+use super::broker::{On, on_both};
+
+on_both!(
+    notices_that_the_broker_goes_and_comes,
+    a_topic_that_does_not_exist_is_named_and_not_created,
+    a_record_that_is_too_large_is_told_apart_from_its_neighbours,
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_nothing_is_written_and_that_is_certain() {
@@ -21,9 +28,8 @@ async fn without_a_broker_nothing_is_written_and_that_is_certain() {
     assert!(writer.health().is_err());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn notices_that_the_broker_goes_and_comes() {
-    let mut bench = Bench::new(1).await;
+async fn notices_that_the_broker_goes_and_comes(on: On) {
+    let mut bench = Bench::with_own_broker(on, 1).await;
     bench.rate(1).await;
     assert_eq!(bench.ratings.health(), Ok(()));
     bench.broker.halt().await;
@@ -42,9 +48,8 @@ async fn notices_that_the_broker_goes_and_comes() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_does_not_exist_is_named_and_not_created() {
-    let bench = Bench::new(1).await;
+async fn a_topic_that_does_not_exist_is_named_and_not_created(on: On) {
+    let bench = Bench::new(on, 1).await;
     let writer = Writer::connect(&bench.kafka, "nowhere").unwrap();
     let results = writer.send(vec![rating("a")], Duration::from_secs(2)).await;
     let Err(SendError::Unavailable(reason)) = &results[0] else { panic!("{results:?}") };
@@ -52,9 +57,8 @@ async fn a_topic_that_does_not_exist_is_named_and_not_created() {
     assert_eq!(bench.admin.partitions("nowhere").await.unwrap(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_is_too_large_is_told_apart_from_its_neighbours() {
-    let bench = Bench::new(1).await;
+async fn a_record_that_is_too_large_is_told_apart_from_its_neighbours(on: On) {
+    let bench = Bench::new(on, 1).await;
     let large = OutRecord::new("large", vec![0; 9 * 1024 * 1024]);
     let results = bench.ratings.send(vec![rating("a"), large, rating("b")], PATIENCE).await;
     assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
