@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -110,6 +110,22 @@ pub(super) async fn partitions(State(consumer): State<Consumer>) -> Response {
         partitions: &view.partitions,
     };
     Json(answer).into_response()
+}
+
+/// The answer of `GET /api/v1/partitions/3/totals`: what this replica shows of that partition, in the
+/// form in which it stands in the topic of the totals. Whoever recounts a log up to its
+/// `next_offset` can compare voice by voice.
+pub(super) async fn partition_totals(
+    State(consumer): State<Consumer>,
+    partition: Result<Path<i32>, PathRejection>,
+) -> Result<Response, Problem> {
+    let view = consumer.view();
+    let snapshot = partition.ok().and_then(|Path(number)| view.board.snapshots().get(&number));
+    let snapshot = snapshot.ok_or_else(|| {
+        let detail = "This replica has no totals of such a partition.";
+        Problem::new(StatusCode::NOT_FOUND, "no-totals", detail)
+    })?;
+    Ok(Json(&**snapshot).into_response())
 }
 
 /// One event of the stream: all that the page shows.

@@ -4,6 +4,7 @@
 //!  engine (counts) ──► watch: the newest BoardView ─┬─► GET /                    the board
 //!                                                   ├─► GET /api/v1/totals       JSON
 //!                                                   ├─► GET /api/v1/partitions   JSON
+//!                                                   ├─► GET …/partitions/3/totals  of one partition
 //!                                                   └─► GET /api/v1/events       live
 //! ```
 //!
@@ -73,6 +74,7 @@ pub fn router(consumer: Consumer) -> Router {
         .route("/", get(page::show))
         .route("/api/v1/totals", get(api::totals))
         .route("/api/v1/partitions", get(api::partitions))
+        .route("/api/v1/partitions/{partition}/totals", get(api::partition_totals))
         .route("/api/v1/events", get(api::events))
         .with_state(consumer);
     web::shell(routes)

@@ -170,6 +170,13 @@ async fn totals_and_partitions_are_data() {
             "state": "halted", "reason": "why", "writer": "replica-a"
         })
     );
+    let of_one = get(&router, "/api/v1/partitions/0/totals").await.json();
+    assert_eq!(of_one["voices"]["Big Bird"], serde_json::json!([0, 0, 2]));
+    assert_eq!((&of_one["next_offset"], &of_one["dead"]), (&4.into(), &1.into()));
+    for unknown in ["7", "-1", "x"] {
+        let path = format!("/api/v1/partitions/{unknown}/totals");
+        get(&router, &path).await.problem(404, "no-totals");
+    }
 }
 
 /// Reads the data of the next event of a live stream; `None` at its end.
