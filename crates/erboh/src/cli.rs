@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::audit::AuditFlags;
 pub use self::kafka::{KafkaFlags, Property};
 use crate::limits;
 use crate::telemetry::Format;
 
+mod audit;
 mod convert;
 mod kafka;
 
@@ -44,6 +46,8 @@ pub enum Command {
     Smoke(SmokeFlags),
     /// Look at a cluster and say what endangers exactness, and how to mend it
     Doctor(DoctorFlags),
+    /// Recount the log and compare it with the boards and the snapshots: exact, or where not
+    Audit(AuditFlags),
 }
 
 /// How the process logs.
@@ -294,8 +298,10 @@ impl Cli {
     /// where it is and what goes wrong; services are looked at afterwards.
     #[must_use]
     pub fn log_filter(&self) -> &str {
-        let by_a_person =
-            matches!(self.command, Command::Demo(_) | Command::Smoke(_) | Command::Doctor(_));
+        let by_a_person = matches!(
+            self.command,
+            Command::Audit(_) | Command::Demo(_) | Command::Smoke(_) | Command::Doctor(_)
+        );
         let default = if by_a_person { "warn" } else { "info" };
         self.log.log_filter.as_deref().unwrap_or(default)
     }

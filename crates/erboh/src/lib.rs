@@ -16,6 +16,7 @@
 //! `consumer` < the commands (`demo`, `smoke`, ...) < `main`. Only `demo` and `broker` know that
 //! there is an embedded broker; the roles cannot tell it from any other Kafka cluster.
 
+pub mod audit;
 pub mod broker;
 pub mod cli;
 pub mod consumer;

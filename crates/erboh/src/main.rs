@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use erboh::cli::{Cli, Command};
-use erboh::{broker, consumer, demo, doctor, limits, producer, smoke, telemetry};
+use erboh::{audit, broker, consumer, demo, doctor, limits, producer, smoke, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Wrong settings, as other Unix tools report them; clap uses the same number.
@@ -43,6 +43,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
     match command {
+        Command::Audit(flags) => return Ok(audit::run(flags.settings(), shutdown).await),
         Command::Demo(flags) => demo::run(flags.settings()?, shutdown).await?,
         Command::Broker(flags) => broker::run(flags.listen, flags.settings()?, shutdown).await?,
         Command::Consumer(flags) => consumer::run::run(flags.role()?, shutdown).await?,

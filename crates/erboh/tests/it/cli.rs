@@ -33,7 +33,7 @@ fn the_help_of_every_command_is_as_reviewed() {
     }
 }
 
-const COMMANDS: [&str; 6] = ["demo", "broker", "producer", "consumer", "smoke", "doctor"];
+const COMMANDS: [&str; 7] = ["demo", "broker", "producer", "consumer", "smoke", "doctor", "audit"];
 
 #[test]
 fn every_flag_has_its_variable() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod audit;
 mod board;
 mod cli;
 mod crash;
