@@ -88,6 +88,10 @@ pub(super) const HEARTBEATS_PER_SESSION: u64 = 3;
 /// statistics, which nobody reads, wakes it as often as is wished.
 pub(super) const MEMBER_WAKE_MS: u64 = HEARTBEAT_MS / 2;
 
+/// How long leaving the group may hold up who drops a member, in milliseconds: several times what a
+/// busy broker takes to answer.
+pub(super) const LEAVE_MS: u64 = 1_000;
+
 /// How long a reader that waits for the end of a range blocks at a time, in milliseconds.
 pub(super) const POLL_MS: u64 = 100;
 

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,7 +139,8 @@ fn heartbeat_ms(settings: &KafkaSettings) -> String {
 
 /// One member of a consumer group.
 pub struct Member {
-    consumer: BaseConsumer<Signals>,
+    /// None while it is being dropped.
+    consumer: Option<BaseConsumer<Signals>>,
     signals: Signals,
     topic: String,
 }
@@ -189,14 +191,14 @@ impl Member {
             .create_with_context(signals.clone())
             .map_err(failed)?;
         consumer.subscribe(&[topic]).map_err(failed)?;
-        Ok(Self { consumer, signals, topic: topic.into() })
+        Ok(Self { consumer: Some(consumer), signals, topic: topic.into() })
     }
 
     /// Serves the group without waiting; returns what happened, oldest first, one at a time.
     #[must_use]
     pub fn poll(&self) -> Option<GroupEvent> {
         loop {
-            if let Some(Err(error)) = self.consumer.poll(Duration::ZERO)
+            if let Some(Err(error)) = self.client().poll(Duration::ZERO)
                 && let Some(event) = self.fatal(&error)
             {
                 return Some(event);
@@ -212,7 +214,7 @@ impl Member {
 
     /// Whether a member with this error can go on.
     fn fatal(&self, error: &KafkaError) -> Option<GroupEvent> {
-        let fatal = self.consumer.client().fatal_error();
+        let fatal = self.client().client().fatal_error();
         let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
         let refused = || code.is_some_and(is_refusal).then(|| refusal(error));
         if let Some(reason) = fatal.map(|(_, reason)| reason).or_else(refused) {
@@ -228,11 +230,11 @@ impl Member {
         let list = self.list(partitions.iter().map(|partition| (*partition, Offset::End)));
         // Paused before and after, because a partition that is not known yet cannot be paused
         // before, and one that is known would be fetched in between.
-        let _ = self.consumer.pause(&list);
-        if let Err(error) = self.consumer.incremental_assign(&list) {
+        let _ = self.client().pause(&list);
+        if let Err(error) = self.client().incremental_assign(&list) {
             tracing::warn!(%error, ?partitions, "cannot take assigned partitions");
         }
-        if let Err(error) = self.consumer.pause(&list) {
+        if let Err(error) = self.client().pause(&list) {
             tracing::debug!(%error, ?partitions, "cannot pause partitions of the group member");
         }
     }
@@ -240,16 +242,17 @@ impl Member {
     /// Gives revoked partitions up.
     pub fn release(&self, partitions: &[i32]) {
         let list = self.list(partitions.iter().map(|partition| (*partition, Offset::Invalid)));
-        if let Err(error) = self.consumer.incremental_unassign(&list) {
+        if let Err(error) = self.client().incremental_unassign(&list) {
             tracing::warn!(%error, ?partitions, "cannot give partitions up");
         }
     }
 
-    /// Commits the next offset of a partition. With `wait`, until the broker has answered.
-    pub fn commit(&self, partition: i32, next_offset: i64, wait: bool) {
+    /// Commits the next offset of a partition, without waiting for the broker: to wait for a
+    /// coordinator that is gone could take for ever. Giving a partition up and leaving the group
+    /// come after the commits before them.
+    pub fn commit(&self, partition: i32, next_offset: i64) {
         let list = self.list([(partition, Offset::Offset(next_offset))]);
-        let mode = if wait { CommitMode::Sync } else { CommitMode::Async };
-        if let Err(error) = self.consumer.commit(&list, mode) {
+        if let Err(error) = self.client().commit(&list, CommitMode::Async) {
             tracing::debug!(%error, partition, next_offset, "the group offset was not committed");
         }
     }
@@ -258,6 +261,10 @@ impl Member {
     #[must_use]
     pub fn take_commit_failure(&self) -> bool {
         self.signals.0.commit_failed.swap(false, Ordering::AcqRel)
+    }
+
+    fn client(&self) -> &BaseConsumer<Signals> {
+        self.consumer.as_ref().expect("only dropping takes it")
     }
 
     fn list(&self, partitions: impl IntoIterator<Item = (i32, Offset)>) -> TopicPartitionList {
@@ -310,6 +317,19 @@ impl Drop for Member {
                 GroupEvent::Revoked { partitions, .. } => self.release(&partitions),
                 GroupEvent::Fatal { .. } => {}
             }
+        }
+        let Some(consumer) = self.consumer.take() else { return };
+        // A commit on its way to a coordinator that is gone keeps librdkafka from closing until
+        // there is one again. Whoever drops a member has other things to do.
+        let (done, closed) = sync_channel::<()>(1);
+        let close = move || {
+            drop(consumer);
+            let _ = done.send(());
+        };
+        if std::thread::Builder::new().name("member-close".into()).spawn(close).is_ok()
+            && closed.recv_timeout(Duration::from_millis(limits::LEAVE_MS)).is_err()
+        {
+            tracing::warn!("the group cannot be left now: others wait for the session's end");
         }
     }
 }

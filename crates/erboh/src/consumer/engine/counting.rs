@@ -366,7 +366,7 @@ impl Counting {
                     }
                 }
             }
-            live.commit(member, false);
+            live.commit(member);
             let ratings = &self.settings.topics.ratings;
             let done = match live.flow(&self.settings) {
                 Flow::Keep => Ok(()),
@@ -405,7 +405,7 @@ impl Counting {
                 if !live.is_settled() {
                     tracing::warn!(partition, "no last snapshot; the next owner counts again");
                 }
-                live.commit(member, true);
+                live.commit(member);
             }
         }
     }

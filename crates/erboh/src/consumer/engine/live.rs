@@ -218,7 +218,7 @@ impl Live {
         match self.snapshots.serve(tools.now) {
             Ok(Some(next_offset)) => {
                 self.acknowledged = Some(next_offset);
-                self.commit(tools.member, false);
+                self.commit(tools.member);
             }
             Ok(None) => {}
             Err(error) => {
@@ -239,10 +239,10 @@ impl Live {
     }
 
     /// Commits what is acknowledged, if the group has less.
-    pub(super) fn commit(&mut self, member: &Member, wait: bool) {
+    pub(super) fn commit(&mut self, member: &Member) {
         let Some(next_offset) = self.acknowledged else { return };
         if self.committed.is_none_or(|committed| next_offset > committed) {
-            member.commit(self.totals.partition(), next_offset, wait);
+            member.commit(self.totals.partition(), next_offset);
             self.committed = Some(next_offset);
         }
     }
