@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::broker::{Broker, On};
 
 /// Longest wait for anything; only reached when a test fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) struct Bench {
     pub(super) kafka: KafkaSettings,
