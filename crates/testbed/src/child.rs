@@ -32,10 +32,10 @@ impl Signal {
         }
     }
 
-    /// Sends this signal to a process that is known to be ours.
+    /// Sends this signal to a process of which the caller knows that it still is the one meant.
     ///
     /// Rust's library knows SIGKILL only, and the shell has `kill` built in everywhere.
-    pub(crate) fn send(self, pid: u32) -> Result<(), String> {
+    pub fn send(self, pid: u32) -> Result<(), String> {
         let name = self.name();
         let mut shell = Command::new("sh");
         shell.args(["-c", "kill -s \"$1\" \"$2\"", "kill", name, &pid.to_string()]);
@@ -55,7 +55,6 @@ pub struct Child {
     /// Not yet reaped unless `ended` says so; until then nobody else can have its pid.
     process: std::process::Child,
     ended: Option<ExitStatus>,
-    released: bool,
 }
 
 impl Child {
@@ -65,7 +64,7 @@ impl Child {
             let program = command.get_program().to_string_lossy();
             format!("starting `{program}`: {error} (is it installed, and on the PATH?)")
         })?;
-        Ok(Self { process, ended: None, released: false })
+        Ok(Self { process, ended: None })
     }
 
     /// Its process id.
@@ -109,15 +108,6 @@ impl Child {
         self.process.stdout.take()
     }
 
-    /// Lets it outlive this owner.
-    pub(crate) fn release(&mut self) {
-        self.released = true;
-    }
-
-    pub(crate) fn is_released(&self) -> bool {
-        self.released
-    }
-
     fn look(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.process.try_wait().ok().flatten();
@@ -128,7 +118,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.released && self.is_running() {
+        if self.is_running() {
             // It may end by itself just now; that is what is wanted.
             let _ = self.process.kill();
             let _ = self.process.wait();

@@ -29,8 +29,8 @@ impl Directory {
     }
 
     /// What somebody else has to remove if this process is killed.
-    pub(super) fn leftovers(&self) -> Option<PathBuf> {
-        self.temporary.then(|| self.path.clone())
+    pub(super) fn leftovers(&self) -> Option<&Path> {
+        self.temporary.then_some(&self.path)
     }
 }
 

@@ -10,7 +10,7 @@
 //! learn of that, and Java none at all.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
@@ -19,41 +19,32 @@ use std::time::Duration;
 
 use crate::child::{Child, Signal};
 
-/// `$1` is the log, `$2` what to remove if the owner has gone; the rest is the command line.
+/// `$1` is the log, `$2` what to remove if the owner has gone; the rest is the command line. A
+/// line from the owner lets java go: the watch over it ends. A watcher that has begun to act is
+/// not ended any more, so that its answer tells who was first, it or java.
 const SUPERVISOR: &str = r#"
 log=$1 leftovers=$2; shift 2
 exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 jvm=$!
 echo "$jvm"
-(read -r line <&3; kill -KILL "$jvm"; exit 0) >/dev/null 2>&1 &
+(
+  read -r line <&3 && kill -KILL "$$" && exit 1
+  trap '' TERM
+  kill -KILL "$jvm"
+  exit 0
+) >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
 wait "$jvm"
 status=$?
-kill -KILL "$watcher"
+kill -TERM "$watcher"
 if wait "$watcher" && [ -n "$leftovers" ]; then rm -rf "$leftovers"; fi
 exit "$status"
 "#;
 
-/// The same without a watch: for what a person starts, to run until that person stops it.
-const DETACHED: &str = r#"
-log=$1; shift 2
-echo "$$"
-exec "$@" </dev/null >>"$log" 2>&1
-"#;
-
 /// SIGKILL takes effect at once, unless the machine is very busy.
 const KILL_MAX: Duration = Duration::from_secs(30);
-
-/// What becomes of a JVM when the process that started it ends.
-#[derive(Clone, Debug)]
-pub(crate) enum Lifetime {
-    /// It ends too; then the directory, if there is one, is removed.
-    Owner(Option<PathBuf>),
-    /// It runs on.
-    Unlimited,
-}
 
 /// A running Java process.
 #[derive(Debug)]
@@ -65,20 +56,21 @@ pub(crate) struct Jvm {
 }
 
 impl Jvm {
-    /// Starts `java` with these arguments; what it says is appended to `log`.
+    /// Starts `java` with these arguments; what it says is appended to `log`. If its owner is
+    /// killed, `leftovers` are removed after it.
     pub(crate) fn start(
         arguments: &[String],
         log: &Path,
-        lifetime: &Lifetime,
+        leftovers: Option<&Path>,
     ) -> Result<Self, String> {
-        Self::start_program("java", arguments, log, lifetime)
+        Self::start_program("java", arguments, log, leftovers)
     }
 
     fn start_program(
         program: &str,
         arguments: &[String],
         log: &Path,
-        lifetime: &Lifetime,
+        leftovers: Option<&Path>,
     ) -> Result<Self, String> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             format!("starting {program} (log in {}): {what}: {error}", log.display())
@@ -89,12 +81,9 @@ impl Jvm {
             .append(true)
             .open(log)
             .map_err(|error| failed("creating the log", &error))?;
-        let (script, leftovers) = match lifetime {
-            Lifetime::Owner(leftovers) => (SUPERVISOR, leftovers.clone().unwrap_or_default()),
-            Lifetime::Unlimited => (DETACHED, PathBuf::new()),
-        };
         let mut shell = Command::new("sh");
-        shell.args(["-c", script, "erboh-testbed"]).arg(log).arg(leftovers);
+        shell.args(["-c", SUPERVISOR, "erboh-testbed"]).arg(log);
+        shell.arg(leftovers.unwrap_or(Path::new("")));
         shell.arg(program).args(arguments);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Ctrl-C is for the owner; the cluster then ends with it.
@@ -147,16 +136,20 @@ impl Jvm {
         Ok(())
     }
 
-    /// Lets it run on; only for [`Lifetime::Unlimited`].
-    pub(crate) fn release(mut self) -> u32 {
-        self.supervisor.release();
-        self.pid
+    /// Lets it run on without an owner.
+    pub(crate) fn release(mut self) -> Result<(), String> {
+        let told = self.line.as_mut().map_or(Ok(()), |line| line.write_all(b"go on\n"));
+        match (told, self.wait(KILL_MAX)) {
+            (Ok(()), Some(_)) => Ok(()),
+            (Err(error), _) => Err(format!("java process {}: {error}", self.pid)),
+            (_, None) => Err(format!("the supervisor of java process {} does not end", self.pid)),
+        }
     }
 }
 
 impl Drop for Jvm {
     fn drop(&mut self) {
-        if !self.supervisor.is_released() && self.kill().is_err() {
+        if self.kill().is_err() {
             // The watcher can still do it.
             self.line = None;
         }
@@ -234,7 +227,7 @@ mod tests {
     use std::process::Command;
     use std::time::Duration;
 
-    use super::{Jvm, Lifetime, last_lines};
+    use super::{Jvm, last_lines};
     use crate::{Signal, random};
 
     const SOON: Duration = Duration::from_secs(30);
@@ -244,9 +237,9 @@ mod tests {
         let name = format!("erboh-testbed-{:x}", random::number());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
-        let lifetime = Lifetime::Owner(Some(directory.clone()));
         let log = directory.join("log");
-        let sleeper = Jvm::start_program("sleep", &["600".to_owned()], &log, &lifetime).unwrap();
+        let sleeper =
+            Jvm::start_program("sleep", &["600".to_owned()], &log, Some(&directory)).unwrap();
         (sleeper, directory)
     }
 
@@ -291,12 +284,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_let_go_runs_on() {
+        let (jvm, directory) = sleeper();
+        let pid = jvm.pid();
+        jvm.release().unwrap();
+        assert!(exists(pid) && directory.exists());
+        Signal::Kill.send(pid).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
     fn what_cannot_be_started_stands_in_the_log() {
         let (jvm, directory) = sleeper();
         drop(jvm);
         let log = directory.join("other");
-        let mut absent =
-            Jvm::start_program("no-such-program", &[], &log, &Lifetime::Owner(None)).unwrap();
+        let mut absent = Jvm::start_program("no-such-program", &[], &log, None).unwrap();
         assert!(!absent.wait(SOON).unwrap().success());
         let said = last_lines(&log, 1);
         assert!(said.contains("no-such-program"), "{said}");

@@ -24,7 +24,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use directory::Directory;
-use jvm::Lifetime;
 use node::{Failure, Node, Ports};
 use security::Security;
 use settings::{Listener, Place};
@@ -50,21 +49,10 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster and returns when every broker serves and knows all the others.
     pub fn start(settings: &ClusterSettings) -> Result<Self, String> {
-        settings.check()?;
-        if !Self::is_available() {
-            return Err(format!(
-                "Apache Kafka needs Java 17 or newer, and its jars in {}: \
-                 mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
-                jvm::jars().display()
-            ));
-        }
         let mut tries = 0;
         loop {
             tries += 1;
-            let directory = Directory::open(settings.directory.as_deref())?;
-            let nodes = plan(settings, directory.path())?;
-            let security = Security::new(settings, directory.path());
-            let cluster = Self { settings: settings.clone(), nodes, security, directory };
+            let cluster = Self::prepare(settings)?;
             match cluster.launch() {
                 Ok(()) => return Ok(cluster),
                 // Ports that the caller has chosen stay the same.
@@ -73,6 +61,26 @@ impl Cluster {
                 Err(failure) => return Err(failure.into_reason()),
             }
         }
+    }
+
+    /// Does all that comes before a start; every broker is down.
+    pub fn prepare(settings: &ClusterSettings) -> Result<Self, String> {
+        settings.check()?;
+        if !Self::is_available() {
+            return Err(format!(
+                "Apache Kafka needs Java 17 or newer, and its jars in {}: \
+                 mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
+                jvm::jars().display()
+            ));
+        }
+        let directory = Directory::open(settings.directory.as_deref())?;
+        let nodes = plan(settings, directory.path())?;
+        let security = Security::new(settings, directory.path());
+        let cluster = Self { settings: settings.clone(), nodes, security, directory };
+        cluster.security.prepare()?;
+        cluster.security.write_client_files(&cluster.bootstrap())?;
+        cluster.write_nodes()?;
+        Ok(cluster)
     }
 
     /// Whether clusters can be started here: Java and Kafka's jars are there.
@@ -146,7 +154,7 @@ impl Cluster {
 
     /// Starts a broker that is down.
     pub fn start_without_waiting(&mut self, broker: u32) -> Result<(), String> {
-        self.find(broker)?.start(&self.settings.jvm_options(), &self.lifetime())
+        self.find(broker)?.start(&self.settings.jvm_options(), self.directory.leftovers())
     }
 
     /// Waits until that broker has caught up and takes part.
@@ -231,30 +239,29 @@ impl Cluster {
         self.settings.sasl.then(|| self.security.sasl_password_file())
     }
 
-    /// Lets the brokers run on without an owner, and answers their process ids.
-    ///
-    /// # Panics
-    /// If the settings did not say `detached`.
-    pub fn leave_running(self) -> Vec<u32> {
-        assert!(self.settings.detached, "only detached clusters can be left running");
+    /// Lets the brokers run on without an owner, and answers their process ids. An error if the
+    /// cluster is in a temporary directory, which would be taken away from them.
+    pub fn leave_running(self) -> Result<Vec<u32>, String> {
+        if self.directory.leftovers().is_some() {
+            return Err("a cluster in a temporary directory cannot be left running".to_owned());
+        }
         let pids = self.nodes.iter().filter_map(Node::pid).collect();
-        self.nodes.iter().for_each(Node::release);
-        pids
+        self.nodes.iter().try_for_each(Node::release)?;
+        Ok(pids)
     }
 
-    /// Writes everything that the nodes need, starts them, and waits for them.
+    /// Starts all nodes at once, and waits for them.
     fn launch(&self) -> Result<(), Failure> {
-        self.prepare().map_err(Failure::Other)?;
         for node in &self.nodes {
-            node.start(&self.settings.jvm_options(), &self.lifetime()).map_err(Failure::Other)?;
+            node.start(&self.settings.jvm_options(), self.directory.leftovers())
+                .map_err(Failure::Other)?;
         }
         let all: Vec<u32> = self.nodes.iter().map(|node| node.id).collect();
         self.nodes.iter().try_for_each(|node| node.wait_until_it_lists(&all))
     }
 
-    fn prepare(&self) -> Result<(), String> {
-        self.security.prepare()?;
-        self.security.write_client_files(&self.bootstrap())?;
+    /// Writes what the nodes start from.
+    fn write_nodes(&self) -> Result<(), String> {
         let voter = |node: &Node| format!("{}@{}", node.id, local(node.ports.controller));
         let voters = self.nodes.iter().map(voter).collect::<Vec<_>>().join(",");
         for node in &self.nodes {
@@ -309,14 +316,6 @@ impl Cluster {
             security: &self.security.for_brokers(&names)?,
         };
         Ok(settings::server_properties(&self.settings, &place))
-    }
-
-    fn lifetime(&self) -> Lifetime {
-        if self.settings.detached {
-            Lifetime::Unlimited
-        } else {
-            Lifetime::Owner(self.directory.leftovers())
-        }
     }
 
     fn node(&self, broker: u32) -> &Node {

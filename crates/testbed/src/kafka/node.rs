@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::jvm::{self, Jvm, Lifetime};
+use super::jvm::{self, Jvm};
 use super::wire;
 use crate::{Link, Signal};
 
@@ -68,7 +68,7 @@ impl Node {
     }
 
     /// Starts its JVM and does not wait.
-    pub(super) fn start(&self, options: &[String], lifetime: &Lifetime) -> Result<(), String> {
+    pub(super) fn start(&self, options: &[String], leftovers: Option<&Path>) -> Result<(), String> {
         if self.is_running() {
             return Err(format!("broker {} is running already", self.id));
         }
@@ -76,7 +76,7 @@ impl Node {
         arguments.extend(jvm::class_path());
         arguments.push("kafka.Kafka".to_owned());
         arguments.push(self.properties().to_string_lossy().into_owned());
-        *self.jvm() = Some(Jvm::start(&arguments, &self.log(), lifetime)?);
+        *self.jvm() = Some(Jvm::start(&arguments, &self.log(), leftovers)?);
         Ok(())
     }
 
@@ -163,10 +163,8 @@ impl Node {
     }
 
     /// Lets the JVM outlive this process.
-    pub(super) fn release(&self) {
-        if let Some(jvm) = self.jvm().take() {
-            jvm.release();
-        }
+    pub(super) fn release(&self) -> Result<(), String> {
+        self.jvm().take().map_or(Ok(()), Jvm::release)
     }
 
     fn jvm(&self) -> MutexGuard<'_, Option<Jvm>> {

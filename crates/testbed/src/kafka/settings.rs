@@ -31,9 +31,6 @@ pub struct ClusterSettings {
     pub first_port: Option<u16>,
     /// What the brokers are tuned for.
     pub tuning: Tuning,
-    /// The brokers may outlive the process that starts them, if it says so by
-    /// [`Cluster::leave_running`](super::Cluster::leave_running). Never for tests.
-    pub detached: bool,
 }
 
 /// What brokers and JVMs are tuned for.
@@ -58,7 +55,6 @@ impl Default for ClusterSettings {
             directory: None,
             first_port: None,
             tuning: Tuning::Tests,
-            detached: false,
         }
     }
 }
