@@ -1,12 +1,13 @@
 //! Candidate: a broker that runs as a child process, to be measured.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::commands::kafka;
+use erboh_testbed::{Child, Cluster, ClusterSettings, Tuning, free_ports};
+
 use crate::{process, repository};
 
 /// How long a broker may take to start; Apache Kafka needs several seconds.
@@ -30,29 +31,44 @@ pub(crate) struct Candidate {
     pub(crate) address: SocketAddr,
     /// From the start of the process to the first answered `ApiVersions`.
     pub(crate) startup: Duration,
-    child: Child,
+    running: Running,
+}
+
+enum Running {
+    Embedded(Child),
+    ApacheKafka(Cluster),
+}
+
+impl Running {
+    fn has_ended(&mut self) -> bool {
+        match self {
+            Self::Embedded(child) => !child.is_running(),
+            Self::ApacheKafka(cluster) => !cluster.is_up(1),
+        }
+    }
 }
 
 impl Candidate {
     /// Starts a broker with a data directory of its own below `directory` and waits until it
     /// answers.
     pub(crate) fn start(kind: Kind, directory: &Path) -> Result<Self, String> {
-        let port = free_ports()?;
+        let port = free_ports(1)?[0];
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let directory = directory.join(port.to_string());
-        if kind == Kind::ApacheKafka {
-            kafka::prepare(&directory, port)?;
-        }
-        let started = Instant::now();
-        let child = match kind {
-            Kind::Embedded => embedded(&directory, address)?,
-            Kind::ApacheKafka => kafka::start(&directory)?,
+        let (started, running) = match kind {
+            Kind::Embedded => (Instant::now(), Running::Embedded(embedded(&directory, address)?)),
+            Kind::ApacheKafka => {
+                let mut cluster = Cluster::prepare(&apache_kafka(&directory, port))?;
+                let started = Instant::now();
+                cluster.start_without_waiting(1)?;
+                (started, Running::ApacheKafka(cluster))
+            }
         };
-        let mut candidate = Self { kind, address, startup: Duration::ZERO, child };
+        let mut candidate = Self { kind, address, startup: Duration::ZERO, running };
         while !answers(address) {
-            if let Ok(Some(status)) = candidate.child.try_wait() {
+            if candidate.running.has_ended() {
                 let shown = directory.display();
-                return Err(format!("the broker ended with {status}; its log is in {shown}"));
+                return Err(format!("the broker has ended; its log is in {shown}"));
             }
             if started.elapsed() > START_MAX {
                 return Err(format!("the broker at {address} has not answered in {START_MAX:?}"));
@@ -65,7 +81,11 @@ impl Candidate {
 
     /// Its resident memory in MB, as `ps` tells it.
     pub(crate) fn resident_mb(&self) -> Result<f64, String> {
-        let id = self.child.id().to_string();
+        let pid = match &self.running {
+            Running::Embedded(child) => child.pid(),
+            Running::ApacheKafka(cluster) => cluster.pid(1).ok_or("the broker is not running")?,
+        };
+        let id = pid.to_string();
         let text = process::capture(Command::new("ps").args(["-o", "rss=", "-p", &id]))?;
         let kilobytes: f64 =
             text.trim().parse().map_err(|_| format!("`ps` answered `{}`", text.trim()))?;
@@ -73,11 +93,14 @@ impl Candidate {
     }
 }
 
-impl Drop for Candidate {
-    fn drop(&mut self) {
-        // A broker that has ended already is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// As its own start script would start it, with its own defaults.
+fn apache_kafka(directory: &Path, port: u16) -> ClusterSettings {
+    ClusterSettings {
+        heap_mb: 1024,
+        directory: Some(directory.to_owned()),
+        first_port: Some(port),
+        tuning: Tuning::Kafka,
+        ..ClusterSettings::default()
     }
 }
 
@@ -90,7 +113,7 @@ fn embedded(directory: &Path, address: SocketAddr) -> Result<Child, String> {
     broker.args(["broker", "--listen", &address.to_string(), "--data-dir"]);
     broker.arg(directory.join("data"));
     broker.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    broker.spawn().map_err(|error| format!("could not start `{}`: {error}", process::line(&broker)))
+    Child::spawn(broker)
 }
 
 /// The binary that users run.
@@ -110,21 +133,4 @@ fn answers(address: SocketAddr) -> bool {
         Ok(answer)
     };
     exchange().is_ok_and(|answer| answer[4..] == [0, 0, 0, 7, 0, 0])
-}
-
-/// A port such that the one after it is free too (Kafka's controller takes that).
-fn free_ports() -> Result<u16, String> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    for _ in 0..100 {
-        let first = bind(0).map_err(|error| format!("no free port: {error}"))?;
-        let port = first.local_addr().map_err(|error| error.to_string())?.port();
-        match port.checked_add(1).map(bind) {
-            Some(Ok(_)) => return Ok(port),
-            Some(Err(error)) if error.kind() != ErrorKind::AddrInUse => {
-                return Err(format!("binding a port: {error}"));
-            }
-            _ => {}
-        }
-    }
-    Err("found no two free ports side by side on 127.0.0.1".to_owned())
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::commands::kafka;
+use erboh_testbed::java;
+
 use crate::process;
 
 /// What the tools' own start script gives them.
@@ -23,7 +24,7 @@ pub(crate) struct Produced {
 
 /// Creates a topic.
 pub(crate) fn create_topic(broker: SocketAddr, topic: &str, partitions: u32) -> Result<(), String> {
-    let mut tool = kafka::java(&[HEAP, QUIET], TOPICS);
+    let mut tool = java(&[HEAP, QUIET], TOPICS);
     tool.args(["--bootstrap-server", &broker.to_string(), "--create", "--topic", topic]);
     process::capture(tool.args(["--partitions", &partitions.to_string()])).map(drop)
 }
@@ -42,7 +43,7 @@ pub(crate) fn produce(
     let warm_up = records / 2;
     let sent = records + warm_up;
     let limit = per_s_max.map_or_else(|| "-1".to_owned(), |limit| limit.to_string());
-    let mut tool = kafka::java(&[HEAP, QUIET], PRODUCER);
+    let mut tool = java(&[HEAP, QUIET], PRODUCER);
     tool.args(["--topic", topic, "--num-records", &sent.to_string()]);
     tool.args(["--warmup-records", &warm_up.to_string()]);
     tool.args(["--record-size", &RECORD_BYTES.to_string(), "--throughput", &limit]);
@@ -55,7 +56,7 @@ pub(crate) fn produce(
 
 /// Consumes `records` and answers records per second, not counting the time to join the group.
 pub(crate) fn consume(broker: SocketAddr, topic: &str, records: u64) -> Result<f64, String> {
-    let mut tool = kafka::java(&[HEAP, QUIET], CONSUMER);
+    let mut tool = java(&[HEAP, QUIET], CONSUMER);
     tool.args(["--topic", topic, "--num-records", &records.to_string()]);
     tool.args(["--bootstrap-server", &broker.to_string()]);
     let text = process::capture(&mut tool)?;

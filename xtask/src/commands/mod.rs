@@ -1,12 +1,12 @@
 //! The subcommands, one per file, and the table that names them.
 
 pub(crate) mod help;
-pub(crate) mod kafka;
 
 mod bench_broker;
 mod ci;
 mod clients;
 mod fuzz;
+mod kafka;
 mod test;
 
 use crate::Outcome;
