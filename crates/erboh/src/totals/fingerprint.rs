@@ -48,6 +48,18 @@ impl Fingerprint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hash(pub u64);
 
+impl Hash {
+    /// Chains one more cut of the window to those before: at a take-over at `position`, nothing was known of what stands
+    /// before `window_from`. XXH64 of both numbers, little endian, seeded with the hash of the earlier cuts, or with 0.
+    pub(super) fn of_cut(before: Option<Self>, position: i64, window_from: i64) -> Self {
+        let mut cut = [0; 16];
+        for (bytes, number) in cut.as_chunks_mut::<8>().0.iter_mut().zip([position, window_from]) {
+            *bytes = number.to_le_bytes();
+        }
+        Self(xxh64(&cut, before.map_or(0, |Self(hash)| hash)))
+    }
+}
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{FOLD, Fingerprint, Record, Snapshot, Tally, Window};
+use super::{FOLD, Fingerprint, Hash, Record, Snapshot, Tally, Window};
 use crate::limits::{VOICES_MAX, WINDOW_OFFSETS};
 use crate::rating::{Invalid, RatingView, Voice};
 
@@ -39,6 +39,7 @@ pub struct PartitionTotals {
     gaps: Vec<[i64; 2]>,
     last: Option<Fingerprint>,
     window_from: i64,
+    cuts: Option<Hash>,
     window: Window,
     /// Hashed rather than sorted: two look-ups a record are most of what counting costs.
     voices: HashMap<Voice, Tally>,
@@ -73,6 +74,7 @@ impl PartitionTotals {
             gaps: Vec::new(),
             last: None,
             window_from: from_offset,
+            cuts: None,
             window,
             voices: HashMap::new(),
         }
@@ -91,6 +93,7 @@ impl PartitionTotals {
             gaps: snapshot.gaps,
             last: snapshot.last,
             window_from: snapshot.window_from,
+            cuts: snapshot.cuts,
             window,
             voices: snapshot.voices.into_iter().collect(),
         }
@@ -106,13 +109,14 @@ impl PartitionTotals {
     /// to [`Self::next_offset`] is then to be given to [`Self::warm`].
     ///
     /// `log_start` is the first offset that the log still has. Where retention has taken a part of what the window should
-    /// know, the snapshots say so from now on (`window_from`). Call it again if the log start moves before the reading
+    /// know, the snapshots say so from now on (`window_from`, `cuts`). Call it again if the log start moves before the reading
     /// gets there.
     pub fn begin_warm(&mut self, log_start: i64) -> i64 {
         let wanted = self.window_from.max(self.next_offset.saturating_sub(self.window.offsets()));
         let start = wanted.max(log_start.min(self.next_offset));
         if start > wanted {
             self.window_from = start;
+            self.cuts = Some(Hash::of_cut(self.cuts, self.next_offset, start));
         }
         self.window.clear(start);
         start
@@ -231,6 +235,7 @@ impl PartitionTotals {
             gaps: self.gaps.clone(),
             last: self.last,
             window_from: self.window_from,
+            cuts: self.cuts,
             voices: self.voices.iter().map(|(voice, tally)| (voice.clone(), *tally)).collect(),
             writer: writer.to_owned(),
             generation,

@@ -13,7 +13,7 @@
 //!
 //! # What a snapshot is a function of
 //!
-//! Of the records in `[from_offset, N)` and of two facts that the log itself no longer tells, both named in the snapshot:
+//! Of the records in `[from_offset, N)` and of facts that the log itself no longer tells, all named in the snapshot:
 //!
 //! - `gaps`: offsets that retention took before anybody counted them. Counting starts anew behind a gap: the window is
 //!   emptied there, because nobody who takes over later could read what was before it.
@@ -21,9 +21,12 @@
 //!   could re-read the W offsets before N. Where retention had taken some of them, it is the start of the log at that
 //!   take-over: from then on a rating is a duplicate only of ratings at or after `window_from`. Within an owner's life it
 //!   never changes, whatever retention does meanwhile.
+//! - `cuts`: a hash over every such take-over, its N and what it made of `window_from`. The newest `window_from` alone does
+//!   not say when it began to hold: one owner may have counted a second copy that another, who took over a little later,
+//!   still knew.
 //!
-//! Equal `window_from`, gaps and N on the same log therefore mean equal bytes; different `window_from` says that two
-//! snapshots knew differently much, and is no contradiction. `docs/adr/0006` weighs this.
+//! Equal `window_from`, `cuts`, gaps and N on the same log therefore mean equal bytes; where the first two differ, two
+//! snapshots knew differently much, which is no contradiction. `docs/adr/0006` weighs this.
 //!
 //! # What each record does
 //!

@@ -4,6 +4,7 @@
 //! {"fold":1,"epoch":0,"log":"7b1c…","partition":0,
 //!  "from_offset":0,"next_offset":9,"counted":6,"duplicates":2,"dead":1,"gaps":[[3,5]],
 //!  "last":{"offset":8,"timestamp":1760000000000,"hash":"c0ff…"},"window_from":5,
+//!  "cuts":"beef…",                                     absent unless retention ever cut the window
 //!  "voices":{"Big Bird":[1,0,2],…},                     hated, meh, liked; sorted by name
 //!  "writer":"consumer-0","generation":4}                who wrote it; says nothing about the totals
 //! ```
@@ -12,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FOLD, Fingerprint, Voices};
+use super::{FOLD, Fingerprint, Hash, Voices};
 use crate::limits::VOICES_MAX;
 
 /// What is known of one partition up to `next_offset`.
@@ -44,6 +45,9 @@ pub struct Snapshot {
     pub last: Option<Fingerprint>,
     /// The offset from which the duplicate window is known; see the module [`super`].
     pub window_from: i64,
+    /// Which take-overs found the window cut by retention: one hash over all of them, none if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuts: Option<Hash>,
     /// The tally of every voice that was rated.
     pub voices: Voices,
     /// Who wrote this snapshot.
@@ -80,7 +84,7 @@ impl Snapshot {
     #[must_use]
     pub fn same_totals(&self, other: &Self) -> bool {
         let Self { fold, epoch: _, log, partition, from_offset, next_offset, .. } = self;
-        let Self { counted, duplicates, dead, gaps, last, window_from, voices, .. } = self;
+        let Self { counted, duplicates, dead, gaps, last, window_from, cuts, voices, .. } = self;
         (fold, log, partition, from_offset, next_offset, counted)
             == (
                 &other.fold,
@@ -90,13 +94,14 @@ impl Snapshot {
                 &other.next_offset,
                 &other.counted,
             )
-            && (duplicates, dead, gaps, last, window_from, voices)
+            && (duplicates, dead, gaps, last, window_from, cuts, voices)
                 == (
                     &other.duplicates,
                     &other.dead,
                     &other.gaps,
                     &other.last,
                     &other.window_from,
+                    &other.cuts,
                     &other.voices,
                 )
     }
@@ -105,11 +110,12 @@ impl Snapshot {
     /// then wrong (I1), and a person should know.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {
-        let basis =
-            |of: &Self| (of.fold, of.partition, of.from_offset, of.next_offset, of.window_from);
+        let prefix = |of: &Self| (of.fold, of.partition, of.from_offset, of.next_offset);
+        let window = |of: &Self| (of.window_from, of.cuts);
         // A later epoch says that the log no longer bears the earlier ones out: they may well differ.
         self.epoch == other.epoch
-            && basis(self) == basis(other)
+            && prefix(self) == prefix(other)
+            && window(self) == window(other)
             && self.log == other.log
             && self.gaps == other.gaps
             && !self.same_totals(other)

@@ -147,6 +147,32 @@ fn a_window_that_retention_cut_says_so() {
     assert_eq!((snapshot(&totals).window_from, totals.next_offset()), (12, 12));
 }
 
+/// The first copy of a rating was taken by retention. Whoever takes over before the second copy counts that; whoever
+/// takes over behind it knows that it was one. Both then know the window from the same offset.
+#[test]
+fn owners_whose_windows_were_cut_at_different_places_do_not_contradict_each_other() {
+    let (a, x) = (rating(1, "a", "b", 1), "x".to_owned());
+    let log = log(0, &[&a, &x, &x, &a, &x]);
+    let after = |first: usize| {
+        let mut totals = PartitionTotals::start_with(Window::new(4, 0), 0, 0);
+        apply(&mut totals, &log[..first]);
+        let mut totals =
+            PartitionTotals::resume_with(Window::new(4, first as i64), snapshot(&totals));
+        assert_eq!(totals.begin_warm(1), 1);
+        log[1..first].iter().for_each(|entry| totals.warm(entry.record()));
+        apply(&mut totals, &log[first..]);
+        snapshot(&totals)
+    };
+    let (before, behind) = (after(3), after(4));
+    assert_eq!((before.window_from, before.counted, before.duplicates), (1, 2, 0));
+    assert_eq!((behind.window_from, behind.counted, behind.duplicates), (1, 1, 1));
+    assert!(!before.contradicts(&behind) && !before.same_totals(&behind));
+    // Who took over at the same place is still held to the same totals.
+    let mut wrong = after(4);
+    (wrong.duplicates, wrong.dead) = (0, 4);
+    assert!(wrong.contradicts(&behind));
+}
+
 #[test]
 fn a_superseding_fold_has_a_higher_epoch() {
     let mut totals = PartitionTotals::start(0, 0);

@@ -3,6 +3,8 @@
 mod board;
 mod cases;
 mod golden;
+mod model;
+mod owners;
 mod properties;
 
 use super::{Outcome, PartitionTotals, Record, Snapshot};
