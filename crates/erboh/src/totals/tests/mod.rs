@@ -3,6 +3,7 @@
 mod board;
 mod cases;
 mod golden;
+mod limits;
 mod model;
 mod owners;
 mod properties;
