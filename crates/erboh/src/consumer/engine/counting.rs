@@ -156,7 +156,11 @@ impl Counting {
                 self.publisher.group_problem = None;
                 member.accept(&partitions);
                 for partition in partitions {
-                    self.owned.entry(partition).or_insert_with(|| Owned::new(partition));
+                    // What this engine counted before it lost the partition may not have been
+                    // written to the end.
+                    let shown = self.publisher.shown(partition);
+                    let complete = shown.is_none_or(|shown| shown.writer != self.name);
+                    self.owned.entry(partition).or_insert_with(|| Owned::new(partition, complete));
                 }
                 self.publisher.changed();
             }
@@ -217,8 +221,8 @@ impl Counting {
         let now = Instant::now();
         let publisher = &self.publisher;
         let there = self.owned.iter_mut().filter(|(partition, _)| !publisher.is_gone(**partition));
-        for owned in there.map(|(_, owned)| owned).filter(|owned| owned.wants_takeover(now)) {
-            let request = owned.ask();
+        for (partition, owned) in there.filter(|(_, owned)| owned.wants_takeover(now)) {
+            let request = owned.ask(publisher.shown(*partition));
             if self.requests.try_send(request).is_err() {
                 owned.failed("too many partitions are being restored".into(), now);
             }
@@ -277,7 +281,7 @@ impl Counting {
                 }
                 News::Ends { asked, ends } => {
                     self.weigh_ends(asked, &ends);
-                    self.publisher.ends(ends);
+                    self.publisher.ends(asked, ends);
                 }
                 News::TotalsLost => {
                     self.owned.values_mut().filter_map(Owned::live).for_each(Live::repeat_snapshot);

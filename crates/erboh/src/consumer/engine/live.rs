@@ -70,22 +70,26 @@ impl Live {
     pub(super) fn begin(partition: i32, found: Found) -> Result<(Self, i64), String> {
         let log_start = found.log_start;
         let mut acknowledged = None;
-        let (mut totals, slot, generation, supersedes, gap) = match found.decision {
+        let (mut totals, slot, generation, supersedes, gap, repeat) = match found.decision {
             Decision::Halt(reason) => return Err(reason),
             Decision::Start { supersedes, slot } => {
                 let generation = supersedes.as_ref().map_or(0, |newest| newest.generation);
                 let totals = PartitionTotals::start(partition, log_start);
-                (totals, slot, generation, supersedes, false)
+                (totals, slot, generation, supersedes, false, false)
             }
-            Decision::Resume { snapshot, slot, supersedes, gap } => {
+            Decision::Resume { snapshot, slot, supersedes, gap, unwritten } => {
                 let generation = snapshot.generation;
                 // Whoever wrote it may have died before the commit.
-                acknowledged = Some(snapshot.next_offset);
-                (PartitionTotals::resume(*snapshot), Some(slot), generation, supersedes, gap)
+                acknowledged = (!unwritten).then_some(snapshot.next_offset);
+                let totals = PartitionTotals::resume(*snapshot);
+                (totals, slot, generation, supersedes, gap, unwritten)
             }
         };
         let covered = totals.next_offset();
         let mut snapshots = Snapshots::after(slot, generation, covered);
+        if repeat {
+            snapshots.repeat();
+        }
         let mut committed = found.committed;
         if let Some(newest) = supersedes {
             totals.supersede(&newest);
@@ -180,6 +184,11 @@ impl Live {
     pub(super) fn doubt(&mut self, asked: Instant, end: i64, now: Instant) -> Option<&'static str> {
         let here = Place { position: self.totals.next_offset(), read_next: self.read_next };
         self.watch.weigh(here, self.paused, (asked, end), now)
+    }
+
+    /// Whether every dead letter is acknowledged.
+    pub(super) fn is_complete(&self) -> bool {
+        self.dead.is_empty()
     }
 
     /// Wants a snapshot in the totals topic even if nothing is counted.
@@ -410,7 +419,13 @@ mod tests {
     fn another_record_in_the_place_of_the_last_one_is_another_log() {
         let before = live(3);
         let snapshot = Box::new(before.snapshot("before"));
-        let decision = Decision::Resume { snapshot, slot: 0, supersedes: None, gap: false };
+        let decision = Decision::Resume {
+            snapshot,
+            slot: Some(0),
+            supersedes: None,
+            gap: false,
+            unwritten: false,
+        };
         let found = Found { decision, log_start: 0, totals_end: 0, committed: None };
         let (mut live, read_from) = Live::begin(0, found).unwrap();
         assert_eq!(read_from, 0);

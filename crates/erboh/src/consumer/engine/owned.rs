@@ -6,12 +6,14 @@
 //!     └── failed ◄──┴── restore (overtaken, offset out of range)
 //! ```
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::limits::RETRY_LONGEST;
 use super::live::Live;
 use super::retry::Retry;
 use super::takeover::Request;
+use crate::totals::Snapshot;
 
 /// How far a partition is.
 pub(super) enum Stage {
@@ -35,11 +37,20 @@ pub(super) struct Owned {
     /// What does not work at the moment.
     pub(super) problem: Option<String>,
     retry: Retry,
+    /// Whether every dead letter up to what was counted here is acknowledged.
+    complete: bool,
 }
 
 impl Owned {
-    pub(super) fn new(partition: i32) -> Self {
-        Self { partition, turn: 0, stage: Stage::Wanted, problem: None, retry: Retry::default() }
+    pub(super) fn new(partition: i32, complete: bool) -> Self {
+        Self {
+            partition,
+            turn: 0,
+            stage: Stage::Wanted,
+            problem: None,
+            retry: Retry::default(),
+            complete,
+        }
     }
 
     /// The partition's totals, if it is being counted.
@@ -64,14 +75,14 @@ impl Owned {
         }
     }
 
-    /// The question.
-    pub(super) fn ask(&mut self) -> Request {
+    /// The question, with what the board shows of the partition.
+    pub(super) fn ask(&mut self, shown: Option<Arc<Snapshot>>) -> Request {
         self.turn += 1;
         match &mut self.stage {
             Stage::Halted { asked, .. } => *asked = true,
             stage => *stage = Stage::Asked,
         }
-        Request { partition: self.partition, turn: self.turn }
+        Request { partition: self.partition, turn: self.turn, shown, complete: self.complete }
     }
 
     /// Begins to count.
@@ -84,6 +95,13 @@ impl Owned {
     pub(super) fn failed(&mut self, problem: String, now: Instant) {
         note(&mut self.problem, self.partition, problem);
         self.retry.failed(now);
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if let Stage::Live(live) = &self.stage {
+            self.complete = live.is_complete();
+        }
         self.stage = Stage::Wanted;
     }
 
@@ -99,7 +117,7 @@ impl Owned {
     /// Forgets the totals and looks again. The wait grows if this happens again and again.
     pub(super) fn restore(&mut self, now: Instant) {
         self.retry.failed(now);
-        self.stage = Stage::Wanted;
+        self.leave();
     }
 
     /// Notes that counting works.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::doubt::{Place, Watch};
 use super::limits::BOARD_INTERVAL;
 use super::owned::{Owned, Stage};
 use crate::consumer::view::{BoardView, PartitionState, PartitionView};
@@ -17,6 +18,9 @@ pub(super) struct Publisher {
     view: watch::Sender<Arc<BoardView>>,
     board: Board,
     ends: BTreeMap<i32, i64>,
+    watches: BTreeMap<i32, Watch>,
+    /// Partitions whose log ends before what the board shows.
+    cut_off: BTreeSet<i32>,
     /// How many partitions the ratings topic has, once that is known.
     exist: Option<i32>,
     topic_problem: Option<String>,
@@ -33,6 +37,8 @@ impl Publisher {
             view,
             board: Board::new(),
             ends: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            cut_off: BTreeSet::new(),
             exist: None,
             topic_problem: None,
             group_problem: None,
@@ -62,10 +68,29 @@ impl Publisher {
         }
     }
 
-    /// Notes where the partitions end.
-    pub(super) fn ends(&mut self, ends: BTreeMap<i32, i64>) {
+    /// Notes where the partitions ended when that was asked at `asked`.
+    pub(super) fn ends(&mut self, asked: Instant, ends: BTreeMap<i32, i64>) {
+        let now = Instant::now();
+        for (partition, snapshot) in self.board.snapshots() {
+            let Some(end) = ends.get(partition) else { continue };
+            let position = snapshot.next_offset;
+            if *end >= position {
+                self.cut_off.remove(partition);
+            }
+            // What is not read here cannot be late either.
+            let here = Place { position, read_next: i64::MAX };
+            let watch = self.watches.entry(*partition).or_default();
+            if watch.weigh(here, false, (asked, *end), now).is_some() {
+                self.cut_off.insert(*partition);
+            }
+        }
         self.changed |= self.ends != ends;
         self.ends = ends;
+    }
+
+    /// What the board shows of a partition.
+    pub(super) fn shown(&self, partition: i32) -> Option<Arc<Snapshot>> {
+        self.board.snapshots().get(&partition).cloned()
     }
 
     /// Notes how many partitions the ratings topic has.
@@ -142,6 +167,13 @@ impl Publisher {
         down.map(|reason| format!("no broker is reachable: {reason}"))
             .or_else(|| self.group_problem.clone())
             .or_else(|| self.topic_problem.clone())
+            .or_else(|| {
+                let partition = self.cut_off.first()?;
+                Some(format!(
+                    "partition {partition}: the log ends before what the board shows: it was cut off, and its \
+                     ratings are counted anew"
+                ))
+            })
             .or_else(|| {
                 owned.iter().find_map(|(partition, owned)| {
                     let problem = owned.problem.as_ref()?;

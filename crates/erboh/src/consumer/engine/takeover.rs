@@ -11,6 +11,7 @@
 //! This runs on its own thread with its own reader, so that looking for one partition's totals
 //! does not hold up the counting of the others.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
@@ -24,6 +25,11 @@ use crate::totals::{FOLD, Fingerprint, Snapshot, SnapshotError};
 pub(super) struct Request {
     pub(super) partition: i32,
     pub(super) turn: u64,
+    /// What the board shows of it. A totals topic that was cut off, or that comes out of a backup,
+    /// knows less; the log must then bear the board out, or the board must be superseded.
+    pub(super) shown: Option<Arc<Snapshot>>,
+    /// Whether every dead letter up to what is shown is acknowledged, so that it may be gone on from.
+    pub(super) complete: bool,
 }
 
 /// The answer.
@@ -50,15 +56,16 @@ pub(super) enum Decision {
     /// Count from the start of the log. `supersedes` is what the log does not bear out.
     Start { supersedes: Option<Box<Snapshot>>, slot: Option<u8> },
     /// Go on from this snapshot, after a gap if one is to be recorded.
-    Resume { snapshot: Box<Snapshot>, slot: u8, supersedes: Option<Box<Snapshot>>, gap: bool },
+    Resume {
+        snapshot: Box<Snapshot>,
+        slot: Option<u8>,
+        supersedes: Option<Box<Snapshot>>,
+        gap: bool,
+        /// Whether it does not stand in the totals topic.
+        unwritten: bool,
+    },
     /// Do not count, for this reason.
     Halt(String),
-}
-
-/// A snapshot in its slot.
-struct Candidate {
-    slot: u8,
-    snapshot: Snapshot,
 }
 
 /// How a snapshot and the log go together.
@@ -76,8 +83,9 @@ pub(super) fn run(
     answers: &SyncSender<Answer>,
 ) {
     let mut renewed = Instant::now();
-    for Request { partition, turn } in requests {
-        let found = look(&reader, settings, partition);
+    for request in requests {
+        let Request { partition, turn, .. } = request;
+        let found = look(&reader, settings, &request);
         // Where brokers are reachable and yet do not answer, the client may know too much.
         if found.is_err() && reader.down().is_none() && renewed.elapsed() >= RENEW_REST {
             reader.renew();
@@ -89,8 +97,12 @@ pub(super) fn run(
     }
 }
 
-fn look(reader: &Reader, settings: &EngineSettings, partition: i32) -> Result<Found, LookupError> {
-    let topics = &settings.topics;
+fn look(
+    reader: &Reader,
+    settings: &EngineSettings,
+    request: &Request,
+) -> Result<Found, LookupError> {
+    let (topics, partition) = (&settings.topics, request.partition);
     let (log_start, log_end) = reader.watermarks(&topics.ratings, partition)?;
     let (totals_start, totals_end) = reader.watermarks(&topics.totals, partition)?;
     // Never a position, so that not knowing it is no reason to wait.
@@ -98,11 +110,28 @@ fn look(reader: &Reader, settings: &EngineSettings, partition: i32) -> Result<Fo
         tracing::debug!(partition, %error, "the committed offset is not known");
         None
     });
-    let mut search = Search { reader, settings, partition, log_start, log_end, newest: None };
-    let mut length = TAIL_RECORDS;
+    let mut search = Search {
+        reader,
+        settings,
+        partition,
+        log_start,
+        log_end,
+        newest: None,
+        slot: None,
+        written: None,
+    };
+    let mut shown = request.shown.as_deref().filter(|shown| shown.last.is_some());
+    if let Some(shown) = shown.take_if(|_| !request.complete)
+        && let Verdict::Differs(reason) = search.judge(shown)?
+    {
+        search.newest = Some((shown.clone(), reason));
+    }
+    let (mut to, mut length) = (totals_end, TAIL_RECORDS);
     let decision = loop {
-        let from = totals_start.max(totals_end - length);
-        let (candidates, other_fold) = search.tail(from, totals_end)?;
+        let from = totals_start.max(to - length);
+        let (mut candidates, other_fold) = search.tail(from, to)?;
+        candidates.extend(shown.take().cloned());
+        candidates.sort_by_key(|of| std::cmp::Reverse((of.epoch, of.next_offset)));
         if let Some(fold) = other_fold.filter(|fold| *fold > FOLD) {
             break Decision::Halt(format!(
                 "its snapshots were made by version {fold} of the fold, this program has version \
@@ -115,6 +144,7 @@ fn look(reader: &Reader, settings: &EngineSettings, partition: i32) -> Result<Fo
         if from == totals_start {
             break search.nothing_fits(other_fold);
         }
+        to = from;
         length = length.saturating_mul(TAIL_GROWTH);
     };
     Ok(Found { decision, log_start, totals_end, committed })
@@ -126,13 +156,17 @@ struct Search<'a> {
     partition: i32,
     log_start: i64,
     log_end: i64,
-    /// The newest snapshot that does not fit, its slot, and why.
-    newest: Option<(Candidate, String)>,
+    /// The newest snapshot that does not fit, and why.
+    newest: Option<(Snapshot, String)>,
+    /// The slot of the newest snapshot in the totals topic, its epoch and its N.
+    slot: Option<u8>,
+    written: Option<(u32, i64)>,
 }
 
 impl Search<'_> {
-    /// The newest snapshot of each slot, newest first, and the highest other fold that was met.
-    fn tail(&self, from: i64, to: i64) -> Result<(Vec<Candidate>, Option<u32>), LookupError> {
+    /// The newest snapshot of each slot in a part of the totals, and the highest other fold that was
+    /// met. Where compaction has not been yet, every part that lies further back has older ones.
+    fn tail(&mut self, from: i64, to: i64) -> Result<(Vec<Snapshot>, Option<u32>), LookupError> {
         let mut slots: [Option<Snapshot>; super::limits::SLOTS as usize] = Default::default();
         let mut other_fold = None;
         self.reader.range(&self.settings.topics.totals, self.partition, (from, to), |record| {
@@ -149,20 +183,20 @@ impl Search<'_> {
                 ),
             }
         })?;
-        let mut candidates: Vec<Candidate> = (0..)
-            .zip(slots)
-            .filter_map(|(slot, snapshot)| Some(Candidate { slot, snapshot: snapshot? }))
-            .collect();
-        candidates.sort_by_key(|candidate| {
-            std::cmp::Reverse((candidate.snapshot.epoch, candidate.snapshot.next_offset))
-        });
+        if self.slot.is_none() {
+            let found = (0..).zip(&slots).filter_map(|(slot, of)| Some((slot, of.as_ref()?)));
+            let newest = found.max_by_key(|(_, of)| (of.epoch, of.next_offset));
+            self.slot = newest.map(|(slot, _)| slot);
+            self.written = newest.map(|(_, of)| (of.epoch, of.next_offset));
+        }
+        let candidates = slots.into_iter().flatten().collect();
         Ok((candidates, other_fold))
     }
 
     /// The newest candidate that fits the log, if any does.
-    fn choose(&mut self, candidates: Vec<Candidate>) -> Result<Option<Decision>, LookupError> {
+    fn choose(&mut self, candidates: Vec<Snapshot>) -> Result<Option<Decision>, LookupError> {
         for candidate in candidates {
-            let verdict = match self.judge(&candidate.snapshot)? {
+            let verdict = match self.judge(&candidate)? {
                 // Behind a newer one that differs, the older one belongs to the other log as well.
                 Verdict::Gap if self.newest.is_some() => {
                     Verdict::Differs("the log begins after what was counted".into())
@@ -178,13 +212,13 @@ impl Search<'_> {
                     return Ok(Some(Decision::Halt(format!(
                         "the records from offset {} to {} were deleted before they were counted; \
                          start with --on-gap=record to go on without them",
-                        candidate.snapshot.next_offset, self.log_start
+                        candidate.next_offset, self.log_start
                     ))));
                 }
                 Verdict::Differs(reason) => {
                     let newer = self.newest.as_ref().is_none_or(|(newest, _)| {
-                        (newest.snapshot.epoch, newest.snapshot.next_offset)
-                            < (candidate.snapshot.epoch, candidate.snapshot.next_offset)
+                        (newest.epoch, newest.next_offset)
+                            < (candidate.epoch, candidate.next_offset)
                     });
                     if newer {
                         self.newest = Some((candidate, reason));
@@ -195,21 +229,22 @@ impl Search<'_> {
         Ok(None)
     }
 
-    fn resume(&mut self, candidate: Candidate, gap: bool) -> Decision {
+    fn resume(&mut self, snapshot: Snapshot, gap: bool) -> Decision {
         let newest = self.newest.take();
         if let Some((newest, reason)) = &newest {
             tracing::warn!(
                 partition = self.partition,
-                newest = newest.snapshot.next_offset,
-                next_offset = candidate.snapshot.next_offset,
+                newest = newest.next_offset,
+                next_offset = snapshot.next_offset,
                 reason,
                 "going on from an older snapshot, because the newest does not fit the log"
             );
         }
         // The slot behind the newest: the one that is gone on from stays for another time.
-        let slot = newest.as_ref().map_or(candidate.slot, |(newest, _)| newest.slot);
-        let supersedes = newest.map(|(newest, _)| Box::new(newest.snapshot));
-        Decision::Resume { snapshot: Box::new(candidate.snapshot), slot, supersedes, gap }
+        let supersedes = newest.map(|(newest, _)| Box::new(newest));
+        let unwritten = self.written < Some((snapshot.epoch, snapshot.next_offset));
+        let snapshot = Box::new(snapshot);
+        Decision::Resume { snapshot, slot: self.slot, supersedes, gap, unwritten }
     }
 
     /// Compares a snapshot with the log.
@@ -255,8 +290,7 @@ impl Search<'_> {
         match (self.newest, other_fold) {
             (Some((newest, reason)), _) if restart => {
                 tracing::warn!(partition = self.partition, reason, "counting another log anew");
-                let slot = Some(newest.slot);
-                Decision::Start { supersedes: Some(Box::new(newest.snapshot)), slot }
+                Decision::Start { supersedes: Some(Box::new(newest)), slot: self.slot }
             }
             (Some((_, reason)), _) => Decision::Halt(format!(
                 "the topic was truncated or made anew: {reason}; start with \

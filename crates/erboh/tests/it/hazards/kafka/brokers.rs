@@ -1,0 +1,234 @@
+//! Brokers that die, stand still and come back. What is acknowledged stays, and is counted once.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::recount::Recount;
+use super::super::roles::Roles;
+use super::super::trio::{BROKERS, Placement, Trio};
+use super::super::watch::Watch;
+use super::{PACE, WRITERS};
+use crate::load::{Load, agent, eventually, post};
+use erboh::queue::Topics;
+
+/// The ratings' topic.
+fn ratings() -> String {
+    Topics::default().ratings
+}
+
+/// Who leads the first partition of the ratings.
+fn leader(trio: &mut Trio) -> u32 {
+    trio.until_placed(&ratings(), 0, |placement| placement.leader.is_some()).leader.unwrap()
+}
+
+/// Waits until every partition has all its copies again.
+fn until_whole(trio: &mut Trio, partitions: i32) {
+    for partition in 0..partitions {
+        for topic in [ratings(), Topics::default().totals] {
+            trio.until_placed(&topic, partition, |of| of.in_sync.len() == BROKERS.len());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_leader_and_a_controller_that_are_killed_under_load_cost_nothing() {
+    let mut trio = Trio::enter();
+    let roles = trio.roles(3);
+    let producer = roles.producer(&[]);
+    let consumers = roles.consumers(2);
+    let watches: Vec<Watch> = consumers.iter().map(Watch::board).collect();
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || {
+        load.wait_for(200);
+        let leads = leader(&mut trio);
+        trio.cluster().kill(leads).unwrap();
+        load.wait_for(200);
+        trio.all_up();
+        until_whole(&mut trio, 3);
+        let controls = trio.cluster().active_controller().unwrap();
+        trio.cluster().kill(controls).unwrap();
+        load.wait_for(200);
+    });
+    for consumer in &consumers {
+        consumer.demand_exact(&load);
+    }
+    watches.into_iter().for_each(Watch::end);
+    trio.all_up();
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_rolling_restart_and_a_leader_that_stands_still_cost_nothing() {
+    let mut trio = Trio::enter();
+    let roles = trio.roles(3);
+    let producer = roles.producer(&[]);
+    let consumer = roles.consumer(&[]);
+    let watch = Watch::board(&consumer);
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || {
+        for broker in BROKERS {
+            trio.cluster().stop(broker).unwrap();
+            load.wait_for(50);
+            trio.cluster().restart(broker).unwrap();
+            until_whole(&mut trio, 3);
+        }
+        // Longer than the others wait for it, so that somebody else leads when it goes on.
+        let leads = leader(&mut trio);
+        trio.cluster().pause(leads).unwrap();
+        trio.until_placed(&ratings(), 0, |of| of.leader.is_some_and(|now| now != leads));
+        load.wait_for(100);
+        trio.cluster().resume(leads).unwrap();
+        load.wait_for(100);
+    });
+    consumer.demand_exact(&load);
+    watch.end();
+}
+
+/// Sends a rating with this id until the answer is one of these; every answer before must be an
+/// honest "no" or "unknown".
+#[track_caller]
+fn send_until(producer: &str, id: Uuid, wanted: &[u16]) -> (u16, Value) {
+    let rating = json!({
+        "id": id, "battle": "One vs Two", "voice1": "One", "voice2": "Two", "rating": 1,
+    });
+    eventually(&format!("an answer out of {wanted:?}"), || {
+        let (status, answer) = post(&agent(), producer, &rating.to_string())?;
+        assert!([201, 503, 504].contains(&status), "{status}: {answer}");
+        wanted.contains(&status).then_some((status, answer))
+    })
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn with_too_few_brokers_nothing_is_acknowledged_and_with_none_nothing_is_lost() {
+    let mut trio = Trio::enter();
+    let roles = trio.roles(2);
+    let producer = roles.producer(&[]);
+    let consumer = roles.consumer(&[]);
+    let watch = Watch::board(&consumer);
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || load.wait_for(100));
+    let before = consumer.demand_exact(&load);
+
+    // One of three: less than must have what is acknowledged.
+    let stays = leader(&mut trio);
+    for broker in BROKERS.into_iter().filter(|broker| *broker != stays) {
+        trio.cluster().kill(broker).unwrap();
+    }
+    let ids = [Uuid::now_v7(), Uuid::now_v7()];
+    let (status, answer) = send_until(&producer.url, ids[0], &[503, 504]);
+    let code = if status == 503 { "queue-unavailable" } else { "outcome-unknown" };
+    assert_eq!(answer["code"], code, "{answer}");
+    // None at all.
+    trio.cluster().kill(stays).unwrap();
+    let (_, answer) = send_until(&producer.url, ids[1], &[503]);
+    assert_eq!(answer["code"], "queue-unavailable", "{answer}");
+    eventually("the board says that no broker is there, and shows what it has", || {
+        let view = consumer.partitions()?;
+        let totals = consumer.totals()?;
+        assert_eq!(totals["voices"], before["voices"], "{totals}");
+        (view["connected"] == json!(false) && view["problem"].is_string()).then_some(())
+    });
+
+    trio.all_up();
+    // Whatever became of them the first time, they count once.
+    for id in ids {
+        let (_, answer) = send_until(&producer.url, id, &[201]);
+        assert_eq!(answer["id"], json!(id));
+    }
+    load.during(WRITERS, || load.wait_for(100));
+    until_whole(&mut trio, 2);
+    let totals = Recount::demand(&roles, 2, &consumer);
+    assert_eq!(totals["counted"], json!(load.count() + ids.len()), "{totals}");
+    assert_eq!(totals["exact"], true);
+    watch.end();
+}
+
+/// Ratings with two copies, one of which is enough to acknowledge, and where a stale copy may lead
+/// in the end: what nobody should do. Answers who leads and who follows.
+fn set_up_unclean(trio: &mut Trio, roles: &Roles) -> (u32, u32) {
+    let ratings = ratings();
+    roles.administer(roles.admin.delete(&ratings));
+    eventually("the topic is gone", || {
+        (roles.administer(roles.admin.partitions(&ratings)) == 0).then_some(())
+    });
+    let config = [("min.insync.replicas", "1"), ("unclean.leader.election.enable", "true")];
+    let config = config.map(|(name, value)| (name, value.to_owned()));
+    eventually("the topic is there", || {
+        roles.administer(roles.admin.create(&ratings, 1, 2, &config));
+        (roles.administer(roles.admin.partitions(&ratings)) == 1).then_some(())
+    });
+    let of = trio.until_placed(&ratings, 0, |of| of.leader.is_some() && of.in_sync.len() == 2);
+    let leads = of.leader.unwrap();
+    (leads, of.replicas.into_iter().find(|broker| *broker != leads).unwrap())
+}
+
+/// The follower misses what `act` does; then it leads, because the leader is gone.
+fn elect_stale(trio: &mut Trio, (leads, follows): (u32, u32), act: impl FnOnce()) {
+    let alone = |of: &Placement| of.leader == Some(leads) && of.in_sync == [leads];
+    trio.cluster().kill(follows).unwrap();
+    trio.until_placed(&ratings(), 0, alone);
+    act();
+    trio.cluster().kill(leads).unwrap();
+    trio.cluster().restart(follows).unwrap();
+    trio.until_placed(&ratings(), 0, |of| of.leader == Some(follows));
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn ratings_that_an_unclean_election_takes_back_leave_the_board() {
+    let mut trio = Trio::enter();
+    let roles = trio.roles(1);
+    let (leads, follows) = set_up_unclean(&mut trio, &roles);
+    let producer = roles.producer(&[]);
+    let consumer = roles.consumer(&[]);
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || load.wait_for(50));
+    consumer.demand_exact(&load);
+
+    // The log is shorter than what was counted; somebody else is there to see it.
+    elect_stale(&mut trio, (leads, follows), || {
+        load.during(WRITERS, || load.wait_for(50));
+        consumer.demand_exact(&load);
+    });
+    let lost = load.count() as u64;
+    let shorter = Recount::of(&roles, 1);
+    assert!(shorter.counted < lost, "the election took nothing: {shorter:?}");
+    Recount::demand(&roles, 1, &consumer);
+    trio.all_up();
+
+    // The log is longer again, with other ratings, when the consumer wakes up.
+    let both = |of: &Placement| of.in_sync.len() == 2 && of.leader.is_some();
+    let leads = trio.until_placed(&ratings(), 0, both).leader.unwrap();
+    let follows = if leads == follows { other(&mut trio, leads) } else { follows };
+    let position = std::cell::Cell::new(0);
+    elect_stale(&mut trio, (leads, follows), || {
+        load.during(WRITERS, || load.wait_for(50));
+        let at = || Recount::of(&roles, 1).position["0"];
+        eventually("all is counted", || {
+            let totals = consumer.totals()?;
+            (totals["position"]["0"] == json!(at())).then_some(())
+        });
+        position.set(at());
+        consumer.pause();
+    });
+    load.during(WRITERS, || {
+        eventually("the log is longer again", || {
+            (Recount::of(&roles, 1).position["0"] > position.get() + 20).then_some(())
+        });
+    });
+    consumer.resume();
+    let totals = Recount::demand(&roles, 1, &consumer);
+    // Who starts now finds the same.
+    consumer.kill();
+    let consumer = roles.consumer(&[]);
+    assert_eq!(Recount::demand(&roles, 1, &consumer)["voices"], totals["voices"]);
+    trio.all_up();
+}
+
+/// The other broker that has the ratings.
+fn other(trio: &mut Trio, broker: u32) -> u32 {
+    let replicas = trio.until_placed(&ratings(), 0, |_| true).replicas;
+    replicas.into_iter().find(|replica| *replica != broker).unwrap()
+}
