@@ -3,11 +3,15 @@
 //! ```text
 //!   stage   the one-broker cluster, one test after the other
 //!   roles   starts `erboh producer` and `erboh consumer` on a cluster, ends them with the test
+//!   trio    the three-broker cluster that tests break, one test after the other
+//!   recount what the log that is there adds up to
 //!   watch   asks a board all the time: it must never go back
 //!   kafka/  the tests, one file for each kind of hazard
 //! ```
 
 mod kafka;
+mod recount;
 mod roles;
 mod stage;
+mod trio;
 mod watch;

@@ -1,5 +1,7 @@
 //! The tests, by what goes wrong. They need Apache Kafka, so that only `cargo xtask test` runs them.
 
+mod brokers;
+mod logs;
 mod members;
 mod zombies;
 
