@@ -12,6 +12,8 @@ pub struct BoardView {
     pub board: Board,
     /// Where the counting stands, by partition number.
     pub partitions: Vec<PartitionView>,
+    /// Whether what had been counted before this replica started is on the board. It stays true.
+    pub caught_up: bool,
     /// Whether the cluster is reachable now.
     pub connected: bool,
     /// What is wrong with the whole, in a sentence for people; without a cause it is `None`.
@@ -101,7 +103,8 @@ impl BoardView {
     }
 
     /// Whether the totals are complete enough to be shown to people who did not see earlier ones:
-    /// every partition is known and none is being taken over.
+    /// every partition is known, what others have counted has been read, and none is being taken
+    /// over.
     ///
     /// # Errors
     /// Says what is missing.
@@ -109,6 +112,9 @@ impl BoardView {
         if self.partitions.is_empty() {
             let cause = self.problem.as_deref().unwrap_or("the partitions are not known yet");
             return Err(cause.to_owned());
+        }
+        if !self.caught_up {
+            return Err("what has been counted before is still being read".to_owned());
         }
         let restoring = |view: &&PartitionView| view.state == PartitionState::Restoring;
         match self.partitions.iter().find(restoring) {

@@ -105,7 +105,7 @@ pub(super) fn problem(error: &SendError) -> Problem {
             StatusCode::GATEWAY_TIMEOUT,
             "outcome-unknown",
             format!(
-                "The queue did not acknowledge the rating in time ({cause}); it may have been \
+                "The queue did not say what became of the rating ({cause}); it may have been \
                  taken. Send it again with the same id: then it counts once."
             ),
         )

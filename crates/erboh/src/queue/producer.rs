@@ -14,7 +14,7 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{ProducerContext, ThreadedProducer};
 use tokio::sync::watch;
 
-use super::countdown::{Countdown, Placed, SendError};
+use super::countdown::{Countdown, Placed, SendError, SendResult};
 use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
@@ -93,11 +93,22 @@ impl ProducerContext for Signals {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         let result = match result {
-            Ok(message) => Ok(Placed { partition: message.partition(), offset: message.offset() }),
+            Ok(message) => placed(message.partition(), message.offset()),
             Err((error, _)) => Err(classify(error)),
         };
         self.countdown.report(ticket, result);
     }
+}
+
+/// Where an acknowledged record is. A broker that has it from an earlier try whose answer was lost
+/// takes it no second time, and does not always remember where it is. Nobody could then wait for
+/// it to be counted; sent again with the same id it has a place and still counts once.
+fn placed(partition: i32, offset: i64) -> SendResult {
+    if offset < 0 {
+        let reason = "the broker has it from an earlier try, and does not say where";
+        return Err(SendError::Unknown(reason.into()));
+    }
+    Ok(Placed { partition, offset })
 }
 
 /// Creates the client.
@@ -147,5 +158,17 @@ pub(super) fn classify(error: &KafkaError) -> SendError {
             | Code::InvalidTimestamp,
         ) => SendError::Refused(text),
         _ => SendError::Unknown(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_an_offset_has_no_known_place() {
+        assert_eq!(placed(3, 0), Ok(Placed { partition: 3, offset: 0 }));
+        // RD_KAFKA_OFFSET_INVALID, as librdkafka reports it after DUPLICATE_SEQUENCE_NUMBER.
+        assert!(matches!(placed(3, -1_001), Err(SendError::Unknown(_))));
     }
 }

@@ -24,7 +24,7 @@ fn view(values: &[&str]) -> BoardView {
         let value = Some(value.as_bytes());
         totals.apply(Record { offset, timestamp_ms: 1, key: None, value });
     }
-    let mut view = BoardView { connected: true, ..BoardView::default() };
+    let mut view = BoardView { caught_up: true, connected: true, ..BoardView::default() };
     view.board.merge(totals.snapshot("replica-a", 1));
     view.board.merge(PartitionTotals::start(1, 0).snapshot("replica-b", 1));
     let end_offset = values.len() as i64;

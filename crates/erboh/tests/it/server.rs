@@ -131,11 +131,11 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     let shutdown = CancellationToken::new();
     let role = consumer::serve(listener, Some(ops), settings, view, shutdown.clone());
     let serving = tokio::spawn(role);
-    let show = |state: PartitionState| {
+    let show = |caught_up: bool, state: PartitionState| {
         let (position, end_offset, writer) = (4, 9, "replica-a".to_owned());
         let view = PartitionView { partition: 0, position, end_offset, lag: 5, state, writer };
         let partitions = vec![view];
-        sender.send_replace(Arc::new(BoardView { partitions, ..BoardView::default() }));
+        sender.send_replace(Arc::new(BoardView { partitions, caught_up, ..BoardView::default() }));
     };
     let check = async |status: &str, text: &str| {
         let ready = ask(address, "/readyz").await;
@@ -145,11 +145,13 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
         );
     };
     check("503", "the partitions are not known yet").await;
-    show(PartitionState::Restoring);
+    show(false, PartitionState::Elsewhere);
+    check("503", "what has been counted before is still being read").await;
+    show(true, PartitionState::Restoring);
     check("503", "partition 0 is being taken over").await;
-    show(PartitionState::Owned);
+    show(true, PartitionState::Owned);
     check("200", "ready").await;
-    show(PartitionState::Restoring);
+    show(true, PartitionState::Restoring);
     check("200", "ready").await;
     let metrics = ask(address, "/metrics").await;
     assert!(metrics.contains("erboh_consumer_lag_records{partition=\"0\"} 5"), "{metrics}");

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::ledger::Retries;
 
 /// Between these lines of the documentation stands the last campaign that was written down.
-const MARKERS: [&str; 2] = ["<!-- chaos -->", "<!-- /chaos -->"];
+const MARKERS: [&str; 2] = ["<!-- chaos: begin -->", "<!-- chaos: end -->"];
 
 /// One fault that was inflicted.
 #[derive(Debug, Clone, Copy)]
@@ -151,13 +151,13 @@ mod tests {
     #[test]
     fn only_what_stands_between_the_markers_is_replaced() {
         let page = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(page.path(), "a\n<!-- chaos -->\nold\n<!-- /chaos -->\nb\n").unwrap();
+        std::fs::write(page.path(), "a\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nb\n").unwrap();
         for _ in 0..2 {
             write(page.path(), "new\n").unwrap();
             let text = std::fs::read_to_string(page.path()).unwrap();
-            assert_eq!(text, "a\n<!-- chaos -->\nnew\n<!-- /chaos -->\nb\n");
+            assert_eq!(text, "a\n<!-- chaos: begin -->\nnew\n<!-- chaos: end -->\nb\n");
         }
         std::fs::write(page.path(), "nothing").unwrap();
-        assert!(write(page.path(), "new").unwrap_err().to_string().contains("<!-- chaos -->"));
+        assert!(write(page.path(), "new").unwrap_err().to_string().contains("<!-- chaos: begin -->"));
     }
 }

@@ -279,6 +279,7 @@ impl Counting {
                     }
                     self.publisher.merge(snapshot);
                 }
+                News::CaughtUp => self.publisher.caught_up(),
                 News::Ends { asked, ends } => {
                     self.weigh_ends(asked, &ends);
                     self.publisher.ends(asked, ends);

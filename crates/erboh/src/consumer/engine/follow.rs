@@ -3,13 +3,14 @@
 //! ```text
 //!   totals topic, all partitions, from near the end ─► News::Snapshot ─► counting thread ─► board
 //!                                                   └► two that contradict each other ─► Alarm
+//!                  all that was there at the start  ─► News::CaughtUp
 //!                  cut off or made anew             ─► News::TotalsLost
 //!   ratings topic: ends of all partitions           ─► News::Ends
 //!                  number of partitions             ─► News::Partitions
 //!                  more partitions than totals has  ─► add them there
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{SendError, SyncSender};
 use std::time::Instant;
@@ -27,6 +28,8 @@ use crate::totals::Snapshot;
 pub(super) enum News {
     /// Somebody, perhaps this engine, wrote a snapshot at this offset of the totals partition.
     Snapshot { offset: i64, snapshot: Arc<Snapshot> },
+    /// Every snapshot that stood there at the start has been told.
+    CaughtUp,
     /// Where the partitions of the ratings ended when that was asked.
     Ends { asked: Instant, ends: BTreeMap<i32, i64> },
     /// Snapshots that were acknowledged may be gone from the totals topic.
@@ -53,6 +56,8 @@ pub(super) struct Follower {
     pub(super) followed: BTreeMap<i32, Followed>,
     /// Partitions of the ratings.
     pub(super) partitions: i32,
+    /// Partitions whose end was not reached yet; none once all were, from then on for good.
+    pub(super) unread: Option<BTreeSet<i32>>,
 }
 
 /// A partition of the totals that is followed.
@@ -119,8 +124,20 @@ impl Follower {
                 }
                 Ok(())
             }
-            Some(Event::End(_) | Event::Problem(_)) | None => Ok(()),
+            Some(Event::End(partition)) => self.reached_end(partition),
+            Some(Event::Problem(_)) | None => Ok(()),
         }
+    }
+
+    /// Tells, once, that all that stood there at the start has been told.
+    fn reached_end(&mut self, partition: i32) -> Result<(), Gone> {
+        let Some(unread) = &mut self.unread else { return Ok(()) };
+        unread.remove(&partition);
+        if !unread.is_empty() || (self.followed.len() as i32) < self.partitions {
+            return Ok(());
+        }
+        self.unread = None;
+        self.news.send(News::CaughtUp)
     }
 
     /// Follows all partitions from near their ends again, with a client that knows nothing yet.
@@ -213,6 +230,9 @@ impl Follower {
         let next = start.max(end - TAIL_RECORDS);
         self.reader.add(totals, partition, next)?;
         self.followed.insert(partition, Followed { next, ..Followed::default() });
+        if let Some(unread) = &mut self.unread {
+            unread.insert(partition);
+        }
         Ok(())
     }
 }

@@ -104,6 +104,7 @@ pub fn start(
         news: tell,
         followed: std::collections::BTreeMap::new(),
         partitions: 0,
+        unread: Some(std::collections::BTreeSet::new()),
     };
     let counting =
         Counting::new(kafka, settings.clone(), name, (ask, answers), news, view.clone())?;

@@ -26,6 +26,7 @@ pub(super) struct Publisher {
     topic_problem: Option<String>,
     pub(super) group_problem: Option<String>,
     alarm: Option<String>,
+    caught_up: bool,
     connected: bool,
     changed: bool,
     published: Option<Instant>,
@@ -43,6 +44,7 @@ impl Publisher {
             topic_problem: None,
             group_problem: None,
             alarm: None,
+            caught_up: false,
             connected: false,
             changed: false,
             published: None,
@@ -116,6 +118,12 @@ impl Publisher {
         self.topic_problem = problem;
     }
 
+    /// Notes that everything that had been written before this engine started was heard.
+    pub(super) fn caught_up(&mut self) {
+        self.caught_up = true;
+        self.changed = true;
+    }
+
     /// Raises the alarm. It stays until a person has looked and restarted the engine.
     pub(super) fn alarm(&mut self, alarm: String) {
         tracing::error!(alarm, "totals contradict each other");
@@ -153,6 +161,7 @@ impl Publisher {
         let view = BoardView {
             board: self.board.clone(),
             partitions: self.partitions(owned),
+            caught_up: self.caught_up,
             connected: self.connected,
             problem: self.problem(owned, down),
             alarm: self.alarm.clone(),

@@ -13,6 +13,7 @@ use super::broker::{On, on_both};
 on_both!(
     goes_on_exactly_after_a_stop_and_after_crashes,
     a_second_replica_shares_the_work_and_takes_it_over,
+    a_replica_is_ready_when_it_shows_what_was_counted_before,
     two_that_both_think_they_own_everything_agree,
     new_partitions_are_counted_from_their_start,
 );
@@ -80,6 +81,25 @@ async fn a_second_replica_shares_the_work_and_takes_it_over(on: On) {
     for watch in watches {
         watch.await.unwrap();
     }
+}
+
+async fn a_replica_is_ready_when_it_shows_what_was_counted_before(on: On) {
+    let mut bench = Bench::new(on, 4).await;
+    let first = bench.start();
+    bench.rate(40).await;
+    until_counted(&first, 40).await;
+    // Stopped and started again, so that everything stands in snapshots.
+    first.stop().await;
+    let first = bench.start();
+    until(&mut first.board(), "all partitions with the first", |view| owns(view) == 4).await;
+    for _ in 0..5 {
+        let second = bench.start();
+        let ready = |view: &BoardView| view.readiness().is_ok();
+        let view = until(&mut second.board(), "the second is ready", ready).await;
+        assert_eq!(view.board.counted(), 40, "{view:#?}");
+        drop(second);
+    }
+    first.stop().await;
 }
 
 async fn two_that_both_think_they_own_everything_agree(on: On) {
