@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, clients, fuzz, no_arguments, test};
+use super::{Command, chaos, clients, fuzz, no_arguments, test};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -12,6 +12,9 @@ pub(crate) const COMMAND: Command = Command {
 
 /// Enough to run into what any change breaks at once; who changes a parser fuzzes longer.
 const FUZZ_SECONDS_EACH: u32 = 20;
+
+/// Long enough for every kind of fault; the campaign prints its seed, which is always the same.
+const CHAOS_MINUTES: &str = "3";
 
 fn run(arguments: &[String]) -> Outcome {
     no_arguments("ci", arguments)?;
@@ -44,6 +47,8 @@ fn run(arguments: &[String]) -> Outcome {
     });
     test::workspace(&mut steps);
     test::apache_kafka(&mut steps);
+    steps.run("chaos", || chaos::short(&["--minutes", CHAOS_MINUTES]));
+    steps.run("chaos self-test", || chaos::short(&["--self-test"]));
     steps.run("clients", || clients::run_suite(&[]));
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));
     steps.finish()

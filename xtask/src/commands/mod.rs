@@ -3,6 +3,7 @@
 pub(crate) mod help;
 
 mod bench_broker;
+mod chaos;
 mod ci;
 mod clients;
 mod fuzz;
@@ -24,6 +25,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     ci::COMMAND,
     clients::COMMAND,
     fuzz::COMMAND,
+    chaos::COMMAND,
     bench_broker::COMMAND,
     kafka::COMMAND,
     help::COMMAND,

@@ -19,6 +19,9 @@ fn run(arguments: &[String]) -> Outcome {
     } else {
         steps.note(&tools::KAFKA.not_run());
     }
+    steps.note(
+        "not run, because it takes minutes: the fault campaign; to run it: cargo xtask chaos",
+    );
     if clients::can_run() {
         steps.run("clients", || clients::run_suite(&[]));
     }

@@ -151,13 +151,16 @@ mod tests {
     #[test]
     fn only_what_stands_between_the_markers_is_replaced() {
         let page = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(page.path(), "a\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nb\n").unwrap();
+        std::fs::write(page.path(), "a\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nb\n")
+            .unwrap();
         for _ in 0..2 {
             write(page.path(), "new\n").unwrap();
             let text = std::fs::read_to_string(page.path()).unwrap();
             assert_eq!(text, "a\n<!-- chaos: begin -->\nnew\n<!-- chaos: end -->\nb\n");
         }
         std::fs::write(page.path(), "nothing").unwrap();
-        assert!(write(page.path(), "new").unwrap_err().to_string().contains("<!-- chaos: begin -->"));
+        assert!(
+            write(page.path(), "new").unwrap_err().to_string().contains("<!-- chaos: begin -->")
+        );
     }
 }
