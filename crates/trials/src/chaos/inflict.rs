@@ -104,7 +104,8 @@ impl Inflictor<'_> {
             }
             Target::AllBrokers => (1..=BROKERS).try_for_each(|broker| self.restart_broker(broker)),
             Target::Link { client, broker } => {
-                self.disturb_link(client, broker, event.fault, lasts)
+                self.disturb_link(client, broker, event.fault, lasts);
+                Ok(())
             }
             Target::Queue if event.fault == Fault::DuplicateFlood => self.flood(),
             Target::Queue => {
@@ -143,22 +144,14 @@ impl Inflictor<'_> {
         self.wait_for_sync()
     }
 
-    fn disturb_link(
-        &self,
-        client: usize,
-        broker: u32,
-        fault: Fault,
-        lasts: Duration,
-    ) -> anyhow::Result<()> {
+    fn disturb_link(&self, client: usize, broker: u32, fault: Fault, lasts: Duration) {
         let name = link_name(client);
         if fault == Fault::LinkReset {
-            lock(self.cluster).link(&name, broker).reset();
-            return Ok(());
+            return lock(self.cluster).link(&name, broker).reset();
         }
         lock(self.cluster).link(&name, broker).cut();
         self.last(lasts);
         lock(self.cluster).link(&name, broker).heal();
-        Ok(())
     }
 
     /// Sends ratings again that are on the queue: over HTTP, and as a stranger's copies.

@@ -26,7 +26,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(6);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a rating is tried after the load has ended, and no fault is left.
-pub(super) const LAST_TRIES: Duration = Duration::from_secs(60);
+pub(super) const LAST_TRIES: Duration = Duration::from_mins(1);
 
 /// What came of one request.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::fault::{BROKERS, PARTITIONS};
@@ -42,7 +43,7 @@ impl Observer {
     /// The broker that leads a partition of the ratings.
     pub(super) fn leader(&self, partition: i32) -> anyhow::Result<u32> {
         let metadata = self.client.fetch_metadata(Some(RATINGS), ANSWER_WAIT)?;
-        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
         let found = partitions.into_iter().find(|found| found.id() == partition);
         let leader = found.context("the partition is not there")?.leader();
         u32::try_from(leader).ok().context("the partition has no leader")
@@ -51,7 +52,7 @@ impl Observer {
     /// Whether all brokers are there and every partition has all of its replicas in sync.
     pub(super) fn is_whole(&self) -> bool {
         let Ok(metadata) = self.client.fetch_metadata(None, ANSWER_WAIT) else { return false };
-        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
         metadata.brokers().len() == BROKERS as usize
             && partitions.all(|found| found.isr().len() == found.replicas().len())
     }

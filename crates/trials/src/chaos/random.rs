@@ -1,6 +1,6 @@
 //! Random: numbers that look random and are a function of their seed alone.
 //!
-//! SplitMix64 (Steele, Lea and Flood, 2014). A seed must give the same campaign in every version
+//! `SplitMix64` (Steele, Lea and Flood, 2014). A seed must give the same campaign in every version
 //! of every library, so the generator is written out here.
 
 use std::ops::RangeInclusive;

@@ -7,7 +7,8 @@
 //!
 //! It shares no code with the product: ids stand in a map with their last offset, voices in another.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -205,13 +206,13 @@ impl<'a> Recount<'a> {
 
 /// Which voices differ, for people; empty if none does.
 pub(super) fn differences(log: &Voices, other: &Voices) -> String {
-    let all: BTreeMap<&String, ()> = log.keys().chain(other.keys()).map(|v| (v, ())).collect();
+    let all: BTreeSet<&String> = log.keys().chain(other.keys()).collect();
     let mut text = String::new();
-    for voice in all.into_keys() {
+    for voice in all {
         let of = |voices: &Voices| voices.get(voice).copied().unwrap_or_default();
         let (own, its) = (of(log), of(other));
         if own != its {
-            text.push_str(&format!("; {voice}: {its:?} instead of {own:?}"));
+            let _ = write!(text, "; {voice}: {its:?} instead of {own:?}");
         }
     }
     text
@@ -219,6 +220,8 @@ pub(super) fn differences(log: &Voices, other: &Voices) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const RATINGS: Ratings = Ratings::new(9);

@@ -172,7 +172,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let replica = replica(directory.path(), "exit 7");
         replica.start().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let said = loop {
             if let Some(said) = replica.revive() {
                 break said;

@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use anyhow::{Context as _, anyhow};
 use erboh::queue::{KafkaSettings, Reader};
@@ -170,16 +171,16 @@ pub(super) fn check_board(name: &str, board: &Totals, log: &Totals, violations: 
     let mut wrong = String::new();
     for ((what, its), own) in numbers(board).into_iter().zip(numbers(log).into_values()) {
         if its > own {
-            wrong.push_str(&format!("; {what} {its}, {} more than the log's {own}", its - own));
+            let _ = write!(wrong, "; {what} {its}, {} more than the log's {own}", its - own);
         } else if its < own {
-            wrong.push_str(&format!("; {what} {its}, {} less than the log's {own}", own - its));
+            let _ = write!(wrong, "; {what} {its}, {} less than the log's {own}", own - its);
         }
     }
     wrong.push_str(&differences(&log.voices, &board.voices));
     for (partition, end) in &log.position {
         let at = board.position.get(partition).copied().unwrap_or(0);
         if at != *end {
-            wrong.push_str(&format!("; partition {partition} is at {at} of {end}"));
+            let _ = write!(wrong, "; partition {partition} is at {at} of {end}");
         }
     }
     if !board.exact {

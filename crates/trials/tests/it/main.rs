@@ -4,8 +4,9 @@ use std::process::Command;
 
 /// Runs `trials` to its end; its exit code and its standard output.
 fn trials(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_trials")).args(arguments).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_trials")).args(arguments).output().expect("it runs");
+    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
 }
 
 #[test]

@@ -167,12 +167,11 @@ async fn board(State(totals): State<Totals>) -> Json<Value> {
     let owned = lock(&totals.owned);
     for number in 0..super::super::fault::PARTITIONS {
         let saved;
-        let partition = match owned.get(&number) {
-            Some(partition) => partition,
-            None => {
-                saved = totals.load(number).unwrap_or_default();
-                &saved
-            }
+        let partition = if let Some(partition) = owned.get(&number) {
+            partition
+        } else {
+            saved = totals.load(number).unwrap_or_default();
+            &saved
         };
         counted += partition.counted;
         duplicates += partition.duplicates;
