@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use erboh_testbed::{Cluster, ClusterSettings, java};
+use erboh_testbed::{Cluster, ClusterSettings, Tuning, free_ports, java};
 
 /// Whether a process with that id exists.
 fn exists(pid: u32) -> bool {
@@ -145,10 +145,21 @@ fn tls_and_passwords_are_demanded_and_suffice() {
 
 #[test]
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
-fn a_port_that_is_taken_is_named() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let settings = ClusterSettings { first_port: Some(port), ..Default::default() };
+fn a_broker_to_be_measured_has_the_port_that_it_should_have() {
+    let port = free_ports(1).unwrap()[0];
+    let settings = ClusterSettings {
+        first_port: Some(port),
+        tuning: Tuning::Kafka,
+        heap_mb: 512,
+        ..ClusterSettings::default()
+    };
+    let mut cluster = Cluster::prepare(&settings).unwrap();
+    assert!(!cluster.is_up(1));
+    cluster.start_without_waiting(1).unwrap();
+    cluster.wait_until_serving(1).unwrap();
+    assert_eq!(cluster.bootstrap(), format!("127.0.0.1:{port}"));
+
+    // Nobody else can have it now, and is told so before any JVM starts.
     let refused = Cluster::start(&settings).err().unwrap();
     assert!(refused.contains(&port.to_string()), "{refused}");
 }
