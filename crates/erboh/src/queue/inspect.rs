@@ -129,6 +129,12 @@ pub struct GroupMember {
     pub host: String,
 }
 
+/// How long to wait for the reason why a connection failed: it is there already, or never comes.
+const REASON_WAIT: Duration = Duration::from_millis(100);
+
+/// Reasons to listen to; a connection that fails over and over has always another one.
+const REASONS: usize = 8;
+
 #[derive(Clone, Default)]
 struct Signals(Arc<Mutex<String>>);
 
@@ -383,6 +389,9 @@ impl Inspector {
                     | Code::ClusterAuthorizationFailed
             )
         );
+        // What happened to connections waits in the client's queue, among lines for the log.
+        let mut waiting = 0..REASONS;
+        while waiting.next().is_some() && self.consumer.poll(REASON_WAIT).is_some() {}
         let last = self.signals.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reason =
             match code {

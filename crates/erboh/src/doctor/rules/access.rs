@@ -82,14 +82,13 @@ fn grant(state: &ClusterState, right: &Right) -> [Fix; 2] {
     };
     let arguments =
         format!("--add --allow-principal User:{user} --operation {} {flag}", right.operation);
-    let merge = format!(
-        "spec: {{authorization: {{type: simple, acls: [{{resource: {resource}, operations: [{}]}}]}}}}",
+    let what = format!(
+        "with Strimzi, add to spec.authorization.acls of KafkaUser {user}: {{resource: {resource}, \
+         operations: [{}]}}",
         right.operation
     );
-    [
-        tool(state, "kafka-acls.sh", &arguments),
-        Fix::Yaml { resource: format!("KafkaUser/{user}"), merge },
-    ]
+    // They are a list, so one is added and not merged.
+    [tool(state, "kafka-acls.sh", &arguments), Fix::Text { what }]
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Addresses: whether the bootstrap addresses and those that the brokers advertise lead to them.
 
-use crate::doctor::finding::{Finding, Fix, Severity};
+use crate::doctor::finding::{Finding, Severity};
 use crate::doctor::state::{Broker, ClusterState, Ours};
 use crate::queue::probe::{Probe, Spoken};
 
@@ -13,6 +13,14 @@ pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
     findings.extend(security(state));
     findings
 }
+
+/// Listeners are a list, so one is added and not merged.
+fn add_listener(listener: &str) -> String {
+    format!("with Strimzi, add to spec.kafka.listeners of the Kafka resource: {listener}")
+}
+
+const OUTSIDE: &str = "{name: external, port: 9094, type: nodeport, tls: false}";
+const ENCRYPTED: &str = "{name: tls, port: 9093, type: internal, tls: true}";
 
 fn bootstrap(state: &ClusterState) -> Vec<Finding> {
     // One good address is enough to find the others, as long as it is up.
@@ -43,15 +51,9 @@ fn advertised(state: &ClusterState, broker: &Broker) -> Option<Finding> {
         ("advertised.listeners", format!("{address}, {value}")),
         why,
     );
-    let yaml = Fix::Yaml {
-        resource: "Kafka".to_owned(),
-        merge: "spec: {kafka: {listeners: [{name: external, port: 9094, type: nodeport, tls: \
-                false}]}}"
-            .to_owned(),
-    };
     let inside = matches!(broker.probe, Probe::Unresolved(_) | Probe::Unreachable(_));
     let finding = finding.advise(advice);
-    Some(if inside { finding.fix(yaml) } else { finding })
+    Some(if inside { finding.advise(add_listener(OUTSIDE)) } else { finding })
 }
 
 /// What was found, why that is a problem, and what to do.
@@ -173,11 +175,6 @@ fn security(state: &ClusterState) -> Option<Finding> {
         let setting = ("security.protocol", state.ours.security.to_uppercase());
         Finding::new(severity, "transport", "connections", setting, why)
     };
-    let listener = Fix::Yaml {
-        resource: "Kafka".to_owned(),
-        merge: "spec: {kafka: {listeners: [{name: tls, port: 9093, type: internal, tls: true}]}}"
-            .to_owned(),
-    };
     match state.ours.security.as_str() {
         "sasl_plaintext" => Some(
             finding(
@@ -186,7 +183,7 @@ fn security(state: &ClusterState) -> Option<Finding> {
                  then write ratings",
             )
             .advise("use a listener with TLS")
-            .fix(listener),
+            .advise(add_listener(ENCRYPTED)),
         ),
         "plaintext" => Some(
             finding(
@@ -195,7 +192,7 @@ fn security(state: &ClusterState) -> Option<Finding> {
                  itself keeps others out",
             )
             .advise("use a listener with TLS and users where others share the network")
-            .fix(listener),
+            .advise(add_listener(ENCRYPTED)),
         ),
         _ => None,
     }
@@ -279,14 +276,16 @@ mod tests {
 
     #[test]
     fn what_others_can_read_is_said() {
-        let far = |protocol: &'static str| {
-            move |state: &mut ClusterState| {
-                state.ours.security = protocol.into();
-                state.brokers[0].host = "10.0.0.1".into();
-            }
+        let check = |host: &str, protocol: &str, expected: Option<Severity>| {
+            let mut state = good();
+            state.ours.security = protocol.into();
+            state.brokers[0].host = host.into();
+            assert_eq!(security(&state).map(|finding| finding.severity), expected);
         };
-        check(far("plaintext"), &[("transport", Severity::Advice)]);
-        check(far("sasl_plaintext"), &[("transport", Severity::Warning)]);
-        check(|state| state.brokers[0].host = "::1".into(), &[]);
+        check("10.0.0.1", "plaintext", Some(Severity::Advice));
+        check("10.0.0.1", "sasl_plaintext", Some(Severity::Warning));
+        check("kafka", "ssl", None);
+        check("::1", "plaintext", None);
+        check("localhost", "sasl_plaintext", None);
     }
 }

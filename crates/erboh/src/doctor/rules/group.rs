@@ -46,7 +46,7 @@ fn members(state: &ClusterState, group: Option<&Group>) -> Vec<Finding> {
         }
         let lag = lag(state);
         let severity = if lag > 0 { Severity::Warning } else { Severity::Note };
-        let why = format!("nobody counts; {lag} offsets wait to be counted");
+        let why = format!("nobody counts; offsets that wait to be counted: {lag}");
         let finding = about(state, severity, "group-members", ("members", "0".to_owned()), why);
         let run =
             format!("erboh consumer --brokers {} --group {}", state.ours.brokers, state.ours.group);

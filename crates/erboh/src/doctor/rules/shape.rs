@@ -94,9 +94,8 @@ fn partitions(state: &ClusterState) -> Option<Finding> {
     };
     if found < wanted {
         let why = format!(
-            "the totals of ratings partition p are kept in totals partition p, so partitions \
-             {found} to {} cannot be counted until a consumer adds theirs",
-            wanted - 1
+            "the totals of ratings partition p are kept in totals partition p, so the ratings from \
+             partition {found} on cannot be counted until a consumer adds the others"
         );
         let arguments = format!("--alter --topic {} --partitions {wanted}", totals.name);
         let yaml = Fix::Yaml {

@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::WAIT_MAX;
 use crate::process::{ANY_PORT, Process};
 
+mod kafka;
+
 /// What the doctor said, and its exit code.
 struct Said {
     text: String,

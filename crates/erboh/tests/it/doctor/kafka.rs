@@ -1,0 +1,248 @@
+//! The doctor on Apache Kafka: what it finds in bad clusters, and whether its fixes work when they
+//! are run as they are printed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use erboh::queue::{Admin, KafkaSettings, OutRecord, Topics, Writer};
+use erboh_testbed::{Cluster, ClusterSettings, java};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{doctor, json, names};
+use crate::WAIT_MAX;
+
+/// What the fixes call, and the class that Apache Kafka's script of that name runs.
+const TOOLS: [(&str, &str); 4] = [
+    ("kafka-acls.sh", "org.apache.kafka.tools.AclCommand"),
+    ("kafka-configs.sh", "kafka.admin.ConfigCommand"),
+    ("kafka-reassign-partitions.sh", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
+    ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+];
+
+/// A directory with Kafka's tools in it, in which fixes are run.
+struct Tools(TempDir);
+
+impl Tools {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, class) in TOOLS {
+            let tool = java(&["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"], class);
+            let words = std::iter::once(tool.get_program()).chain(tool.get_args());
+            let words: Vec<String> =
+                words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+            let script = directory.path().join(name);
+            fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Runs a line as a person would who has copied it.
+    fn run(&self, line: &str) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = format!("{}:{}", self.path().display(), path.display());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(self.path()).env("PATH", path);
+        let output = shell.output().expect("sh runs");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&said));
+    }
+
+    /// Runs the first command of every finding that is at least a warning; says how many. What the
+    /// group lacks is mended by consumers and by the topic's own findings.
+    fn mend(&self, report: &Value) -> usize {
+        let findings = report["findings"].as_array().expect("a list").iter();
+        let bad = findings.filter(|finding| {
+            let serious = ["danger", "blind", "warning"];
+            serious.contains(&finding["severity"].as_str().unwrap())
+                && !finding["subject"].as_str().unwrap().starts_with("group")
+        });
+        let command = |finding: &Value| {
+            let fixes = finding["fixes"].as_array().expect("a list");
+            fixes.iter().find_map(|fix| fix["run"].as_str().map(str::to_owned))
+        };
+        let commands: Vec<String> = bad.filter_map(command).collect();
+        for line in &commands {
+            self.run(line);
+        }
+        commands.len()
+    }
+}
+
+/// Asks until the report is as wanted; what was done to a cluster shows a moment later.
+#[track_caller]
+fn until(
+    what: &str,
+    mut ask: impl FnMut() -> (Value, i32),
+    good: impl Fn(&Value) -> bool,
+) -> Value {
+    let started = Instant::now();
+    loop {
+        let (report, _) = ask();
+        if good(&report) {
+            return report;
+        }
+        assert!(started.elapsed() < 2 * WAIT_MAX, "{what}: {report:#}");
+    }
+}
+
+fn has(report: &Value, name: &str) -> bool {
+    names(report).iter().any(|found| found == name)
+}
+
+const BAD: [&str; 8] = [
+    "danger replication topic erboh-ratings",
+    "danger unclean-election topic erboh-ratings",
+    "danger min-insync topic erboh-totals",
+    "danger cleanup-policy topic erboh-totals",
+    "danger retention-time topic erboh-ratings",
+    "danger lag-against-retention group voiceRatingConsumer",
+    "warning partitions topic erboh-totals",
+    "warning group-members group voiceRatingConsumer",
+];
+
+/// Makes everything wrong that a topic can have wrong, and puts a rating on it.
+async fn spoil(brokers: &str) {
+    let settings = KafkaSettings::new(brokers);
+    let admin = Admin::connect(&settings).unwrap();
+    let Topics { ratings, totals, dead_letters } = Topics::default();
+    let set = |name, value: &str| (name, value.to_owned());
+    let one = set("min.insync.replicas", "1");
+    let unclean = set("unclean.leader.election.enable", "true");
+    let short = set("retention.ms", "1000");
+    admin.create(&ratings, 3, 1, &[one.clone(), unclean, short]).await.unwrap();
+    let large = set("max.message.bytes", "10000000");
+    admin.create(&totals, 2, 3, &[one, large, set("cleanup.policy", "delete")]).await.unwrap();
+    let right = set("cleanup.policy", "compact,delete");
+    admin.create(&dead_letters, 3, 3, &[right]).await.unwrap();
+    let writer = Writer::connect(&settings, &ratings).unwrap();
+    for result in writer.send(vec![OutRecord::new("key", "no rating")], WAIT_MAX).await {
+        result.unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn what_is_wrong_with_a_cluster_is_found_and_its_fixes_mend_it() {
+    let mut cluster =
+        Cluster::start(&ClusterSettings { brokers: 3, ..Default::default() }).unwrap();
+    let brokers = cluster.bootstrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(spoil(&brokers));
+
+    let bad = until(
+        "the bad cluster",
+        || json(&brokers),
+        |report| BAD.iter().all(|name| has(report, name)),
+    );
+    assert_eq!(json(&brokers).1, 1, "{bad:#}");
+
+    let tools = Tools::new();
+    tools.mend(&bad);
+    // With more copies there is more to ask of them, so there is a second round.
+    let serious = |report: &Value| {
+        let found = names(report).into_iter().filter(|name| !name.contains("group-members"));
+        found.filter(|name| name.starts_with("danger") || name.starts_with("warning")).count()
+    };
+    let better = until(
+        "the first round",
+        || json(&brokers),
+        |report| {
+            let found = names(report);
+            !found.iter().any(|name| name.contains("under-") || BAD[..7].contains(&name.as_str()))
+        },
+    );
+    assert_eq!(serious(&better), 1, "{better:#}");
+    assert!(has(&better, "danger min-insync topic erboh-ratings"), "{better:#}");
+    assert_eq!(tools.mend(&better), 1);
+    let good = until("the second round", || json(&brokers), |report| serious(report) == 0);
+    assert_eq!(good["verdict"], "safe", "{good:#}");
+    assert_eq!(json(&brokers).1, 0);
+
+    cluster.kill(3).unwrap();
+    let name = "warning under-replicated topic erboh-ratings";
+    until("a broker is gone", || json(&brokers), |report| has(report, name));
+}
+
+/// A user who may do nothing, by the one mechanism that the client has without OpenSSL.
+const LOGIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_user_without_rights_is_told_which_are_missing() {
+    let line = |name: &str, value: String| (name.to_owned(), value);
+    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
+    let login = format!("{LOGIN} user_ann=\"ann-secret\";");
+    let properties = vec![
+        line("authorizer.class.name", authorizer),
+        line("super.users", "User:ANONYMOUS;User:erboh".to_owned()),
+        line("sasl.enabled.mechanisms", "SCRAM-SHA-512,PLAIN".to_owned()),
+        line("listener.name.clients.plain.sasl.jaas.config", login),
+    ];
+    let settings = ClusterSettings { sasl: true, properties, ..Default::default() };
+    let cluster = Cluster::start(&settings).unwrap();
+    let brokers = cluster.bootstrap();
+
+    let said = doctor(&brokers, &[]);
+    assert_eq!(said.exit_code, 2, "{}", said.text);
+    assert!(said.text.contains("wants SASL (") && said.text.contains("PLAIN"), "{}", said.text);
+    let mechanism = ["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=SCRAM-SHA-512"];
+    let said = doctor(&brokers, &mechanism.map(|property| flag(property)).each_ref().map(|f| &**f));
+    assert!(said.text.contains("built without TLS and SCRAM"), "{}", said.text);
+
+    let tools = Tools::new();
+    let password = tools.path().join("password");
+    let properties = [
+        flag("security.protocol=SASL_PLAINTEXT"),
+        flag("sasl.mechanism=PLAIN"),
+        flag("sasl.username=ann"),
+        format!("--kafka-property-file=sasl.password={}", password.display()),
+        "--json".to_owned(),
+    ];
+    let flags = properties.each_ref().map(String::as_str);
+    let ask = || {
+        let said = doctor(&brokers, &flags);
+        (serde_json::from_str(&said.text).expect("JSON"), said.exit_code)
+    };
+    fs::write(&password, "wrong\n").unwrap();
+    let (report, exit_code): (Value, i32) = ask();
+    assert_eq!(exit_code, 2);
+    assert!(report.to_string().contains("Authentication failed"), "{report:#}");
+
+    fs::write(&password, "ann-secret\n").unwrap();
+    // Whoever grants rights is somebody else.
+    fs::copy(cluster.client_properties(), tools.path().join("client.properties")).unwrap();
+    let (report, exit_code) = ask();
+    assert_eq!(exit_code, 2, "{report:#}");
+    let missing = report.to_string();
+    for right in ["Describe on topic erboh-ratings", "DescribeConfigs on the cluster"] {
+        assert!(missing.contains(right), "{right}: {report:#}");
+    }
+    assert!(!missing.contains("ann-secret"), "{report:#}");
+    tools.mend(&report);
+    let report =
+        until("rights are granted", ask, |report| !names(report).concat().contains("blind"));
+    assert_eq!(report["verdict"], "safe", "{report:#}");
+    assert!(has(&report, "note topic-missing topic erboh-ratings"), "{report:#}");
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_listener_with_tls_is_named() {
+    let cluster = Cluster::start(&ClusterSettings { tls: true, ..Default::default() }).unwrap();
+    let said = doctor(&cluster.bootstrap(), &[]);
+    assert_eq!(said.exit_code, 2, "{}", said.text);
+    assert!(said.text.contains("speaks TLS, we speak plaintext"), "{}", said.text);
+}
+
+fn flag(property: &str) -> String {
+    format!("--kafka-property={property}")
+}
