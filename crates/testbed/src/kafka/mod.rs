@@ -239,6 +239,20 @@ impl Cluster {
         self.settings.sasl.then(|| self.security.sasl_password_file())
     }
 
+    /// Runs one of Kafka's own command-line tools against this cluster, by the name of its class,
+    /// and answers what it printed.
+    ///
+    /// # Errors
+    /// What the tool said, if it failed.
+    pub fn tool(&self, class: &str, arguments: &[&str]) -> Result<String, String> {
+        let bootstrap = self.bootstrap();
+        let tool = [class, "--bootstrap-server", &bootstrap];
+        let all = tool.iter().chain(arguments).map(|argument| (*argument).to_owned());
+        let options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"].map(ToOwned::to_owned);
+        let java = jvm::class_path().into_iter().chain(options).chain(all);
+        jvm::run(&java.collect::<Vec<_>>()).map_err(|error| format!("running {class}: {error}"))
+    }
+
     /// Lets the brokers run on without an owner, and answers their process ids. An error if the
     /// cluster is in a temporary directory, which would be taken away from them.
     pub fn leave_running(self) -> Result<Vec<u32>, String> {
