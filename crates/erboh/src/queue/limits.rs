@@ -1,5 +1,7 @@
 //! Every limit of the queue, with its reason.
 
+use std::time::Duration;
+
 /// How long librdkafka keeps a record before it gives up, in milliseconds. A person waits at
 /// most 5 s for an answer, and the answer itself takes a moment.
 pub(super) const MESSAGE_TIMEOUT_MS: u64 = 4_000;
@@ -91,6 +93,13 @@ pub(super) const MEMBER_WAKE_MS: u64 = HEARTBEAT_MS / 2;
 /// How long leaving the group may hold up who drops a member, in milliseconds: several times what a
 /// busy broker takes to answer.
 pub(super) const LEAVE_MS: u64 = 1_000;
+
+/// How often a writer reports which brokers it knows, in milliseconds.
+pub(super) const WRITER_REPORT_MS: u64 = 500;
+
+/// How long a client may know no broker before it is replaced: beginning again at the bootstrap
+/// addresses takes librdkafka milliseconds.
+pub(super) const STRANDED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a reader that waits for the end of a range blocks at a time, in milliseconds.
 pub(super) const POLL_MS: u64 = 100;

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -25,6 +25,7 @@ use rdkafka::types::RDKafkaRespErr;
 use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
+use super::stranded::{self, Stranded};
 
 /// What happens to a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,7 @@ struct Inner {
     commit_failed: AtomicBool,
     /// The last poll only brought statistics.
     woken: AtomicBool,
+    stranded: Stranded,
 }
 
 #[derive(Clone, Default)]
@@ -76,8 +78,9 @@ impl ClientContext for Signals {
         tracing::debug!(%error, reason, "group member");
     }
 
-    /// They only wake the client, see [`limits::MEMBER_WAKE_MS`].
-    fn stats_raw(&self, _: &[u8]) {
+    /// They wake the client, see [`limits::MEMBER_WAKE_MS`].
+    fn stats_raw(&self, json: &[u8]) {
+        self.0.stranded.note(json, Instant::now());
         self.0.woken.store(true, Ordering::Relaxed);
     }
 }
@@ -197,6 +200,10 @@ impl Member {
     /// Serves the group without waiting; returns what happened, oldest first, one at a time.
     #[must_use]
     pub fn poll(&self) -> Option<GroupEvent> {
+        if self.signals.0.stranded.is_certain(Instant::now()) {
+            let reason = stranded::REASON.to_owned();
+            return Some(GroupEvent::Fatal { reason, replaced: false });
+        }
         loop {
             if let Some(Err(error)) = self.client().poll(Duration::ZERO)
                 && let Some(event) = self.fatal(&error)

@@ -21,6 +21,7 @@ mod progress;
 mod reader;
 mod record;
 mod settings;
+mod stranded;
 mod topics;
 mod writer;
 

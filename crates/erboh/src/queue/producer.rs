@@ -6,6 +6,7 @@
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -18,6 +19,7 @@ use super::countdown::{Countdown, Placed, SendError, SendResult};
 use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
+use super::stranded::Stranded;
 
 /// Whether a broker is reachable: the reason if not.
 pub(super) type Health = Result<(), String>;
@@ -32,6 +34,8 @@ pub(super) struct Signals {
     pub(super) health: Arc<watch::Sender<Health>>,
     /// Wakes the thread that looks for brokers.
     pub(super) wake: SyncSender<()>,
+    /// Whether the client must be replaced.
+    pub(super) stranded: Arc<Stranded>,
     /// The last thing that went wrong with a connection, for people to read.
     pub(super) last_error: Arc<Mutex<String>>,
 }
@@ -72,6 +76,10 @@ impl Signals {
 impl ClientContext for Signals {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log::forward(level, facility, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.stranded.note(json, Instant::now());
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -124,6 +132,7 @@ pub(super) fn create(
         ("queue.buffering.max.messages", limits::WRITER_QUEUE_RECORDS.to_string()),
         ("queue.buffering.max.kbytes", limits::WRITER_QUEUE_KBYTES.to_string()),
         ("message.max.bytes", limits::WRITER_MESSAGE_BYTES.to_string()),
+        ("statistics.interval.ms", limits::WRITER_REPORT_MS.to_string()),
     ];
     let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
     let demands =
@@ -135,7 +144,8 @@ pub(super) fn create(
 }
 
 /// What an error of librdkafka says about the record. Whatever is not known to have kept the
-/// record out of the log leaves its outcome unknown.
+/// record out of the log leaves its outcome unknown; that goes also for what is purged from the
+/// queue of a client that is replaced, because it may wait there for a second try.
 pub(super) fn classify(error: &KafkaError) -> SendError {
     let text = log::reason(error);
     match error.rdkafka_error_code() {
@@ -147,7 +157,6 @@ pub(super) fn classify(error: &KafkaError) -> SendError {
             Code::NotEnoughReplicas
             | Code::UnknownTopic
             | Code::UnknownPartition
-            | Code::PurgeQueue
             | Code::ThrottlingQuotaExceeded,
         ) => SendError::Unavailable(text),
         Some(

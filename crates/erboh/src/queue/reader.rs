@@ -24,6 +24,7 @@ use super::log;
 use super::progress::{self, Position, Progress};
 use super::record::Record;
 use super::settings::{KafkaSettings, SettingsError};
+use super::stranded::{self, Stranded};
 
 /// What a poll brings.
 pub enum Event<'a> {
@@ -60,6 +61,7 @@ struct State {
     /// A topic that was deleted and made anew under the same name.
     made_anew: Option<String>,
     interrupted: bool,
+    stranded: Stranded,
 }
 
 impl State {
@@ -108,8 +110,9 @@ impl ClientContext for Signals {
     }
 
     fn stats_raw(&self, json: &[u8]) {
-        let Some(progress) = progress::parse(json) else { return };
         let mut state = self.lock();
+        state.stranded.note(json, Instant::now());
+        let Some(progress) = progress::parse(json) else { return };
         if progress.connected {
             state.down = None;
             // The next failure has reasons of its own.
@@ -249,6 +252,9 @@ impl Reader {
         if let Some(topic) = self.signals.lock().made_anew.take() {
             // What was polled may stand in the new log already.
             return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
+        }
+        if self.signals.lock().stranded.is_certain(Instant::now()) {
+            return Some(Event::Lost(stranded::REASON.to_owned()));
         }
         if std::mem::take(&mut self.signals.lock().interrupted) {
             return Some(Event::Interrupted);

@@ -21,6 +21,7 @@ use super::countdown::{Pending, SendError, SendResult};
 use super::limits;
 use super::producer::{self, Health, Signals, classify};
 use super::settings::{KafkaSettings, SettingsError};
+use super::stranded;
 
 /// A record on its way to a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct Writer {
 struct Shared {
     settings: KafkaSettings,
     signals: Signals,
-    /// Replaced when librdkafka declares a client unusable.
+    /// Replaced when librdkafka declares a client unusable, or it is.
     client: RwLock<Arc<ThreadedProducer<Signals>>>,
     health: watch::Receiver<Health>,
 }
@@ -73,6 +74,7 @@ impl Writer {
             countdown: super::countdown::Countdown::default(),
             health: Arc::new(sender),
             wake,
+            stranded: Arc::default(),
             last_error: Arc::default(),
         };
         let client = producer::create(settings, signals.clone())?;
@@ -172,11 +174,16 @@ impl Shared {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces a client that librdkafka has declared unusable. Its records are reported as
-    /// unknown when it is dropped.
-    fn replace_if_fatal(&self) {
-        let Some((code, reason)) = self.client().client().fatal_error() else { return };
-        tracing::warn!(%code, reason, "the producing client is unusable; starting a new one");
+    /// Replaces a client that librdkafka has declared unusable, or that has lost its brokers. Its
+    /// records are reported as unknown when it is dropped.
+    fn replace_if_unusable(&self) {
+        let fatal = self.client().client().fatal_error().map(|(_, reason)| reason);
+        let stranded = self.signals.stranded.is_certain(Instant::now());
+        let Some(reason) = fatal.or_else(|| stranded.then(|| stranded::REASON.to_owned())) else {
+            return;
+        };
+        tracing::warn!(reason, "the producing client is unusable; starting a new one");
+        self.signals.stranded.reset();
         match producer::create(&self.settings, self.signals.clone()) {
             Ok(client) => {
                 let client = Arc::new(client);
@@ -219,7 +226,7 @@ fn watch_health(shared: &Weak<Shared>, woken: &Receiver<()>, topic: &str) {
     let mut seen = false;
     loop {
         let Some(shared) = shared.upgrade() else { return };
-        shared.replace_if_fatal();
+        shared.replace_if_unusable();
         let health = shared.look(topic, seen);
         seen |= health.is_ok();
         let pause = if health.is_ok() { limits::PROBE_UP_MS } else { limits::PROBE_DOWN_MS };

@@ -91,7 +91,6 @@ pub fn start(
     let (answer, answers) = sync_channel(CHANNEL);
     let (tell, news) = sync_channel(CHANNEL);
     let (end, ended) = oneshot::channel();
-    let admin = Admin::connect(&kafka)?;
     let name = signature(&settings);
     tracing::info!(name, group = settings.group, "engine starts");
 
@@ -106,12 +105,12 @@ pub fn start(
         partitions: 0,
         unread: Some(std::collections::BTreeSet::new()),
     };
+    let first = kafka.clone();
     let counting =
         Counting::new(kafka, settings.clone(), name, (ask, answers), news, view.clone())?;
     let (runtime, own) = (Handle::current(), orders.clone());
     spawn("engine", move || {
-        let ready = prepare(&admin, &settings, &runtime, &view, &own);
-        drop(admin);
+        let ready = prepare(&first, &settings, &runtime, &view, &own);
         if ready {
             let look = settings.clone();
             let _ = spawn("engine-takeover", move || {
@@ -155,7 +154,7 @@ impl Drop for Engine {
 
 /// Makes the topics ready, however long that takes. False if the engine is to end before.
 fn prepare(
-    admin: &Admin,
+    kafka: &KafkaSettings,
     settings: &EngineSettings,
     runtime: &Handle,
     view: &watch::Sender<Arc<BoardView>>,
@@ -168,14 +167,19 @@ fn prepare(
             std::thread::sleep(IDLE_WAIT);
             continue;
         }
-        let topics =
-            admin.ensure_topics(&settings.topics, settings.partitions, settings.replication);
-        match runtime.block_on(orders.stop.run_until_cancelled(topics)) {
+        // A client for each try: one that has lost its brokers would fail for ever.
+        let made = async {
+            let admin = Admin::connect(kafka).map_err(|error| error.to_string())?;
+            let EngineSettings { topics, partitions, replication, .. } = settings;
+            let made = admin.ensure_topics(topics, *partitions, *replication).await;
+            made.map_err(|error| error.to_string())
+        };
+        match runtime.block_on(orders.stop.run_until_cancelled(made)) {
             None => return false,
             Some(Ok(())) => return true,
             Some(Err(error)) => {
-                tracing::warn!(%error, "the topics are not ready");
-                let problem = Some(error.to_string());
+                tracing::warn!(error, "the topics are not ready");
+                let problem = Some(error);
                 view.send_replace(Arc::new(BoardView { problem, ..BoardView::default() }));
                 retry.failed(Instant::now());
             }

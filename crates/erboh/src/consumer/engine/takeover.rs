@@ -86,8 +86,8 @@ pub(super) fn run(
     for request in requests {
         let Request { partition, turn, .. } = request;
         let found = look(&reader, settings, &request);
-        // Where brokers are reachable and yet do not answer, the client may know too much.
-        if found.is_err() && reader.down().is_none() && renewed.elapsed() >= RENEW_REST {
+        // A client may know too much of a cluster, or nothing any more.
+        if found.is_err() && renewed.elapsed() >= RENEW_REST {
             reader.renew();
             renewed = Instant::now();
         }
