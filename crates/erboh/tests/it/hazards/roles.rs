@@ -30,7 +30,7 @@ const PROPERTIES: [&str; 3] = [
 ];
 
 /// Lines of a role's log that a failed test shows.
-const LOG_LINES: usize = 60;
+const LOG_LINES: usize = 6000;
 
 /// What starts roles on one cluster.
 pub(crate) struct Roles {

@@ -1,4 +1,5 @@
-//! Watch: somebody who looks at one board all the time. Whatever happens, it must not go back.
+//! Watch: somebody who looks at one consumer all the time. Whatever happens, its board must not go
+//! back; and where nothing should move, it must keep what it has.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::roles::Role;
-use crate::load::get;
+use crate::load::{agent, get};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -25,9 +26,14 @@ pub(crate) struct Watch {
 impl Watch {
     /// Looks at the board of a consumer from now on.
     pub(crate) fn board(role: &Role) -> Self {
+        let url = role.url.clone();
+        Self::start(move |over| look(&url, over))
+    }
+
+    fn start(look: impl FnOnce(&AtomicBool) -> usize + Send + 'static) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let (end, url) = (Arc::clone(&over), role.url.clone());
-        let thread = std::thread::spawn(move || look(&url, &end));
+        let end = Arc::clone(&over);
+        let thread = std::thread::spawn(move || look(&end));
         Self { over, thread: Some(thread) }
     }
 
@@ -35,14 +41,43 @@ impl Watch {
     #[track_caller]
     pub(crate) fn end(mut self) {
         self.over.store(true, Ordering::Relaxed);
-        let seen = self.thread.take().unwrap().join().expect("the board never goes back");
-        assert!(seen > 0, "nobody has seen the board");
+        let seen = self.thread.take().unwrap().join().expect("what was seen is as it must be");
+        assert!(seen > 0, "nobody has seen anything");
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Somebody who looks at the partitions that a consumer counts.
+pub(crate) struct Keeper(Watch);
+
+impl Keeper {
+    /// From now on the consumer must count what it counts now, all the time.
+    pub(crate) fn of(role: &Role) -> Self {
+        let url = format!("{}api/v1/partitions", role.url);
+        let keep = move |over: &AtomicBool| {
+            let (agent, mut first, mut seen) = (agent(), None, 0);
+            while !over.load(Ordering::Relaxed) {
+                let mut view = get(&agent, &url).unwrap();
+                let rows = view["partitions"].as_array_mut().unwrap().iter_mut();
+                let states: Vec<Value> = rows.map(|row| row["state"].take()).collect();
+                assert_eq!(*first.get_or_insert_with(|| states.clone()), states, "{url}");
+                seen += 1;
+                std::thread::sleep(PAUSE);
+            }
+            seen
+        };
+        Self(Watch::start(keep))
+    }
+
+    /// Ends it. Fails if anything has moved.
+    #[track_caller]
+    pub(crate) fn end(self) {
+        self.0.end();
     }
 }
 

@@ -1,8 +1,10 @@
 //! The tests, by what goes wrong. They need Apache Kafka, so that only `cargo xtask test` runs them.
 
 mod brokers;
+mod groups;
 mod logs;
 mod members;
+mod retries;
 mod zombies;
 
 /// Threads that send ratings.
