@@ -87,7 +87,7 @@ pub(super) const HEARTBEATS_PER_SESSION: u64 = 3;
 
 /// How often the client of a member wakes up, in milliseconds. librdkafka looks whether a heartbeat
 /// is due only when something wakes its main thread, which by itself is twice a second; making
-/// statistics, which nobody reads, wakes it as often as is wished.
+/// statistics wakes it as often as is wished.
 pub(super) const MEMBER_WAKE_MS: u64 = HEARTBEAT_MS / 2;
 
 /// How long leaving the group may hold up who drops a member, in milliseconds: several times what a
