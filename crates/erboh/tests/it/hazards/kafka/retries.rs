@@ -65,7 +65,7 @@ fn what_a_producer_without_idempotence_repeats_counts_once() {
     let foreign: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", stage.cluster().bootstrap())
         .set("enable.idempotence", "false")
-        .set("request.timeout.ms", "1000")
+        .set("socket.timeout.ms", "1000")
         .create()
         .unwrap();
     let ratings = Topics::default().ratings;
