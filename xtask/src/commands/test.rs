@@ -60,6 +60,7 @@ pub(crate) fn apache_kafka(steps: &mut Steps) {
             return Err(format!("there are no ignored tests in a module `{NEEDS_KAFKA}`"));
         }
         println!("{count} tests");
+        erboh_testbed::share_classes()?;
         process::run(&mut tests(&["--test-threads", CLUSTERS_AT_A_TIME]))
     });
 }

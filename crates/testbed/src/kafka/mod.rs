@@ -12,6 +12,7 @@
 //! A client that starts from `bootstrap_via("a")` is told only the addresses of the links named
 //! `a`: cutting one of them cuts this client, and no other, off that broker.
 
+mod archive;
 mod directory;
 mod jvm;
 mod node;
@@ -28,6 +29,7 @@ use node::{Failure, Node, Ports};
 use security::Security;
 use settings::{Listener, Place};
 
+pub use archive::share_classes;
 pub use jvm::java;
 pub use settings::{ClusterSettings, Tuning};
 

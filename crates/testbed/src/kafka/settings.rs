@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::security;
+use super::{archive, security};
 
 /// The most brokers that one machine is asked to run.
 const BROKERS_MAX: u32 = 9;
@@ -112,8 +112,9 @@ impl ClusterSettings {
             ],
         };
         options.extend(tuned.iter().map(|option| (*option).to_owned()));
-        if self.tuning == Tuning::Kafka {
-            options.push(format!("-Xms{heap_mb}m"));
+        match self.tuning {
+            Tuning::Tests => options.extend(archive::option()),
+            Tuning::Kafka => options.push(format!("-Xms{heap_mb}m")),
         }
         options
     }

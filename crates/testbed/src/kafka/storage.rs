@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::jvm;
+use super::{archive, jvm};
 use crate::random;
 
 const META: &str = "meta.properties";
@@ -23,6 +23,7 @@ const OPTIONS: [&str; 3] = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSeri
 /// further arguments, one a line.
 pub(super) fn format(properties: &Path, cluster: &str, users: Option<&Path>) -> Result<(), String> {
     let mut arguments: Vec<String> = OPTIONS.map(str::to_owned).into();
+    arguments.extend(archive::option());
     // Its errors go to the standard streams, not to a logger.
     arguments.push("-Dorg.slf4j.simpleLogger.defaultLogLevel=error".to_owned());
     arguments.extend(jvm::class_path());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use erboh_testbed::{Cluster, ClusterSettings, Tuning, free_ports, java};
+use erboh_testbed::{Cluster, ClusterSettings, Tuning, free_ports, java, share_classes};
 
 /// Whether a process with that id exists.
 fn exists(pid: u32) -> bool {
@@ -17,6 +17,7 @@ fn exists(pid: u32) -> bool {
 #[test]
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
 fn one_broker_serves_and_ends_with_its_owner() {
+    share_classes().unwrap();
     let started = std::time::Instant::now();
     let mut cluster = Cluster::start(&ClusterSettings::default()).unwrap();
     println!("one broker: {:?}", started.elapsed());
