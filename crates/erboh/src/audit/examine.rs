@@ -15,8 +15,7 @@ use super::recount::{Recount, Totals};
 use super::report::{Checked, Difference, Finding, PartitionReport, Verdict};
 use super::statement::{Snapshot, Statement};
 use crate::limits::{VOICES_MAX, WINDOW_OFFSETS};
-use crate::queue::Record;
-use crate::totals::{FOLD, Fingerprint};
+use crate::totals::{FOLD, Fingerprint, Record};
 
 /// Where the recount stops for a moment.
 #[derive(Clone, Copy)]
@@ -121,10 +120,10 @@ impl Examination {
     }
 
     /// Takes the next record before [`Examination::end`].
-    pub(super) fn take(&mut self, record: &Record<'_>) {
-        let (offset, value) = (record.offset(), record.value());
+    pub(super) fn take(&mut self, record: Record<'_>) {
+        let Record { offset, timestamp_ms, key, value } = record;
         self.stop_before(offset);
-        let print = || Fingerprint::of(offset, record.timestamp_ms(), record.key(), value);
+        let print = || Fingerprint::of(offset, timestamp_ms, key, value);
         if self.first.is_none() {
             self.first = Some(print());
         }
@@ -370,3 +369,6 @@ fn are_copies(extra: &Totals) -> bool {
         && counted.checked_mul(2) == Some(sum)
         && votes.into_iter().all(|votes| *votes >= 0)
 }
+
+#[cfg(test)]
+mod tests;

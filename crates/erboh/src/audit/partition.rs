@@ -14,7 +14,8 @@ use super::limits::{ATTEMPTS, LOOK_PAUSE, POLL, SILENCE};
 use super::report::{PartitionReport, Verdict};
 use super::statement::{Statement, in_slots};
 use super::{Audit, Orders};
-use crate::queue::{Event, Reader, Record};
+use crate::queue::{Event, Reader};
+use crate::totals::Record;
 
 /// What is to be examined.
 #[derive(Clone, Copy)]
@@ -180,7 +181,7 @@ fn recount(
 
 /// What reading brings.
 enum Step<'a> {
-    Record(&'a Record<'a>),
+    Record(Record<'a>),
     /// Everything before this offset was read.
     At(i64),
 }
@@ -212,7 +213,12 @@ fn read(
             next = record.offset() + 1;
             at_end = false;
             if record.offset() < end {
-                each(Step::Record(record));
+                each(Step::Record(Record {
+                    offset: record.offset(),
+                    timestamp_ms: record.timestamp_ms(),
+                    key: record.key(),
+                    value: record.value(),
+                }));
             }
             records = records.wrapping_add(1);
             if !records.is_multiple_of(STRIDE) {
