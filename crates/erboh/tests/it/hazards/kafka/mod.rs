@@ -1,5 +1,6 @@
 //! The tests, by what goes wrong. They need Apache Kafka, so that only `cargo xtask test` runs them.
 
+mod audit;
 mod brokers;
 mod groups;
 mod logs;
