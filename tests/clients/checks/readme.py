@@ -87,16 +87,19 @@ def readme(suite):
             "http://127.0.0.1:3000/": demo.places["producer"],
             "http://127.0.0.1:3001/": demo.places["board"],
             "127.0.0.1:9092": demo.places["kafka"],
-            **{f"target/release/erboh {command}": f"{os.path.abspath(suite.erboh)} {command} "
-                                                  f"--brokers {demo.places['kafka']}"
-               for command in ("smoke", "doctor")},
+            "target/release/erboh": os.path.abspath(suite.erboh),
+        }
+        # Commands that the page calls without an address look at the ones of the page.
+        addresses = {
+            "ERBOH_BROKERS": demo.places["kafka"],
+            "ERBOH_AUDIT_BOARD": demo.places["board"],
         }
         path = f"{scripts(directory)}:{os.environ['PATH']}"
         for command, expected in todo:
             for written, meant in replaced.items():
                 command = command.replace(written, meant)
                 expected = [line.replace(written, meant) for line in expected]
-            done = subprocess.run(["sh", "-c", command], env={**os.environ, "PATH": path},
+            done = subprocess.run(["sh", "-c", command], env={**os.environ, **addresses, "PATH": path},
                                   capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX)
             if done.returncode != 0 or not matches(expected, done.stdout):
                 raise Failed(f"status {done.returncode}: {command}\n{done.stdout}\n{done.stderr}"

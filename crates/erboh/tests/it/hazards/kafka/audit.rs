@@ -80,8 +80,11 @@ fn boards_and_snapshots_are_exact_while_the_log_grows_and_after_kill_9() {
         let partitions = report["partitions"].as_array().unwrap();
         partitions.iter().map(|partition| partition[of].as_u64().unwrap()).sum()
     };
+    // One of each pair in a committed transaction, and what the load had to send again.
+    let copies = sum("duplicates") - 4;
+    assert!(copies <= load.acknowledged().retries as u64, "{report:#}");
+    assert_eq!(sum("dead_letters"), 4, "{report:#}");
     assert_eq!(sum("ratings"), load.count() as u64 + 4, "{report:#}");
-    assert_eq!((sum("duplicates"), sum("dead_letters")), (4, 4), "{report:#}");
     // Without anybody who counts, the snapshots alone are exact too.
     consumers.remove(0).stop();
     demand_exact(&audit(&bootstrap, &["--no-board"]));
