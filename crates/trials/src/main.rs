@@ -2,12 +2,15 @@
 //!
 //! ```text
 //!  cargo xtask chaos ──► trials chaos ──► a cluster, consumers, producers, load, faults ──► verdict
+//!  cargo xtask bench-restore ──► trials restore ──► one broker, a long log, two consumers ──► times
 //! ```
 //!
 //! Tests ask whether one thing works; a trial runs everything for minutes and asks what came of
 //! it. `cargo xtask` builds the binaries and starts the trials.
 
 mod chaos;
+mod page;
+mod restore;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,8 @@ struct Cli {
 enum Trial {
     /// Break a running system on purpose, again and again, and see whether every rating counts once
     Chaos(chaos::Flags),
+    /// Measure how long a consumer takes to be where it was, on short and on long logs
+    Restore(restore::Flags),
     /// A consumer that the campaign must catch
     #[command(hide = true)]
     NaiveConsumer(chaos::naive::ConsumerFlags),
@@ -37,6 +42,7 @@ enum Trial {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().trial {
         Trial::Chaos(flags) => chaos::run(&flags),
+        Trial::Restore(flags) => restore::run(&flags),
         Trial::NaiveConsumer(flags) => flags.run(),
         Trial::NaiveProducer(flags) => flags.run(),
     };

@@ -3,6 +3,7 @@
 pub(crate) mod help;
 
 mod bench_broker;
+mod bench_restore;
 mod chaos;
 mod ci;
 mod clients;
@@ -27,6 +28,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     fuzz::COMMAND,
     chaos::COMMAND,
     bench_broker::COMMAND,
+    bench_restore::COMMAND,
     kafka::COMMAND,
     help::COMMAND,
 ];

@@ -1,0 +1,124 @@
+//! Restore: how long a consumer takes to be where it was, and whether that grows with the log.
+//!
+//! ```text
+//!  for each broker, one growing topic:
+//!    fill up to n ratings ─► count them once ─► several times:
+//!        all stopped    ─► start one    ─► until all partitions are owned and at the log's end
+//!        two, under load ─► SIGTERM one ─► until the other counts its partitions
+//!        two, under load ─► SIGKILL one ─► until the other counts its partitions
+//! ```
+//!
+//! Everything is seen from outside, as a client of `GET /api/v1/partitions` sees it.
+
+mod fill;
+mod measure;
+mod report;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+
+use measure::{Row, Times};
+use stage::Stage;
+
+/// What the measurement is told.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Lengths of the log at which to measure, in ratings, ascending
+    #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000, 10_000_000],
+          value_name = "N,…", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    ratings: Vec<u64>,
+    /// How often each time is taken; the table has the medians
+    #[arg(long, default_value_t = 5, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+    /// Partitions of the topic. With one, its duplicate window is full from 131,072 ratings on
+    #[arg(long, default_value_t = 1, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    partitions: u32,
+    /// The broker to measure on; without it all, one after the other
+    #[arg(long, value_enum, value_name = "NAME")]
+    broker: Option<Kind>,
+    /// Put the table between the markers of this page
+    #[arg(long, value_name = "PAGE")]
+    write: Option<PathBuf>,
+    /// What the table says of the machine it was made on
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    machine: String,
+    /// The erboh to measure; without it the one beside this program
+    #[arg(long, value_name = "PATH")]
+    erboh: Option<PathBuf>,
+    /// Where logs and data go; removed after a measurement that came to its end
+    #[arg(long, default_value = "target/restore", value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// A broker to measure on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// `erboh broker`
+    Embedded,
+    /// One node of Apache Kafka
+    Kafka,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Kafka => "Apache Kafka",
+        }
+    }
+}
+
+/// Measures.
+pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
+    if !flags.ratings.is_sorted() {
+        bail!("--ratings must ascend, because one log grows from each to the next");
+    }
+    let kinds = flags.broker.map_or(vec![Kind::Embedded, Kind::Kafka], |kind| vec![kind]);
+    let mut rows = Vec::new();
+    for kind in kinds {
+        let stage = Stage::set_up(kind, &flags.erboh()?, &flags.directory, flags.partitions)?;
+        let mut filled = 0;
+        for &ratings in &flags.ratings {
+            println!("{}: filling up to {ratings} ratings", kind.name());
+            let filling = fill::fill(&stage, ratings - filled)?;
+            filled = ratings;
+            let counting = measure::count_once(&stage)?;
+            let speed = (filling.as_secs_f64(), counting.as_secs_f64());
+            println!("  filled in {:.1} s, counted in {:.1} s", speed.0, speed.1);
+            let mut times = Times::default();
+            for run in 1..=flags.runs {
+                let said = measure::once(&stage, &mut times)?;
+                println!("  run {run}: {said}");
+            }
+            rows.push(Row { kind, ratings, times });
+        }
+        stage.end()?;
+    }
+    let table = report::table(&rows, flags.runs, flags.partitions, &flags.machine);
+    println!("\n{table}");
+    if let Some(page) = &flags.write {
+        crate::page::write(page, "restore", &table)?;
+        println!("written to {}", page.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Flags {
+    fn erboh(&self) -> anyhow::Result<PathBuf> {
+        let beside = || {
+            let own = std::env::current_exe().context("where this program is")?;
+            Ok(own.with_file_name("erboh"))
+        };
+        let path = self.erboh.clone().map_or_else(beside, anyhow::Ok)?;
+        if !path.is_file() {
+            bail!("{} does not exist: build it, or name one with --erboh", path.display());
+        }
+        Ok(path)
+    }
+}

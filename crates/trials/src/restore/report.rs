@@ -1,0 +1,92 @@
+//! Report: the table for the documentation.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::measure::Row;
+
+/// How long the broker waits for a silent member: what `erboh consumer` asks for by default.
+const SESSION: Duration = Duration::from_secs(10);
+
+/// The table: medians, and their ratio to the shortest log on the same broker.
+pub(super) fn table(rows: &[Row], runs: u32, partitions: u32, machine: &str) -> String {
+    let date = jiff::Zoned::now().date();
+    let on = if machine.is_empty() { String::new() } else { format!(" ({machine})") };
+    let mut text = format!(
+        "`cargo xtask bench-restore --runs {runs} --partitions {partitions}` on {date}{on}, \
+         medians in milliseconds, in brackets the ratio to the shortest log:\n\n\
+         | broker | ratings in the log | start of the only consumer | clean stop of one of two | SIGKILL \
+         of one of two, beyond its session of {} s |\n|---|---:|---:|---:|---:|\n",
+        SESSION.as_secs()
+    );
+    for row in rows {
+        let first = rows.iter().find(|other| other.kind == row.kind).unwrap_or(row);
+        let cell = |of: fn(&Row) -> f64| format!("{:.0} ({:.2})", of(row), of(row) / of(first));
+        let cells = [cell(started), cell(stopped), cell(killed)];
+        let (broker, ratings) = (row.kind.name(), grouped(row.ratings));
+        // Writing to text does not fail.
+        let _ = writeln!(text, "| {broker} | {ratings} | {} |", cells.join(" | "));
+    }
+    text
+}
+
+fn started(row: &Row) -> f64 {
+    median_ms(&row.times.started)
+}
+
+fn stopped(row: &Row) -> f64 {
+    median_ms(&row.times.stopped)
+}
+
+/// The session is the same for every log, and would hide what grows.
+fn killed(row: &Row) -> f64 {
+    let beyond: Vec<_> = row.times.killed.iter().map(|took| took.saturating_sub(SESSION)).collect();
+    median_ms(&beyond)
+}
+
+fn median_ms(times: &[Duration]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let median = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+    median.as_secs_f64() * 1_000.0
+}
+
+/// A number in groups of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Kind;
+    use super::super::measure::Times;
+    use super::*;
+
+    #[test]
+    fn the_table_has_medians_and_ratios_to_the_first_row_of_the_broker() {
+        let row = |kind, ratings, ms: [u64; 3]| {
+            let of = |ms: u64| [ms, 9 * ms, 1].map(Duration::from_millis).to_vec();
+            let killed = vec![SESSION + Duration::from_millis(ms[2])];
+            let times = Times { started: of(ms[0]), stopped: of(ms[1]), killed };
+            Row { kind, ratings, times }
+        };
+        let rows = [
+            row(Kind::Embedded, 100_000, [100, 200, 300]),
+            row(Kind::Embedded, 10_000_000, [110, 190, 300]),
+            row(Kind::Kafka, 100_000, [400, 500, 600]),
+        ];
+        let table = table(&rows, 3, 1, "a machine");
+        assert!(table.contains("| embedded | 100,000 | 100 (1.00) | 200 (1.00) | 300 (1.00) |"));
+        assert!(table.contains("| embedded | 10,000,000 | 110 (1.10) | 190 (0.95) | 300 (1.00) |"));
+        assert!(table.contains("| Apache Kafka | 100,000 | 400 (1.00) |"), "{table}");
+        assert!(table.contains("(a machine)"));
+    }
+}

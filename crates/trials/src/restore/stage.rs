@@ -1,0 +1,236 @@
+//! Stage: a broker, and consumers that come and go.
+
+use std::fs::OpenOptions;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use erboh::queue::{KafkaSettings, Topics};
+use erboh_testbed::{Child, Cluster, ClusterSettings, Tuning};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use serde::Deserialize;
+
+use super::Kind;
+
+/// Longest wait for anything that should be quick.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// How often a process is looked at: the resolution of the times.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long one look may take before it counts as none.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Heap of the broker, as large as Kafka's own start script makes it.
+const HEAP_MB: u32 = 1_024;
+/// The group that consumers join unless they are told otherwise.
+const GROUP: &str = "voiceRatingConsumer";
+
+/// A broker, and where consumers find it.
+pub(super) struct Stage {
+    pub(super) partitions: u32,
+    pub(super) bootstrap: String,
+    erboh: PathBuf,
+    directory: PathBuf,
+    started: AtomicU32,
+    group: BaseConsumer,
+    server: Server,
+}
+
+enum Server {
+    Embedded(Child),
+    Kafka(Box<Cluster>),
+}
+
+/// What a replica says of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct PartitionView {
+    pub(super) partition: i32,
+    pub(super) position: i64,
+    state: String,
+}
+
+impl PartitionView {
+    pub(super) fn is_owned(&self) -> bool {
+        self.state == "owned"
+    }
+}
+
+#[derive(Deserialize)]
+struct Partitions {
+    partitions: Vec<PartitionView>,
+}
+
+/// One process of `erboh consumer`.
+pub(super) struct Consumer {
+    pub(super) process: Child,
+    agent: ureq::Agent,
+    url: String,
+}
+
+impl Stage {
+    /// Starts a broker with empty topics.
+    pub(super) fn set_up(
+        kind: Kind,
+        erboh: &Path,
+        directory: &Path,
+        partitions: u32,
+    ) -> anyhow::Result<Self> {
+        let directory = directory.join(kind.name().replace(' ', "-"));
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)
+                .with_context(|| format!("removing {}", directory.display()))?;
+        }
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
+        let (server, bootstrap) = match kind {
+            Kind::Embedded => embedded(erboh, &directory)?,
+            Kind::Kafka => kafka(&directory)?,
+        };
+        let group = ClientConfig::new().set("bootstrap.servers", &bootstrap).create();
+        let group: BaseConsumer = group.context("a client that describes the group")?;
+        let (erboh, started) = (erboh.to_owned(), AtomicU32::new(0));
+        Ok(Self { partitions, bootstrap, erboh, directory, started, group, server })
+    }
+
+    /// How clients of our own reach it.
+    pub(super) fn kafka(&self) -> KafkaSettings {
+        KafkaSettings::new(self.bootstrap.clone())
+    }
+
+    pub(super) fn topics() -> Topics {
+        Topics::default()
+    }
+
+    /// Starts a consumer; returns at once.
+    pub(super) fn start_consumer(&self) -> anyhow::Result<Consumer> {
+        let ports = erboh_testbed::free_ports(2).map_err(|reason| anyhow!(reason))?;
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let arguments = [
+            "consumer".to_owned(),
+            format!("--brokers={}", self.bootstrap),
+            format!("--listen=127.0.0.1:{}", ports[0]),
+            format!("--ops-listen=127.0.0.1:{}", ports[1]),
+            format!("--partitions={}", self.partitions),
+        ];
+        let log = self.directory.join(format!("consumer-{number}.log"));
+        let process = spawn(&self.erboh, &arguments, &log)?;
+        let agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER_WAIT)).build().into();
+        let url = format!("http://127.0.0.1:{}/api/v1/partitions", ports[0]);
+        Ok(Consumer { process, agent, url })
+    }
+
+    /// Waits until the group has so many members and is at rest.
+    pub(super) fn wait_for_members(&self, members: usize) -> anyhow::Result<()> {
+        let end = Instant::now() + PATIENCE;
+        let mut seen = String::new();
+        while Instant::now() < end {
+            // A coordinator that is not there yet answers with an error.
+            if let Ok(list) = self.group.fetch_group_list(Some(GROUP), ANSWER_WAIT)
+                && let Some(group) = list.groups().iter().find(|group| group.name() == GROUP)
+            {
+                let at_rest = matches!(group.state(), "Stable" | "Empty" | "Dead");
+                if at_rest && group.members().len() == members {
+                    return Ok(());
+                }
+                seen = format!("{} with {} members", group.state(), group.members().len());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the group never had {members} members at rest; last: {seen}")
+    }
+
+    /// Where each partition of the ratings ends.
+    pub(super) fn ends(&self) -> anyhow::Result<Vec<i64>> {
+        let topic = Self::topics().ratings;
+        let end = |partition| {
+            let (_, end) = self.group.fetch_watermarks(&topic, partition, PATIENCE)?;
+            Ok(end)
+        };
+        (0..self.partitions as i32).map(end).collect()
+    }
+
+    /// Ends the broker and removes its data.
+    pub(super) fn end(self) -> anyhow::Result<()> {
+        let Self { server, group, directory, .. } = self;
+        drop(group);
+        match server {
+            Server::Embedded(child) => drop(child),
+            Server::Kafka(cluster) => drop(cluster),
+        }
+        std::fs::remove_dir_all(&directory)
+            .with_context(|| format!("removing {}", directory.display()))
+    }
+}
+
+impl Consumer {
+    /// What it says of its partitions now; none while it does not answer.
+    pub(super) fn look(&self) -> Option<Vec<PartitionView>> {
+        let text = self.agent.get(&self.url).call().ok()?.body_mut().read_to_string().ok()?;
+        Some(serde_json::from_str::<Partitions>(&text).ok()?.partitions)
+    }
+
+    /// Looks until it says what is wanted.
+    pub(super) fn until(
+        &self,
+        what: &str,
+        mut wanted: impl FnMut(&[PartitionView]) -> bool,
+    ) -> anyhow::Result<Vec<PartitionView>> {
+        let end = Instant::now() + 10 * PATIENCE;
+        let mut last = None;
+        while Instant::now() < end {
+            if let Some(view) = self.look() {
+                if wanted(&view) {
+                    return Ok(view);
+                }
+                last = Some(view);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        bail!("{} never said: {what}; last: {last:?}", self.url)
+    }
+}
+
+fn spawn(program: &Path, arguments: &[String], log: &Path) -> anyhow::Result<Child> {
+    let file = OpenOptions::new().create(true).append(true).open(log);
+    let file = file.with_context(|| format!("opening {}", log.display()))?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(file.try_clone()?).stderr(file);
+    Child::spawn(command).map_err(|reason| anyhow!(reason))
+}
+
+fn embedded(erboh: &Path, directory: &Path) -> anyhow::Result<(Server, String)> {
+    let ports = erboh_testbed::free_ports(1).map_err(|reason| anyhow!(reason))?;
+    let address = format!("127.0.0.1:{}", ports[0]);
+    let arguments = [
+        "broker".to_owned(),
+        format!("--listen={address}"),
+        format!("--data-dir={}", directory.join("data").display()),
+    ];
+    let child = spawn(erboh, &arguments, &directory.join("broker.log"))?;
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(&address).is_err() {
+        if Instant::now() >= end {
+            bail!("the broker never listened; see {}", directory.join("broker.log").display());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok((Server::Embedded(child), address))
+}
+
+fn kafka(directory: &Path) -> anyhow::Result<(Server, String)> {
+    if !Cluster::is_available() {
+        bail!("Apache Kafka needs Java and the jars that `cargo xtask kafka up` fetches");
+    }
+    let settings = ClusterSettings {
+        tuning: Tuning::Kafka,
+        heap_mb: HEAP_MB,
+        directory: Some(directory.join("kafka")),
+        ..ClusterSettings::default()
+    };
+    let cluster = Cluster::start(&settings).map_err(|reason| anyhow!(reason))?;
+    let bootstrap = cluster.bootstrap();
+    Ok((Server::Kafka(Box::new(cluster)), bootstrap))
+}
