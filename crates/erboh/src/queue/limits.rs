@@ -28,6 +28,10 @@ pub(super) const BATCH_RECORDS: usize = 1 << super::countdown::INDEX_BITS;
 /// counted is the largest that erboh writes. A topic may allow less.
 pub(super) const WRITER_MESSAGE_BYTES: usize = crate::limits::SNAPSHOT_BYTES_MAX;
 
+/// How long records may time out without any being acknowledged before the client is replaced. Longer than
+/// another broker needs to take over for one that died.
+pub(super) const FAILING_MAX: Duration = Duration::from_secs(15);
+
 /// How often a writer looks for a broker that is not reachable, in milliseconds.
 pub(super) const PROBE_DOWN_MS: u64 = 500;
 

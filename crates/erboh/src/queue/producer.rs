@@ -4,6 +4,7 @@
 //! sent. So the question is asked beforehand: while no broker is reachable nothing is handed to
 //! librdkafka, and "not written" is certain. What was handed over and then timed out is unknown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -21,6 +22,9 @@ use super::log;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded::Stranded;
 
+/// Why a client is replaced that looks for leaders where there are none.
+pub(super) const OUTDATED: &str = "the topic was made anew, or nothing was acknowledged for long";
+
 /// Whether a broker is reachable: the reason if not.
 pub(super) type Health = Result<(), String>;
 
@@ -36,6 +40,10 @@ pub(super) struct Signals {
     pub(super) wake: SyncSender<()>,
     /// Whether the client must be replaced.
     pub(super) stranded: Arc<Stranded>,
+    /// Whether the client is to be replaced, because it may look for brokers where there are none.
+    pub(super) doubted: Arc<AtomicBool>,
+    /// Since when records time out and none is acknowledged.
+    pub(super) failing_since: Arc<Mutex<Option<Instant>>>,
     /// The last thing that went wrong with a connection, for people to read.
     pub(super) last_error: Arc<Mutex<String>>,
 }
@@ -68,6 +76,26 @@ impl Signals {
         format!("no broker of {} is reachable: {reason}", self.brokers)
     }
 
+    /// Wants another client. librdkafka ignores metadata with a smaller leader epoch than it has
+    /// seen, which is what a topic made anew and a cluster out of a backup have, and then sends
+    /// records to brokers that do not lead, for ever.
+    fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
+        // A full channel means that the thread is about to look anyway.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Notes whether records are acknowledged at all.
+    fn weigh(&self, timed_out: bool) {
+        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if !timed_out {
+            *since = None;
+        } else if since.get_or_insert_with(Instant::now).elapsed() >= limits::FAILING_MAX {
+            *since = None;
+            self.doubt();
+        }
+    }
+
     fn last_error(&self) -> MutexGuard<'_, String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,6 +104,10 @@ impl Signals {
 impl ClientContext for Signals {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log::forward(level, facility, message);
+        if let Some(log::Sign::MadeAnew(topic)) = log::sign(message) {
+            tracing::warn!(topic, "the topic was made anew");
+            self.doubt();
+        }
     }
 
     fn stats_raw(&self, json: &[u8]) {
@@ -101,8 +133,16 @@ impl ProducerContext for Signals {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         let result = match result {
-            Ok(message) => placed(message.partition(), message.offset()),
-            Err((error, _)) => Err(classify(error)),
+            Ok(message) => {
+                self.weigh(false);
+                placed(message.partition(), message.offset())
+            }
+            Err((error, _)) => {
+                if error.rdkafka_error_code() == Some(Code::MessageTimedOut) {
+                    self.weigh(true);
+                }
+                Err(classify(error))
+            }
         };
         self.countdown.report(ticket, result);
     }
@@ -135,10 +175,17 @@ pub(super) fn create(
         ("statistics.interval.ms", limits::WRITER_REPORT_MS.to_string()),
     ];
     let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    let demands =
-        [("acks", "all"), ("enable.idempotence", "true"), ("partitioner", "murmur2_random")];
+    // Only the debug log says that a topic was made anew.
+    let debug = settings.debug("topic");
+    let demands = [
+        ("acks", "all"),
+        ("enable.idempotence", "true"),
+        ("partitioner", "murmur2_random"),
+        ("debug", debug.as_str()),
+    ];
     settings
         .client(&choices, &demands)
+        .set_log_level(RDKafkaLogLevel::Debug)
         .create_with_context(signals)
         .map_err(|error| SettingsError(error.to_string()))
 }

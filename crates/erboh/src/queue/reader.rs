@@ -169,10 +169,7 @@ impl Reader {
         let progress = limits::PROGRESS_MS.to_string();
         // librdkafka goes on at the same offset of a topic that was made anew, and of a log that a
         // broker lost while it was away; it says so only in these parts of its debug log.
-        let debug = match settings.property("debug") {
-            Some(wanted) => format!("{wanted},topic,broker"),
-            None => "topic,broker".into(),
-        };
+        let debug = settings.debug("topic,broker");
         let demands = [
             ("debug", debug.as_str()),
             ("group.id", group),

@@ -63,6 +63,14 @@ impl KafkaSettings {
         set.map(|(_, value)| value.as_str())
     }
 
+    /// The parts of librdkafka's debug log that a client needs, and those that the user wants.
+    pub(super) fn debug(&self, needed: &str) -> String {
+        match self.property("debug") {
+            Some(wanted) => format!("{wanted},{needed}"),
+            None => needed.to_owned(),
+        }
+    }
+
     /// The configuration of one client: erboh's choices, then the user's properties, then what
     /// exactness demands.
     pub(super) fn client(

@@ -9,6 +9,7 @@
 //!                  no answer until the deadline ─► Unknown
 //! ```
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -75,6 +76,8 @@ impl Writer {
             health: Arc::new(sender),
             wake,
             stranded: Arc::default(),
+            doubted: Arc::default(),
+            failing_since: Arc::default(),
             last_error: Arc::default(),
         };
         let client = producer::create(settings, signals.clone())?;
@@ -174,20 +177,25 @@ impl Shared {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces a client that librdkafka has declared unusable, or that has lost its brokers. Its
-    /// records are reported as unknown when it is dropped.
+    /// Replaces a client that librdkafka has declared unusable, that has lost its brokers, or that
+    /// may look for leaders where there are none. Its records are reported as unknown when it is dropped.
     fn replace_if_unusable(&self) {
         let fatal = self.client().client().fatal_error().map(|(_, reason)| reason);
         let stranded = self.signals.stranded.is_certain(Instant::now());
-        let Some(reason) = fatal.or_else(|| stranded.then(|| stranded::REASON.to_owned())) else {
-            return;
-        };
+        let doubted = self.signals.doubted.swap(false, Ordering::AcqRel);
+        let reason = fatal
+            .or_else(|| stranded.then(|| stranded::REASON.to_owned()))
+            .or_else(|| doubted.then(|| producer::OUTDATED.to_owned()));
+        let Some(reason) = reason else { return };
         tracing::warn!(reason, "the producing client is unusable; starting a new one");
         self.signals.stranded.reset();
         match producer::create(&self.settings, self.signals.clone()) {
             Ok(client) => {
-                let client = Arc::new(client);
-                *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+                let mut place = self.client.write().unwrap_or_else(PoisonError::into_inner);
+                let old = std::mem::replace(&mut *place, Arc::new(client));
+                drop(place);
+                // Takes a moment, in which others write already.
+                drop(old);
             }
             Err(error) => self.signals.note(Err(error.to_string())),
         }

@@ -85,6 +85,37 @@ fn a_rolling_restart_and_a_leader_that_stands_still_cost_nothing() {
     watch.end();
 }
 
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_topic_made_anew_with_other_leaders_is_found_by_those_who_knew_the_old_one() {
+    let mut trio = Trio::enter();
+    let roles = trio.roles(3);
+    // They do not see the moment without a topic.
+    let unaware = "--kafka-property=topic.metadata.refresh.interval.ms=300000";
+    let producer = roles.producer(&[unaware]);
+    let consumer = roles.consumer(&[unaware, "--on-log-change=restart"]);
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || load.wait_for(50));
+    consumer.demand_exact(&load);
+    // The leader epochs of the old topic grow; those of the new one begin again.
+    for broker in [1, 2] {
+        trio.cluster().stop(broker).unwrap();
+        trio.cluster().restart(broker).unwrap();
+        until_whole(&mut trio, 3);
+    }
+    load.during(WRITERS, || load.wait_for(50));
+    consumer.demand_exact(&load);
+    roles.administer(roles.admin.delete(&ratings()));
+    eventually("the topic is there again", || {
+        let topics = Topics::default();
+        roles.administer(roles.admin.ensure_topics(&topics, 3, 3));
+        (roles.administer(roles.admin.partitions(&topics.ratings)) == 3).then_some(())
+    });
+    let load = Load::new(&[&producer.url], PACE);
+    load.during(WRITERS, || load.wait_for(50));
+    Recount::demand(&roles, 3, &consumer);
+}
+
 /// Sends a rating with this id until the answer is one of these; every answer before must be an
 /// honest "no" or "unknown".
 #[track_caller]
