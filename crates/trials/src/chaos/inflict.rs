@@ -25,6 +25,8 @@ use super::violation::Promise;
 const FLOOD_RATINGS: usize = 1_500;
 /// Threads that send them.
 const FLOOD_WORKERS: usize = 4;
+/// How long they go on at most: with a producer that does not answer it would take minutes.
+const FLOOD_WAIT: Duration = Duration::from_secs(8);
 /// Records of one lot that are no ratings.
 const LITTER_RECORDS: usize = 200;
 /// How long the brokers may take to be in sync again; a JVM starts slowly on a busy machine.
@@ -36,6 +38,7 @@ const SYNC_LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Done {
     pub(super) fault: Fault,
+    pub(super) alone: bool,
     pub(super) from_begin: u64,
     pub(super) from_heal: u64,
 }
@@ -67,7 +70,12 @@ impl Inflictor<'_> {
             let from_begin = self.mark();
             self.inflict(event).map_err(|error| error.context(event.to_string()))?;
             let from_heal = self.mark();
-            lock(self.done).push(Done { fault: event.fault, from_begin, from_heal });
+            lock(self.done).push(Done {
+                fault: event.fault,
+                alone: event.alone,
+                from_begin,
+                from_heal,
+            });
             if event.target.lane() == super::fault::Lane::Brokers {
                 self.wait_for_sync()?;
             }
@@ -174,8 +182,9 @@ impl Inflictor<'_> {
 
     fn send_again(&self, copies: &[(u64, Place)]) {
         let client = Client::new();
+        let end = Instant::now() + FLOOD_WAIT;
         for (number, _) in copies {
-            if self.shared.is_over() {
+            if self.shared.is_over() || Instant::now() >= end {
                 return;
             }
             let ratings = self.shared.ratings;

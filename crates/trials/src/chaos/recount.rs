@@ -204,16 +204,26 @@ impl<'a> Recount<'a> {
     }
 }
 
+/// Voices that are named where they differ.
+const DIFFERENCES_MAX: usize = 3;
+
 /// Which voices differ, for people; empty if none does.
 pub(super) fn differences(log: &Voices, other: &Voices) -> String {
     let all: BTreeSet<&String> = log.keys().chain(other.keys()).collect();
-    let mut text = String::new();
+    let (mut text, mut more) = (String::new(), 0);
     for voice in all {
         let of = |voices: &Voices| voices.get(voice).copied().unwrap_or_default();
         let (own, its) = (of(log), of(other));
-        if own != its {
+        if own == its {
+            continue;
+        }
+        more += 1;
+        if more <= DIFFERENCES_MAX {
             let _ = write!(text, "; {voice}: {its:?} instead of {own:?}");
         }
+    }
+    if more > DIFFERENCES_MAX {
+        let _ = write!(text, "; and {} more voices", more - DIFFERENCES_MAX);
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -68,6 +69,8 @@ impl Replica {
         let mut command = Command::new(&self.program.path);
         command.args(&self.program.arguments).stdin(Stdio::null());
         command.stdout(file.try_clone()?).stderr(file);
+        // Ctrl-C is for the campaign, which ends its replicas itself.
+        command.process_group(0);
         let mut state = lock(&self.state);
         state.child = Some(Child::spawn(command).map_err(|reason| anyhow!(reason))?);
         state.lives += 1;

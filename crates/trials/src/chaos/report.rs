@@ -18,6 +18,8 @@ const MARKERS: [&str; 2] = ["<!-- chaos: begin -->", "<!-- chaos: end -->"];
 pub(super) struct Inflicted {
     /// None: nothing was done, for comparison.
     pub(super) fault: Option<Fault>,
+    /// Nothing else was broken meanwhile.
+    pub(super) alone: bool,
     /// From when it began until the whole worked again, on the boards that ran.
     pub(super) from_begin: Option<Duration>,
     /// From when it was healed until the whole worked again, on all boards.
@@ -47,37 +49,37 @@ pub(super) struct Report {
 }
 
 /// Median and maximum, if there is anything.
-fn spread(mut durations: Vec<Duration>) -> Option<(Duration, Duration)> {
+fn spread(durations: impl Iterator<Item = Duration>) -> [Option<Duration>; 2] {
+    let mut durations: Vec<Duration> = durations.collect();
     durations.sort_unstable();
-    let last = *durations.last()?;
-    Some((durations[(durations.len() - 1) / 2], last))
+    let middle = durations.len().saturating_sub(1) / 2;
+    [durations.get(middle).copied(), durations.last().copied()]
 }
 
-fn cell(durations: Vec<Duration>) -> String {
-    match spread(durations) {
-        None => "– | –".to_owned(),
-        Some((p50, max)) => {
-            format!("{:.1} s | {:.1} s", p50.as_secs_f64(), max.as_secs_f64())
-        }
-    }
+fn cell(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| "–".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()))
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| fault | times | whole again after it began: p50 | max | after it ended: p50 | max |"
+            "| fault | alone | works again: p50 | max | all boards after its end: p50 | max | among others | works again: max |"
         )?;
-        writeln!(f, "|---|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
         let mut kinds: BTreeMap<Option<Fault>, Vec<Inflicted>> = BTreeMap::new();
         for inflicted in &self.inflicted {
             kinds.entry(inflicted.fault).or_default().push(*inflicted);
         }
         for (fault, times) in kinds {
             let name = fault.map_or("nothing (for comparison)", Fault::name);
-            let begin = cell(times.iter().filter_map(|one| one.from_begin).collect());
-            let heal = cell(times.iter().filter_map(|one| one.from_heal).collect());
-            writeln!(f, "| {name} | {} | {begin} | {heal} |", times.len())?;
+            let (alone, among): (Vec<_>, Vec<_>) = times.into_iter().partition(|one| one.alone);
+            let begin = spread(alone.iter().filter_map(|one| one.from_begin));
+            let heal = spread(alone.iter().filter_map(|one| one.from_heal));
+            let [_, worst] = spread(among.iter().filter_map(|one| one.from_begin));
+            let cells = [begin[0], begin[1], heal[0], heal[1]].map(cell).join(" | ");
+            let (alone, among) = (alone.len(), among.len());
+            writeln!(f, "| {name} | {alone} | {cells} | {among} | {} |", cell(worst))?;
         }
         let Retries { silent, unavailable, unknown, other } = self.retries;
         writeln!(f)?;
@@ -130,19 +132,24 @@ pub(super) fn write(page: &Path, report: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn inflicted(fault: Fault, seconds: u64) -> Inflicted {
+    fn inflicted(fault: Fault, alone: bool, seconds: u64) -> Inflicted {
         let from_begin = Some(Duration::from_secs(seconds));
-        Inflicted { fault: Some(fault), from_begin, from_heal: None }
+        Inflicted { fault: Some(fault), alone, from_begin, from_heal: None }
     }
 
     #[test]
     fn the_table_has_a_line_for_every_kind() {
         let report = Report {
-            inflicted: [9, 1, 2].map(|s| inflicted(Fault::ConsumerKilled, s)).to_vec(),
+            inflicted: [(true, 9), (true, 1), (true, 2), (false, 30)]
+                .map(|(alone, seconds)| inflicted(Fault::ConsumerKilled, alone, seconds))
+                .to_vec(),
             ..Report::default()
         };
         let text = report.to_string();
-        assert!(text.contains("| consumer killed | 3 | 2.0 s | 9.0 s | – | – |"), "{text}");
+        assert!(
+            text.contains("| consumer killed | 3 | 2.0 s | 9.0 s | – | – | 1 | 30.0 s |"),
+            "{text}"
+        );
         assert!(text.contains("lost 0, double 0"), "{text}");
         let text = Report { violations: 2, ..report }.to_string();
         assert!(text.contains("2 PROMISES BROKEN") && !text.contains("lost 0"), "{text}");

@@ -203,11 +203,12 @@ impl<'a> Run<'a> {
         let recoveries = self.shared.recoveries();
         let without = undisturbed.iter().map(|name| Inflicted {
             fault: None,
+            alone: true,
             from_begin: recoveries.took(*name),
             from_heal: None,
         });
         let mut all: Vec<Inflicted> = without.collect();
-        for Done { fault, from_begin, from_heal } in lock(&self.done).iter() {
+        for Done { fault, alone, from_begin, from_heal } in lock(&self.done).iter() {
             let from_begin = recoveries.took(*from_begin);
             let from_heal = recoveries.took(*from_heal);
             if self.places && (from_begin.is_none() || from_heal.is_none()) {
@@ -218,7 +219,7 @@ impl<'a> Run<'a> {
                 );
                 violations.add(Promise::Recovers, proof);
             }
-            all.push(Inflicted { fault: Some(*fault), from_begin, from_heal });
+            all.push(Inflicted { fault: Some(*fault), alone: *alone, from_begin, from_heal });
         }
         all
     }

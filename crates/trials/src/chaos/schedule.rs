@@ -1,11 +1,15 @@
 //! Schedule: which fault meets whom and when, as a function of the seed alone.
 //!
 //! ```text
-//!  0 ── warm-up ──┬── rounds, each with every kind once, in any order ──┬── cool-down ── end
-//!                 brokers    ▆▆▆▆   ▆▆▆     ▆▆▆▆▆▆▆▆   (one at a time)
-//!                 client 0     ▆▆▆▆▆     ▆              (each one at a time,
-//!                 client 1  ▆      ▆▆▆                   lanes at the same time)
+//!  0 ── warm-up ──┬── rounds, each with every kind once, in any order ─────────────┬── cool-down ── end
+//!                 brokers    ▆▆▆▆   ▆▆▆     ▆▆▆▆▆▆▆▆ │              ▆▆▆▆        │
+//!                 client 0     ▆▆▆▆▆     ▆            │   ▆▆▆                    │
+//!                 client 1  ▆      ▆▆▆                │         ▆         ▆▆▆    │
+//!                 at the same time, one to a lane     │ each one alone           │ …
 //! ```
+//!
+//! Faults that come together find what nobody thought of. Faults that come alone tell how long
+//! recovery from one takes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +22,8 @@ use super::random::Random;
 const WARM_UP_MS: u64 = 5_000;
 /// After the last fault is healed: load goes on so long at least, to show that it recovered.
 const COOL_DOWN_MS: u64 = 10_000;
+/// Between the end of a fault that comes alone and the next, besides what it needs to settle.
+const ALONE_MS: u64 = 4_000;
 /// Between the beginnings of two faults of different lanes.
 const GAP_MS: std::ops::RangeInclusive<u64> = 500..=6_000;
 
@@ -30,6 +36,8 @@ pub(super) struct Event {
     pub(super) lasts_ms: u64,
     pub(super) fault: Fault,
     pub(super) target: Target,
+    /// Nothing else is broken meanwhile.
+    pub(super) alone: bool,
 }
 
 impl Event {
@@ -53,7 +61,7 @@ impl Schedule {
         let mut free: BTreeMap<Lane, u64> = BTreeMap::new();
         let mut events = Vec::new();
         let mut now_ms = WARM_UP_MS;
-        loop {
+        for alone in [false, true].into_iter().cycle() {
             let mut round = kinds.to_vec();
             random.shuffle(&mut round);
             let before = events.len();
@@ -61,13 +69,14 @@ impl Schedule {
                 let target = fault.target(&mut random);
                 let lasts_ms = random.within(fault.lasts_ms());
                 let at_ms = now_ms.max(free.get(&target.lane()).copied().unwrap_or(0));
-                let event = Event { at_ms, lasts_ms, fault, target };
+                let event = Event { at_ms, lasts_ms, fault, target, alone };
                 if event.free_ms() > end_ms {
                     continue;
                 }
                 free.insert(target.lane(), event.free_ms());
+                now_ms =
+                    if alone { event.free_ms() + ALONE_MS } else { now_ms + random.within(GAP_MS) };
                 events.push(event);
-                now_ms += random.within(GAP_MS);
             }
             if events.len() == before {
                 break;
@@ -136,6 +145,19 @@ mod tests {
                 prop_assert!(event.at_ms >= WARM_UP_MS);
                 prop_assert!(event.at_ms + event.lasts_ms + COOL_DOWN_MS <= seconds * 1_000);
                 prop_assert!(event.fault.lasts_ms().contains(&event.lasts_ms));
+            }
+        }
+
+        #[test]
+        fn who_comes_alone_is_alone(seed: u64, seconds in 300_u64..2_000) {
+            let schedule = schedule(seed, seconds);
+            prop_assert!(schedule.events.iter().any(|event| event.alone));
+            for (place, event) in schedule.events.iter().enumerate().filter(|(_, of)| of.alone) {
+                let mut others = schedule.events.iter().enumerate().filter(|(at, _)| *at != place);
+                prop_assert!(
+                    others.all(|(_, of)| of.free_ms() <= event.at_ms || of.at_ms >= event.free_ms()),
+                    "{}", event
+                );
             }
         }
 
