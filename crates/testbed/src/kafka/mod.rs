@@ -16,6 +16,7 @@ mod archive;
 mod directory;
 mod jvm;
 mod node;
+mod plan;
 mod security;
 mod settings;
 mod storage;
@@ -25,7 +26,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use directory::Directory;
-use node::{Failure, Node, Ports};
+use node::{Failure, Node};
 use security::Security;
 use settings::{Listener, Place};
 
@@ -33,10 +34,12 @@ pub use archive::share_classes;
 pub use jvm::java;
 pub use settings::{ClusterSettings, Tuning};
 
-use crate::{Link, Signal, ports, random};
+use crate::{Link, Signal, random};
 
 /// How often other ports are tried when somebody else has taken one of ours.
 const STARTS_MAX: u32 = 3;
+/// Enough to see what a broker was about.
+const LINES_AFTER_A_PANIC: usize = 15;
 
 /// A running cluster of Apache Kafka. When it is dropped, or when the process that owns it ends
 /// in any way, its JVMs get SIGKILL and its temporary directory is removed.
@@ -76,7 +79,7 @@ impl Cluster {
             ));
         }
         let directory = Directory::open(settings.directory.as_deref())?;
-        let nodes = plan(settings, directory.path())?;
+        let nodes = plan::nodes(settings, directory.path())?;
         let security = Security::new(settings, directory.path());
         let cluster = Self { settings: settings.clone(), nodes, security, directory };
         cluster.security.prepare()?;
@@ -345,47 +348,21 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The logs go with the directory, and a failed test is looked into afterwards.
+        if std::thread::panicking() && self.directory.leftovers().is_some() {
+            for node in &self.nodes {
+                let lines = jvm::last_lines(&node.log(), LINES_AFTER_A_PANIC);
+                eprintln!("the log of broker {} ends with:\n{lines}", node.id);
+            }
+        }
+    }
+}
+
 /// The listeners' names.
 const CLIENTS: &str = "CLIENTS";
 const BROKERS: &str = "BROKERS";
-
-/// Gives every node its ports and its links.
-fn plan(settings: &ClusterSettings, directory: &Path) -> Result<Vec<Node>, String> {
-    let per_node = 3 + settings.links.len();
-    let mut free = ports::free(per_node * settings.brokers as usize)?.into_iter();
-    // There are as many as are taken.
-    let mut port = || free.next().unwrap_or_default();
-    let mut nodes = Vec::new();
-    for id in 1..=settings.brokers {
-        let mut own = Ports {
-            clients: port(),
-            controller: port(),
-            brokers: port(),
-            behind_links: settings.links.iter().map(|_| port()).collect(),
-        };
-        if let Some(first) = settings.first_port {
-            own.clients = wanted(first, id)?;
-        }
-        if !settings.has_own_listener() {
-            own.brokers = own.clients;
-        }
-        let links = own.behind_links.iter().map(|port| Link::start(local(*port)));
-        let links = links.collect::<Result<Vec<_>, String>>()?;
-        nodes.push(Node::new(id, own, links, node::directory(directory, id)));
-    }
-    Ok(nodes)
-}
-
-/// The port that broker `id` has to have.
-fn wanted(first: u16, id: u32) -> Result<u16, String> {
-    let port = u16::try_from(u32::from(first) + id - 1)
-        .map_err(|_| format!("from port {first} upward there are not enough ports"))?;
-    if ports::is_free(port) {
-        Ok(port)
-    } else {
-        Err(format!("port {port} on 127.0.0.1, which broker {id} should have, is taken"))
-    }
-}
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))

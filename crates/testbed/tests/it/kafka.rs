@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use erboh_testbed::{Cluster, ClusterSettings, Tuning, free_ports, java, share_classes};
 
@@ -18,7 +18,7 @@ fn exists(pid: u32) -> bool {
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
 fn one_broker_serves_and_ends_with_its_owner() {
     share_classes().unwrap();
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let mut cluster = Cluster::start(&ClusterSettings::default()).unwrap();
     println!("one broker: {:?}", started.elapsed());
     assert_eq!(cluster.active_controller(), Ok(1));
@@ -37,15 +37,16 @@ fn one_broker_serves_and_ends_with_its_owner() {
 #[test]
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
 fn three_brokers_survive_the_loss_of_their_controller() {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let settings = ClusterSettings { brokers: 3, ..Default::default() };
     let mut cluster = Cluster::start(&settings).unwrap();
     println!("three brokers: {:?}", started.elapsed());
     let first = cluster.active_controller().unwrap();
     cluster.kill(first).unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_mins(1);
-    while cluster.active_controller().is_ok_and(|now| now == first) {
-        assert!(std::time::Instant::now() < deadline, "no other controller");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    // For a moment nobody is; then it is another one.
+    while cluster.active_controller().map_or(true, |now| now == first) {
+        assert!(Instant::now() < deadline, "no other controller");
         std::thread::sleep(Duration::from_millis(50));
     }
     cluster.restart(first).unwrap();

@@ -1,0 +1,46 @@
+//! Plan: which ports and links the nodes of a cluster get, before the first of them starts.
+
+use std::path::Path;
+
+use super::local;
+use super::node::{self, Node, Ports};
+use super::settings::ClusterSettings;
+use crate::{Link, ports};
+
+/// Gives every node its ports and its links.
+pub(super) fn nodes(settings: &ClusterSettings, directory: &Path) -> Result<Vec<Node>, String> {
+    let per_node = 3 + settings.links.len();
+    let mut free = ports::free(per_node * settings.brokers as usize)?.into_iter();
+    // There are as many as are taken.
+    let mut port = || free.next().unwrap_or_default();
+    let mut nodes = Vec::new();
+    for id in 1..=settings.brokers {
+        let mut own = Ports {
+            clients: port(),
+            controller: port(),
+            brokers: port(),
+            behind_links: settings.links.iter().map(|_| port()).collect(),
+        };
+        if let Some(first) = settings.first_port {
+            own.clients = wanted(first, id)?;
+        }
+        if !settings.has_own_listener() {
+            own.brokers = own.clients;
+        }
+        let links = own.behind_links.iter().map(|port| Link::start(local(*port)));
+        let links = links.collect::<Result<Vec<_>, String>>()?;
+        nodes.push(Node::new(id, own, links, node::directory(directory, id)));
+    }
+    Ok(nodes)
+}
+
+/// The port that broker `id` has to have.
+fn wanted(first: u16, id: u32) -> Result<u16, String> {
+    let port = u16::try_from(u32::from(first) + id - 1)
+        .map_err(|_| format!("from port {first} upward there are not enough ports"))?;
+    if ports::is_free(port) {
+        Ok(port)
+    } else {
+        Err(format!("port {port} on 127.0.0.1, which broker {id} should have, is taken"))
+    }
+}
