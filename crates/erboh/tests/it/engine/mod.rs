@@ -8,4 +8,5 @@ mod logs;
 mod records;
 mod replicas;
 mod snapshots;
+mod stranded;
 mod writer;
