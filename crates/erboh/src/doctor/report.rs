@@ -193,3 +193,46 @@ pub(crate) fn json(state: &ClusterState, findings: &[Finding]) -> serde_json::Re
         findings,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::rules::judge;
+    use crate::doctor::rules::sample::{good, set};
+    use crate::doctor::state::Role;
+    use crate::queue::inspect::{Resource, Right, Trouble};
+
+    #[test]
+    fn the_worst_finding_decides() {
+        let check = |severities: &[Severity], expected: u8| {
+            let finding = |severity: &Severity| Finding::new(*severity, "x", "x", ("x", "x"), "x");
+            let findings: Vec<Finding> = severities.iter().map(finding).collect();
+            assert_eq!(Verdict::of(&findings).exit_code(), expected, "{severities:?}");
+        };
+        check(&[], 0);
+        check(&[Severity::Note, Severity::Advice, Severity::Warning], 0);
+        check(&[Severity::Note, Severity::Blind], 2);
+        check(&[Severity::Blind, Severity::Danger], 1);
+    }
+
+    #[test]
+    fn a_report_is_as_reviewed() {
+        let mut state = good();
+        set(&mut state, Role::Ratings, "min.insync.replicas", "1");
+        set(&mut state, Role::DeadLetters, "cleanup.policy", "compact");
+        set(&mut state, Role::Ratings, "retention.bytes", "1000");
+        let name = "totals".to_owned();
+        let right = Right { operation: "DescribeConfigs", resource: Resource::Topic, name };
+        let what = "read the settings of topic totals".to_owned();
+        let reason = "the broker shows none of them".to_owned();
+        state.topics[1].settings = Err(Trouble { what, reason, missing: Some(right) });
+        insta::assert_snapshot!(text(&state, &judge(&state)));
+    }
+
+    #[test]
+    fn a_cluster_with_nothing_to_say_about_says_so() {
+        let state = good();
+        let text = text(&state, &judge(&state));
+        assert!(text.ends_with("(0 warnings, 0 pieces of advice and 0 notes)"), "{text}");
+    }
+}

@@ -103,13 +103,18 @@ pub(crate) struct ClusterState {
 }
 
 impl Ours {
+    /// The value of a property, if the user has set it.
+    #[must_use]
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        let set = self.properties.iter().rev().find(|(set, _)| set == name);
+        set.map(|(_, value)| value.as_str())
+    }
+
     /// The SASL mechanism, librdkafka's own choice where the user made none.
     #[must_use]
     pub(crate) fn mechanism(&self) -> &str {
-        let names = ["sasl.mechanism", "sasl.mechanisms"];
-        let mut set = self.properties.iter().rev();
-        let set = set.find(|(name, _)| names.contains(&name.as_str()));
-        set.map_or("GSSAPI", |(_, value)| value.as_str())
+        let set = self.property("sasl.mechanism").or_else(|| self.property("sasl.mechanisms"));
+        set.unwrap_or("GSSAPI")
     }
 }
 

@@ -9,7 +9,7 @@
 //! missing where that is the cause.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ConfigSource, ResourceSpecifier};
@@ -135,8 +135,15 @@ const REASON_WAIT: Duration = Duration::from_millis(100);
 /// Reasons to listen to; a connection that fails over and over has always another one.
 const REASONS: usize = 8;
 
+/// What went wrong last on a connection: whether a right was missing, and the reason.
 #[derive(Clone, Default)]
-struct Signals(Arc<Mutex<String>>);
+struct Signals(Arc<Mutex<(bool, String)>>);
+
+impl Signals {
+    fn last(&self) -> MutexGuard<'_, (bool, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl ClientContext for Signals {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -145,9 +152,9 @@ impl ClientContext for Signals {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(Code::AllBrokersDown) {
-            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            log::lasting(reason).clone_into(&mut last);
+        let code = error.rdkafka_error_code();
+        if code != Some(Code::AllBrokersDown) {
+            *self.last() = (is_denial(code), log::lasting(reason).to_owned());
         }
     }
 }
@@ -380,29 +387,33 @@ impl Inspector {
 
     /// `missing` is the right that an authorisation error would be about.
     fn trouble(&self, what: &str, error: &KafkaError, missing: Option<Right>) -> Trouble {
-        let code = error.rdkafka_error_code();
-        let denied = matches!(
-            code,
-            Some(
-                Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::ClusterAuthorizationFailed
-            )
-        );
         // What happened to connections waits in the client's queue, among lines for the log.
         let mut waiting = 0..REASONS;
         while waiting.next().is_some() && self.consumer.poll(REASON_WAIT).is_some() {}
-        let last = self.signals.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reason =
-            match code {
-                // "Broker transport failure" says less than what happened to the connection.
-                Some(
-                    Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown,
-                ) if !last.is_empty() => last,
-                _ => log::reason(error),
-            };
+        let (denied, last) = self.signals.last().clone();
+        let code = error.rdkafka_error_code();
+        // "Broker transport failure" says less than what happened to the connection.
+        let vague = matches!(
+            code,
+            Some(Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown)
+        );
+        let (denied, reason) = match vague && !last.is_empty() {
+            true => (denied, last),
+            false => (is_denial(code), log::reason(error)),
+        };
         Trouble { what: what.to_owned(), reason, missing: missing.filter(|_| denied) }
     }
+}
+
+fn is_denial(code: Option<Code>) -> bool {
+    matches!(
+        code,
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
+    )
 }
 
 fn lookup() -> Duration {

@@ -274,3 +274,40 @@ fn cluster(answer: &[u8]) -> Option<String> {
     }
     answer.string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every beginning of an answer is too short, and no length in it is trusted.
+    fn check<T: PartialEq + std::fmt::Debug>(
+        read: impl Fn(&[u8]) -> Option<T>,
+        answer: &[u8],
+        expected: &T,
+    ) {
+        assert_eq!(read(answer).as_ref(), Some(expected));
+        for length in 0..answer.len() {
+            assert_eq!(read(&answer[..length]), None, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn answers_are_read_to_their_ends() {
+        let versions = [0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 13, 0, 18, 0, 0, 0, 4];
+        check(apis, &versions, &BTreeMap::from([(3, (0, 13)), (18, (0, 4))]));
+        let offered = [0, 33, 0, 0, 0, 1, 0, 2, b'P', b'L'];
+        check(mechanisms, &offered, &vec!["PL".to_owned()]);
+        let one_broker = [
+            &[0; 4][..],
+            &[0, 0, 0, 1, 0, 0, 0, 7, 0, 1, b'h', 0, 0, 0, 9, 0xff, 0xff],
+            &[0, 1, b'C'],
+        ];
+        check(cluster, &one_broker.concat(), &"C".to_owned());
+        assert_eq!(apis(&[0, 0, 0x7f, 0xff, 0xff, 0xff]), None);
+    }
+
+    #[test]
+    fn a_listener_without_sasl_offers_none() {
+        assert_eq!(mechanisms(&[0, 34, 0, 0, 0, 0]), None);
+    }
+}

@@ -64,8 +64,7 @@ fn finding(state: &ClusterState, trouble: &Trouble) -> Finding {
 
 /// Who the brokers take us for.
 fn user(state: &ClusterState) -> &str {
-    let given = state.ours.properties.iter().rev().find(|(name, _)| name == "sasl.username");
-    given.map_or("ANONYMOUS", |(_, user)| user.as_str())
+    state.ours.property("sasl.username").unwrap_or("ANONYMOUS")
 }
 
 /// Both ways to grant a right.

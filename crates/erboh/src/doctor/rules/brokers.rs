@@ -128,6 +128,10 @@ fn auto_create(state: &ClusterState) -> Vec<Finding> {
 }
 
 fn session_timeout(state: &ClusterState) -> Vec<Finding> {
+    // With the new protocol it is the broker's to choose.
+    if state.ours.property("group.protocol") == Some("consumer") {
+        return Vec::new();
+    }
     let ours = i64::try_from(state.ours.session_timeout_ms).unwrap_or(i64::MAX);
     let sides = [
         (
@@ -300,6 +304,11 @@ mod tests {
         check(with("group.min.session.timeout.ms", "10001"), &danger);
         check(with("group.max.session.timeout.ms", "10000"), &[]);
         check(with("group.max.session.timeout.ms", "9999"), &danger);
+        let new = |state: &mut ClusterState| {
+            with("group.max.session.timeout.ms", "9999")(state);
+            state.ours.properties.push(("group.protocol".into(), "consumer".into()));
+        };
+        check(new, &[]);
     }
 
     #[test]

@@ -40,8 +40,10 @@ fn lag(state: &ClusterState) -> i64 {
 fn members(state: &ClusterState, group: Option<&Group>) -> Vec<Finding> {
     let members = group.map_or(&[][..], |group| &group.members);
     if members.is_empty() {
-        // No topic, no consumer: nothing to say yet.
-        if state.topic(Role::Ratings).and_then(Topic::partitions).is_none() {
+        // No topic, no consumer: nothing to say yet. And a user without rights sees a group that
+        // nobody is in, but is told about the rights when asking how far it is.
+        let topic = state.topic(Role::Ratings).and_then(Topic::partitions);
+        if topic.is_none() || state.progress.is_err() {
             return Vec::new();
         }
         let lag = lag(state);
@@ -154,6 +156,7 @@ fn time_left(state: &ClusterState, progress: &[Progress]) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::doctor::rules::sample::{NOW_MS, checks, good, set};
+    use crate::queue::inspect::Trouble;
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
@@ -181,6 +184,12 @@ mod tests {
             state.topics[0].copies = Ok(None);
         };
         check(new, &[]);
+        let hidden = |state: &mut ClusterState| {
+            nobody(state);
+            let (what, reason) = (String::new(), String::new());
+            state.progress = Err(Trouble { what, reason, missing: None });
+        };
+        check(hidden, &[]);
     }
 
     #[test]

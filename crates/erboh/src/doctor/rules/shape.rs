@@ -51,8 +51,8 @@ fn missing(state: &ClusterState, topic: &Topic) -> Option<Finding> {
     if topic.copies != Ok(None) {
         return None;
     }
-    let why = "a role creates it with the right shape when it starts, if its user may create \
-               topics; a user without the right to describe it does not see it either";
+    let why =
+        "a role creates it with the right shape when it starts, if its user may create topics";
     let setting = ("exists", "no");
     let finding = Finding::new(Severity::Note, "topic-missing", topic.subject(), setting, why);
     let ratings = state.topic(Role::Ratings).and_then(Topic::partitions).map(<[_]>::len);
