@@ -22,9 +22,13 @@ const CHUNK_BYTES: usize = 16 << 10;
 /// A target on this machine answers or refuses at once, unless it is stopped.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// A loopback TCP proxy in front of one address. It ends, with its connections, when dropped.
+/// A loopback TCP proxy in front of one address. Clones are the same proxy; it ends, with its
+/// connections, when the last of them is dropped.
+#[derive(Clone, Debug)]
+pub struct Link(Arc<Proxy>);
+
 #[derive(Debug)]
-pub struct Link {
+struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -43,35 +47,35 @@ impl Link {
             .name(format!("link-{}", address.port()))
             .spawn(move || for_acceptor.accept(&listener))
             .map_err(failed)?;
-        Ok(Self { address, shared, acceptor: Some(acceptor) })
+        Ok(Self(Arc::new(Proxy { address, shared, acceptor: Some(acceptor) })))
     }
 
     /// Where clients connect to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address
     }
 
     /// Makes it a black hole: nothing passes in either direction, nothing is closed, and new
     /// connections hang.
     pub fn cut(&self) {
-        self.shared.state().cut = true;
+        self.0.shared.state().cut = true;
     }
 
     /// Lets everything pass again, first of all what was held back.
     pub fn heal(&self) {
-        self.shared.state().cut = false;
-        self.shared.changed.notify_all();
+        self.0.shared.state().cut = false;
+        self.0.shared.changed.notify_all();
     }
 
     /// Closes every connection at once; new ones are accepted. A cut link stays cut.
     pub fn reset(&self) {
-        self.shared.state().close_all();
-        self.shared.changed.notify_all();
+        self.0.shared.state().close_all();
+        self.0.shared.changed.notify_all();
     }
 }
 
-impl Drop for Link {
+impl Drop for Proxy {
     fn drop(&mut self) {
         {
             let mut state = self.shared.state();
