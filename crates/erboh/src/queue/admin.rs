@@ -20,7 +20,7 @@ use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
 use super::topics::Topics;
-use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::limits::{SNAPSHOT_BYTES_MAX, VOICES_MAX};
 
 /// Why a topic cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,7 +133,6 @@ impl Admin {
         }
         if existing > 0 {
             self.demand_compaction(&topics.totals).await?;
-            self.warn_of_small_messages(&topics.totals).await;
             if existing < partitions {
                 self.add_partitions(&topics.totals, partitions).await?;
             }
@@ -296,25 +295,33 @@ impl Admin {
             setting: "cleanup.policy".into(),
             value,
             needed: "compact (any other policy deletes the totals of a quiet partition)".into(),
-            fix: format!(
-                "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics \
-                 --entity-name {topic} --add-config cleanup.policy=compact",
-                self.brokers
-            ),
+            fix: self.alter(topic, "cleanup.policy=compact"),
         })
     }
 
-    /// Few clusters ever see 10,000 voices, so a smaller limit is no reason not to count.
-    async fn warn_of_small_messages(&self, topic: &str) {
-        let Ok(Some(value)) = self.setting(topic, "max.message.bytes").await else { return };
-        if value.parse().is_ok_and(|bytes: usize| bytes < SNAPSHOT_BYTES_MAX) {
-            tracing::warn!(
-                topic,
-                max_message_bytes = value,
-                needed_bytes = SNAPSHOT_BYTES_MAX,
-                "with very many voices a snapshot of the totals will not fit into the topic"
-            );
-        }
+    /// What is wrong if a snapshot of as many voices as are counted does not fit into the totals
+    /// topic. Few clusters ever see so many, so that it is no reason not to count.
+    ///
+    /// # Errors
+    /// When no broker answers or the broker refuses.
+    pub async fn small_messages(&self, topic: &str) -> Result<Option<String>, AdminError> {
+        let value = self.setting(topic, "max.message.bytes").await?;
+        let is_small =
+            |value: &String| value.parse().is_ok_and(|bytes: usize| bytes < SNAPSHOT_BYTES_MAX);
+        Ok(value.filter(is_small).map(|value| format!(
+            "topic {topic} has max.message.bytes={value}, but the totals of {VOICES_MAX} voices can \
+             take {SNAPSHOT_BYTES_MAX}: counting would pause when they no longer fit; mend it with: {}",
+            self.alter(topic, &format!("max.message.bytes={SNAPSHOT_BYTES_MAX}"))
+        )))
+    }
+
+    /// The command that changes a setting of a topic.
+    fn alter(&self, topic: &str, setting: &str) -> String {
+        format!(
+            "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name \
+             {topic} --add-config {setting}",
+            self.brokers
+        )
     }
 
     fn failed(&self, what: String, reason: impl std::fmt::Display) -> AdminError {

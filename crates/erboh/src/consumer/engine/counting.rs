@@ -289,6 +289,7 @@ impl Counting {
                 }
                 News::Partitions(partitions) => self.hear_partitions(partitions),
                 News::Problem(problem) => self.publisher.topic_problem(problem),
+                News::LesserProblem(problem) => self.publisher.lesser_problem(problem),
                 News::Alarm(alarm) => self.publisher.alarm(alarm),
             }
         }

@@ -38,6 +38,8 @@ pub(super) enum News {
     Partitions(i32),
     /// What is wrong with the topics, or that nothing is.
     Problem(Option<String>),
+    /// What will be wrong with them some day, or that this is mended.
+    LesserProblem(Option<String>),
     /// Two snapshots contradict each other.
     Alarm(String),
 }
@@ -47,6 +49,8 @@ type Gone = SendError<News>;
 
 /// Follows the totals until the counting thread is gone.
 pub(super) struct Follower {
+    /// Looks whether what was wrong with the totals topic at the start is mended; none if nothing was.
+    pub(super) admin: Option<Admin>,
     pub(super) reader: Reader,
     pub(super) kafka: KafkaSettings,
     pub(super) runtime: Handle,
@@ -88,7 +92,7 @@ impl Follower {
             let told = if now >= topics_due {
                 topics_due = now + TOPICS_INTERVAL;
                 let problem = self.look_at_topics().err();
-                self.news.send(News::Problem(problem))
+                self.look_at_lesser_problem().and_then(|()| self.news.send(News::Problem(problem)))
             } else if now >= totals_due {
                 totals_due = now + TOPICS_INTERVAL;
                 self.look_at_totals()
@@ -159,6 +163,16 @@ impl Follower {
             followed.watch.weigh(here, false, (asked, *ends.get(partition)?), now)
         });
         doubt.map_or(Ok(()), |doubt| self.begin_anew(doubt))
+    }
+
+    fn look_at_lesser_problem(&mut self) -> Result<(), Gone> {
+        let Some(admin) = &self.admin else { return Ok(()) };
+        let doubt = self.runtime.block_on(admin.small_messages(&self.settings.topics.totals));
+        let Ok(doubt) = doubt else { return Ok(()) };
+        if doubt.is_none() {
+            self.admin = None;
+        }
+        self.news.send(News::LesserProblem(doubt))
     }
 
     fn look_at_ends(&mut self) -> Result<(), Gone> {

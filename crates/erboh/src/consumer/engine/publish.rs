@@ -25,6 +25,7 @@ pub(super) struct Publisher {
     exist: Option<i32>,
     topic_problem: Option<String>,
     pub(super) group_problem: Option<String>,
+    lesser_problem: Option<String>,
     alarm: Option<String>,
     caught_up: bool,
     connected: bool,
@@ -43,6 +44,7 @@ impl Publisher {
             exist: None,
             topic_problem: None,
             group_problem: None,
+            lesser_problem: None,
             alarm: None,
             caught_up: false,
             connected: false,
@@ -124,6 +126,15 @@ impl Publisher {
         self.changed = true;
     }
 
+    /// Notes what is to be shown for as long as nothing worse is.
+    pub(super) fn lesser_problem(&mut self, problem: Option<String>) {
+        if let Some(problem) = problem.as_ref().filter(|_| self.lesser_problem.is_none()) {
+            tracing::warn!(problem, "a topic is not as it should be");
+        }
+        self.changed |= self.lesser_problem != problem;
+        self.lesser_problem = problem;
+    }
+
     /// Raises the alarm. It stays until a person has looked and restarted the engine.
     pub(super) fn alarm(&mut self, alarm: String) {
         tracing::error!(alarm, "totals contradict each other");
@@ -189,6 +200,7 @@ impl Publisher {
                     Some(format!("partition {partition}: {problem}"))
                 })
             })
+            .or_else(|| self.lesser_problem.clone())
     }
 
     fn partitions(&self, owned: &mut BTreeMap<i32, Owned>) -> Vec<PartitionView> {
