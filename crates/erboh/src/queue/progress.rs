@@ -23,7 +23,8 @@ pub struct Position {
     /// Where the end of the log was last reached: all records before it stand in the reader's
     /// queue or have been delivered. Negative if the end has not been reached yet.
     pub reached_end: i64,
-    /// Where the log ends for a reader of committed records. Negative if not known yet.
+    /// Where the log ends, records of transactions that have not ended and whatever comes behind
+    /// them included: they are still to be counted. Negative if not known yet.
     pub log_end: i64,
 }
 
@@ -52,8 +53,6 @@ struct Partition {
     eof: i64,
     #[serde(rename = "hi_offset")]
     high_watermark: i64,
-    #[serde(rename = "ls_offset")]
-    last_stable: i64,
 }
 
 /// Reads one report. One that cannot be read is skipped; the next comes soon.
@@ -80,8 +79,7 @@ pub(super) fn parse(json: &[u8]) -> Option<Progress> {
 }
 
 fn position(partition: &Partition) -> Position {
-    let stable = (partition.last_stable >= 0).then_some(partition.last_stable);
-    Position { reached_end: partition.eof, log_end: stable.unwrap_or(partition.high_watermark) }
+    Position { reached_end: partition.eof, log_end: partition.high_watermark }
 }
 
 #[cfg(test)]
@@ -97,7 +95,7 @@ mod tests {
         )
         .unwrap();
         assert!(progress.connected);
-        let expected = Position { reached_end: 7, log_end: 8 };
+        let expected = Position { reached_end: 7, log_end: 9 };
         assert_eq!(progress.topics["t"], BTreeMap::from([(0, expected)]));
     }
 

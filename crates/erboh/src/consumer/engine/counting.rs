@@ -345,11 +345,10 @@ impl Counting {
     /// which one is meant, and where all is well this changes nothing.
     fn restore_all(&mut self, reason: &str) {
         tracing::warn!(reason, "the log is not as expected; looking again");
-        let now = Instant::now();
         for (partition, owned) in &mut self.owned {
             if owned.live().is_some() {
                 self.reader.remove(&self.settings.topics.ratings, *partition);
-                owned.restore(now);
+                owned.close();
             }
         }
         self.publisher.changed();
@@ -359,9 +358,12 @@ impl Counting {
         let Some(member) = &self.member else { return };
         let tools = tools(&self.settings, &self.name, &self.totals, &self.dead_letters, member);
         for (partition, owned) in &mut self.owned {
-            let Stage::Live(live) = &mut owned.stage else { continue };
-            match live.serve(&tools, false) {
-                Ok(()) if owned.problem.is_some() && live.is_settled() => {
+            let Some(live) = owned.writes() else { continue };
+            let served = live.serve(&tools, false);
+            let settled = live.is_settled();
+            live.commit(member);
+            match served {
+                Ok(()) if owned.problem.is_some() && settled => {
                     owned.problem = None;
                     self.publisher.changed();
                 }
@@ -372,7 +374,10 @@ impl Counting {
                     }
                 }
             }
-            live.commit(member);
+            if owned.is_closed() {
+                owned.restore(tools.now);
+            }
+            let Some(live) = owned.live() else { continue };
             let ratings = &self.settings.topics.ratings;
             let done = match live.flow(&self.settings) {
                 Flow::Keep => Ok(()),
@@ -393,7 +398,7 @@ impl Counting {
             let tools = tools(&self.settings, &self.name, &self.totals, &self.dead_letters, member);
             let mut settled = true;
             for partition in partitions {
-                let Some(live) = self.owned.get_mut(partition).and_then(Owned::live) else {
+                let Some(live) = self.owned.get_mut(partition).and_then(Owned::writes) else {
                     continue;
                 };
                 if let Err(problem) = live.serve(&tools, true) {
@@ -407,7 +412,7 @@ impl Counting {
             std::thread::sleep(Duration::from_millis(2));
         }
         for partition in partitions {
-            if let Some(live) = self.owned.get_mut(partition).and_then(Owned::live) {
+            if let Some(live) = self.owned.get_mut(partition).and_then(Owned::writes) {
                 if !live.is_settled() {
                     tracing::warn!(partition, "no last snapshot; the next owner counts again");
                 }

@@ -96,6 +96,10 @@ impl Live {
             // Readers should leave the other log soon, and the group's offset may have to go back.
             snapshots.repeat();
             committed = None;
+        } else if slot.is_none() {
+            // Where counting begins is written before anything is counted, or else records that
+            // retention takes now would look as if they had been gone before.
+            snapshots.repeat();
         }
         let read_from = if gap {
             totals.gap(covered, log_start);
@@ -198,6 +202,8 @@ impl Live {
 
     /// Notes how far the reader is.
     pub(super) fn progress(&mut self, position: Position) {
+        // Behind a transaction that hangs the log grows and nothing else happens.
+        self.changed |= self.log_end != position.log_end;
         self.log_end = position.log_end;
         // Only behind an end that was delivered: the report may be about an earlier reading.
         self.reached_end = self.at_end.then_some(position.reached_end);

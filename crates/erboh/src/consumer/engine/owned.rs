@@ -1,9 +1,9 @@
 //! Owned: a partition that the group has given to this engine.
 //!
 //! ```text
-//!   Wanted ─ask─► Asked ─found─► Live
+//!   Wanted ─ask─► Asked ─found─► Live ─log not as expected─► Closing ─all written─► Wanted
 //!     ▲             │  └─► Halted ─ask again from time to time─► …
-//!     └── failed ◄──┴── restore (overtaken, offset out of range)
+//!     └── failed ◄──┴── restore (overtaken)
 //! ```
 
 use std::sync::Arc;
@@ -23,6 +23,9 @@ pub(super) enum Stage {
     Asked,
     /// It is being counted.
     Live(Box<Live>),
+    /// Its log is not as expected. What was counted is true of the log that was, and only here:
+    /// it is written before anybody looks where to go on, or it would be taken for uncounted.
+    Closing(Box<Live>),
     /// It is not counted, for this reason. It is looked at again after a while, because a log
     /// may come back, for example when a broker does.
     Halted { reason: String, look_again: Instant, asked: bool },
@@ -61,6 +64,14 @@ impl Owned {
         }
     }
 
+    /// The partition's totals, if there is anything to write of them.
+    pub(super) fn writes(&mut self) -> Option<&mut Live> {
+        match &mut self.stage {
+            Stage::Live(live) | Stage::Closing(live) => Some(live),
+            _ => None,
+        }
+    }
+
     /// The number of the newest question.
     pub(super) fn turn(&self) -> u64 {
         self.turn
@@ -71,7 +82,7 @@ impl Owned {
         match &self.stage {
             Stage::Wanted => self.retry.is_due(now),
             Stage::Halted { look_again, asked, .. } => !asked && now >= *look_again,
-            Stage::Asked | Stage::Live(_) => false,
+            Stage::Asked | Stage::Live(_) | Stage::Closing(_) => false,
         }
     }
 
@@ -112,6 +123,20 @@ impl Owned {
         self.stage = Stage::Halted { reason, look_again, asked: false };
         self.problem = None;
         new
+    }
+
+    /// Counts no more, writes what was counted, and then looks again.
+    pub(super) fn close(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Wanted);
+        self.stage = match stage {
+            Stage::Live(live) => Stage::Closing(live),
+            stage => stage,
+        };
+    }
+
+    /// Whether it closes and has written everything.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(&self.stage, Stage::Closing(live) if live.is_settled())
     }
 
     /// Forgets the totals and looks again. The wait grows if this happens again and again.

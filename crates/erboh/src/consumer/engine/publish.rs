@@ -221,7 +221,7 @@ impl Publisher {
                     end_offset = end_offset.max(live.log_end());
                     if live.is_warm() { PartitionState::Owned } else { PartitionState::Restoring }
                 }
-                Some(Stage::Wanted | Stage::Asked) => PartitionState::Restoring,
+                Some(Stage::Wanted | Stage::Asked | Stage::Closing(_)) => PartitionState::Restoring,
             };
             PartitionView {
                 partition,

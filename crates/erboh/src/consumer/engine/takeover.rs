@@ -201,6 +201,10 @@ impl Search<'_> {
                 Verdict::Gap if self.newest.is_some() => {
                     Verdict::Differs("the log begins after what was counted".into())
                 }
+                // Totals of nothing go with every log, and do not say which one it is.
+                Verdict::Fits if self.newest.is_some() && candidate.last.is_none() => {
+                    Verdict::Differs("nothing was counted".into())
+                }
                 verdict => verdict,
             };
             match verdict {
