@@ -7,6 +7,9 @@ use erboh::consumer::engine::{self, Engine, EngineSettings};
 use erboh::consumer::view::BoardView;
 use erboh::queue::{Admin, KafkaSettings, OutRecord, Placed, Reader, Topics, Writer};
 use erboh::totals::Snapshot;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -78,6 +81,32 @@ impl Bench {
             tokio::task::yield_now().await;
         }
         self.admin.ensure_topics(topics, partitions, 1).await.unwrap();
+    }
+
+    /// Gives a topic these settings and no others; returns when the broker works by them.
+    pub(super) async fn configure(&self, topic: &str, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka.brokers).create().unwrap();
+        let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        let config = settings.iter().fold(config, |config, (key, value)| config.set(key, value));
+        let done = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
+        assert!(done.iter().all(Result::is_ok), "{done:?}");
+        for (name, value) in settings {
+            while self.admin.setting(topic, name).await.unwrap().as_deref() != Some(value) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// From now on a topic takes no record that says anything.
+    pub(super) async fn refuse(&self, topic: &str, cleanup: &str) {
+        self.configure(topic, &[("cleanup.policy", cleanup), ("max.message.bytes", "80")]).await;
+    }
+
+    /// A topic takes records again.
+    pub(super) async fn accept(&self, topic: &str, cleanup: &str) {
+        let bytes = erboh::limits::SNAPSHOT_BYTES_MAX.to_string();
+        self.configure(topic, &[("cleanup.policy", cleanup), ("max.message.bytes", &bytes)]).await;
     }
 
     /// Starts an engine.

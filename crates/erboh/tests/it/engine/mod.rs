@@ -3,10 +3,16 @@
 
 mod bench;
 mod broker;
+mod foreign;
 mod hardship;
 mod logs;
+mod members;
 mod records;
+mod refusal;
 mod replicas;
+mod retention;
 mod snapshots;
 mod stranded;
+mod transactions;
+mod voices;
 mod writer;

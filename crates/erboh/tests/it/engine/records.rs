@@ -1,17 +1,14 @@
-//! What becomes of records: counted, duplicates, dead letters, control records.
+//! What becomes of records: counted, duplicates, dead letters.
 
 use erboh::queue::OutRecord;
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use uuid::Uuid;
 
-use super::bench::{Bench, PATIENCE, rating, until, until_counted};
+use super::bench::{Bench, rating, until, until_counted};
 use super::broker::{On, on_both};
 
 on_both!(
     a_second_copy_does_not_count_even_after_a_restart,
     what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it,
-    aborted_transactions_do_not_count_and_leave_no_lag,
 );
 
 async fn a_second_copy_does_not_count_even_after_a_restart(on: On) {
@@ -71,42 +68,4 @@ async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it(on:
         assert_eq!(letter.headers[2].1, "1");
         assert!(!letter.headers[0].1.is_empty());
     }
-}
-
-async fn aborted_transactions_do_not_count_and_leave_no_lag(on: On) {
-    let mut bench = Bench::new(on, 1).await;
-    let engine = bench.start();
-    bench.rate(3).await;
-    let (brokers, topic) = (bench.kafka.brokers.clone(), bench.settings.topics.ratings.clone());
-    let transactions = move || {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("transactional.id", Uuid::now_v7().to_string())
-            .create()
-            .unwrap();
-        producer.init_transactions(PATIENCE).unwrap();
-        for commit in [true, false] {
-            producer.begin_transaction().unwrap();
-            let record = rating(&Uuid::now_v7().to_string());
-            let (key, value) = (record.key.unwrap(), record.value.unwrap());
-            producer.send(BaseRecord::to(&topic).key(&key).payload(&value)).unwrap();
-            producer.flush(PATIENCE).unwrap();
-            if commit {
-                producer.commit_transaction(PATIENCE).unwrap();
-            } else {
-                producer.abort_transaction(PATIENCE).unwrap();
-            }
-        }
-    };
-    tokio::task::spawn_blocking(transactions).await.unwrap();
-    // 3 ratings, 1 committed and its marker, 1 aborted and its marker.
-    let view = until(&mut engine.board(), "position behind the markers", |view| {
-        view.board.position().get(&0) == Some(&7)
-    })
-    .await;
-    assert_eq!(view.board.counted(), 4);
-    assert_eq!(view.partitions[0].lag, 0);
-    bench.rate(1).await;
-    until_counted(&engine, 5).await;
-    engine.stop().await;
 }

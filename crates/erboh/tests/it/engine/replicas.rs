@@ -19,7 +19,7 @@ on_both!(
 );
 
 /// Fails when a position or a count goes back; ends with the engine.
-fn demand_monotony(mut board: watch::Receiver<Arc<BoardView>>) -> JoinHandle<()> {
+pub(super) fn demand_monotony(mut board: watch::Receiver<Arc<BoardView>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut before: (u64, BTreeMap<i32, i64>) = Default::default();
         while board.changed().await.is_ok() {
@@ -34,7 +34,7 @@ fn demand_monotony(mut board: watch::Receiver<Arc<BoardView>>) -> JoinHandle<()>
     })
 }
 
-fn owns(view: &BoardView) -> usize {
+pub(super) fn owns(view: &BoardView) -> usize {
     view.partitions.iter().filter(|of| of.state == PartitionState::Owned).count()
 }
 
