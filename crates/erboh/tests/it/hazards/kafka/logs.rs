@@ -14,7 +14,7 @@ use crate::WAIT_MAX;
 use crate::load::eventually;
 
 /// Writes ratings with ids of their own to one partition; all of them must be acknowledged.
-fn rate(cluster: &Cluster, partition: i32, count: usize) {
+pub(super) fn rate(cluster: &Cluster, partition: i32, count: usize) {
     let rating = || {
         let id = Uuid::now_v7().to_string();
         let value = json!({
