@@ -17,6 +17,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::limits;
@@ -62,6 +63,8 @@ struct State {
     made_anew: Option<String>,
     interrupted: bool,
     stranded: Stranded,
+    /// Something came that is no event.
+    heard: bool,
 }
 
 impl State {
@@ -87,9 +90,11 @@ impl Signals {
 impl ClientContext for Signals {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log::forward(level, facility, message);
+        let mut state = self.lock();
+        state.heard = true;
         match log::sign(message) {
-            Some(log::Sign::MadeAnew(topic)) => self.lock().made_anew = Some(topic.to_owned()),
-            Some(log::Sign::Interrupted) => self.lock().interrupted = true,
+            Some(log::Sign::MadeAnew(topic)) => state.made_anew = Some(topic.to_owned()),
+            Some(log::Sign::Interrupted) => state.interrupted = true,
             None => {}
         }
     }
@@ -111,6 +116,7 @@ impl ClientContext for Signals {
 
     fn stats_raw(&self, json: &[u8]) {
         let mut state = self.lock();
+        state.heard = true;
         state.stranded.note(json, Instant::now());
         let Some(progress) = progress::parse(json) else { return };
         if progress.connected {
@@ -242,10 +248,11 @@ impl Reader {
         done.map_err(|error| failed("partition", topic, log::reason(&error)))
     }
 
-    /// The next thing that happens, within `timeout`.
+    /// The next thing that happens, within `timeout`. Nothing means that everything that was fetched
+    /// before has been delivered.
     #[must_use]
     pub fn poll(&self, timeout: Duration) -> Option<Event<'_>> {
-        let polled = self.consumer.poll(timeout);
+        let polled = self.next(timeout);
         if let Some(topic) = self.signals.lock().made_anew.take() {
             // What was polled may stand in the new log already.
             return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
@@ -278,6 +285,24 @@ impl Reader {
                     _ => Some(Event::Problem(reason)),
                 }
             }
+        }
+    }
+
+    /// The client also gives nothing after it has handled a report, a line of its log or a token,
+    /// although records may stand behind that. Its queue is empty only if it gives nothing twice
+    /// and has handled nothing for us in between.
+    fn next(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        let (mut timeout, mut quiet) = (timeout, false);
+        loop {
+            let polled = self.consumer.poll(timeout);
+            if polled.is_some() {
+                return polled;
+            }
+            let heard = std::mem::take(&mut self.signals.lock().heard);
+            if quiet && !heard {
+                return None;
+            }
+            (timeout, quiet) = (Duration::ZERO, !heard);
         }
     }
 

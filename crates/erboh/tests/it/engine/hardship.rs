@@ -1,6 +1,6 @@
 //! Brokers that are away, topics that are not as they should be, members that are replaced.
 
-use erboh::consumer::view::BoardView;
+use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
 use uuid::Uuid;
 
 use super::bench::{Bench, PATIENCE, rating, until, until_counted};
@@ -13,6 +13,7 @@ on_both!(
     an_instance_id_that_two_use_is_named,
     reading_pauses_for_snapshots_and_goes_on,
     a_window_that_is_longer_than_the_log_start_is_warmed_from_there,
+    a_burst_into_many_idle_partitions_is_counted_to_the_last_rating,
 );
 
 async fn a_broker_that_goes_away_and_comes_back_costs_nothing(on: On) {
@@ -119,5 +120,24 @@ async fn a_window_that_is_longer_than_the_log_start_is_warmed_from_there(on: On)
     let view = until(&mut engine.board(), "a duplicate", |view| view.board.duplicates() == 1).await;
     assert_eq!(view.board.counted(), 6);
     assert_eq!(view.board.snapshots()[&0].window_from, 3);
+    engine.stop().await;
+}
+
+/// What the client reports in the middle of a burst must not be taken for its end.
+async fn a_burst_into_many_idle_partitions_is_counted_to_the_last_rating(on: On) {
+    let mut bench = Bench::new(on, 6).await;
+    let engine = bench.start();
+    until(&mut engine.board(), "every partition is counted", |view| {
+        let counted = |partition: &PartitionView| partition.state == PartitionState::Owned;
+        view.partitions.len() == 6 && view.partitions.iter().all(counted)
+    })
+    .await;
+    for _ in 0..2 {
+        bench.rate(60_000).await;
+        let positions = |view: &BoardView| view.board.position().values().sum::<i64>();
+        let sent = bench.sent as i64;
+        let view = until(&mut engine.board(), "the end", |view| positions(view) == sent).await;
+        assert_eq!(view.board.counted(), bench.sent);
+    }
     engine.stop().await;
 }
