@@ -202,7 +202,7 @@ fn read(
     }
     let failed = |error: crate::queue::LookupError| Trouble::Failed(error.to_string());
     reader.add(topic, partition, start).map_err(failed)?;
-    let (mut next, mut at_end, mut records) = (start, false, 0_u32);
+    let (mut next, mut at_end, mut whole, mut records) = (start, false, false, 0_u32);
     let mut heard = Instant::now();
     let result = loop {
         if next >= end {
@@ -211,7 +211,7 @@ fn read(
         let event = reader.poll(POLL);
         if let Some(Event::Record(record)) = &event {
             next = record.offset() + 1;
-            at_end = false;
+            (at_end, whole) = (false, false);
             if record.offset() < end {
                 each(Step::Record(Record {
                     offset: record.offset(),
@@ -228,6 +228,7 @@ fn read(
             each(Step::At(next.min(end)));
         }
         match event {
+            None if whole => break Ok(()),
             Some(Event::End(_)) => at_end = true,
             Some(Event::Lost(reason)) => break Err(Trouble::Moved(reason)),
             _ => {}
@@ -235,9 +236,8 @@ fn read(
         // The last offsets may be control records, which are never delivered. A new leader may not
         // know yet how far the log goes, so that an end alone proves nothing.
         let reached = reader.progress(topic).and_then(|mut of| of.remove(&partition));
-        if at_end && reached.is_some_and(|position| position.reached_end >= end) {
-            break Ok(());
-        }
+        // And the report overtakes records, so that the reader must have nothing more after it.
+        whole |= at_end && reached.is_some_and(|position| position.reached_end >= end);
         if let Err(reason) = orders.check() {
             break Err(Trouble::Failed(format!("{reason}, at offset {next}")));
         }
