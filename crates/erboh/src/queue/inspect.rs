@@ -397,9 +397,10 @@ impl Inspector {
             code,
             Some(Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown)
         );
-        let (denied, reason) = match vague && !last.is_empty() {
-            true => (denied, last),
-            false => (is_denial(code), log::reason(error)),
+        let (denied, reason) = if vague && !last.is_empty() {
+            (denied, last)
+        } else {
+            (is_denial(code), log::reason(error))
         };
         Trouble { what: what.to_owned(), reason, missing: missing.filter(|_| denied) }
     }
