@@ -1,5 +1,7 @@
 //! The totals topic: slots, strangers, contradictions, lag.
 
+use std::time::Duration;
+
 use erboh::consumer::view::{BoardView, PartitionState};
 use erboh::queue::{OutRecord, Reader};
 use erboh::totals::{PartitionTotals, Record, Snapshot};
@@ -9,6 +11,7 @@ use super::broker::{On, on_both};
 
 on_both!(
     snapshots_go_round_through_eight_slots_and_the_group_offset_follows,
+    a_stopping_replica_leaves_nothing_to_count_again,
     a_late_old_snapshot_is_followed_by_the_newest_again,
     two_different_totals_of_the_same_log_raise_an_alarm,
     nonsense_in_the_totals_topic_does_no_harm,
@@ -48,6 +51,31 @@ async fn snapshots_go_round_through_eight_slots_and_the_group_offset_follows(on:
     };
     let committed = tokio::task::spawn_blocking(committed).await.unwrap();
     assert_eq!(committed, Some(bench.sent as i64));
+}
+
+async fn a_stopping_replica_leaves_nothing_to_count_again(on: On) {
+    let mut bench = Bench::new(on, 3).await;
+    let mut settings = bench.settings.clone();
+    // After the first snapshot of each partition, none is due but the last.
+    settings.snapshot_interval = Duration::from_hours(1);
+    settings.snapshot_distance = i64::MAX;
+    let engine = bench.start_with(&settings);
+    for _ in 0..2 {
+        bench.rate(30).await;
+        until_counted(&engine, bench.sent).await;
+    }
+    assert!(covered(&bench).await < 60);
+    engine.stop().await;
+    assert_eq!(covered(&bench).await, 60);
+}
+
+/// How many ratings the newest snapshots hold together.
+async fn covered(bench: &Bench) -> u64 {
+    let mut counted = 0;
+    for partition in 0..bench.settings.partitions {
+        counted += bench.snapshots(partition).await.pop().map_or(0, |(_, last)| last.counted);
+    }
+    counted
 }
 
 async fn a_late_old_snapshot_is_followed_by_the_newest_again(on: On) {
