@@ -30,8 +30,6 @@ use super::{Sabotage, verdict};
 
 /// The shortest session that Kafka's default settings permit.
 const SESSION_MS: u32 = 6_000;
-/// Three heartbeats fit into a session.
-const HEARTBEAT_MS: u32 = 2_000;
 /// What a broker may be silent before the controller gives it up: Kafka's default.
 const BROKER_SESSION_MS: u32 = 9_000;
 /// How often a broker says that it lives: Kafka's default.
@@ -153,7 +151,6 @@ impl Campaign {
             if is_consumer {
                 words.push(format!("--instance-id={}", link_name(client)));
                 words.push(format!("--kafka-property=session.timeout.ms={SESSION_MS}"));
-                words.push(format!("--kafka-property=heartbeat.interval.ms={HEARTBEAT_MS}"));
             }
         }
         let path = match naive {
