@@ -116,12 +116,13 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         return self_test(flags);
     }
     let campaign = flags.campaign(lasts, flags.sabotage)?;
-    let (mut report, violations) = campaign.run()?;
+    let kept = || format!("everything is kept in {}", campaign.directory.display());
+    let (mut report, violations) = campaign.run().with_context(kept)?;
     report.date = jiff::Zoned::now().date().to_string();
     report.commit = commit();
     println!("\n{report}");
     if !violations.is_empty() {
-        println!("{violations}\neverything is kept in {}", campaign.directory.display());
+        println!("{violations}\n{}", kept());
         return Ok(ExitCode::FAILURE);
     }
     remove(&campaign.directory)?;
