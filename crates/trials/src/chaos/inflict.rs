@@ -38,7 +38,8 @@ const SYNC_LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Done {
     pub(super) fault: Fault,
-    pub(super) alone: bool,
+    pub(super) began: Instant,
+    pub(super) healed: Instant,
     pub(super) from_begin: u64,
     pub(super) from_heal: u64,
 }
@@ -54,6 +55,10 @@ pub(super) struct Inflictor<'a> {
     pub(super) stranger: &'a Mutex<Stranger>,
     pub(super) start: Instant,
     pub(super) done: &'a Mutex<Vec<Done>>,
+    /// Held by a fault that comes alone, until the whole works again.
+    pub(super) solo: &'a Mutex<()>,
+    /// Whether recovery can be measured.
+    pub(super) measures: bool,
 }
 
 impl Inflictor<'_> {
@@ -66,25 +71,39 @@ impl Inflictor<'_> {
             if !self.shared.sleep_until(self.start + Duration::from_millis(event.at_ms)) {
                 return Ok(());
             }
+            // Whoever comes among others only waits for one that comes alone. On a slow machine
+            // either is late then, which is better than a measurement of something else.
+            let solo = Some(lock(self.solo)).filter(|_| event.alone);
+            if event.alone {
+                self.wait_for_recovery();
+            }
             println!("{:>8.1} s  {event}", self.start.elapsed().as_secs_f64());
-            let from_begin = self.mark();
+            let (began, from_begin) = self.mark();
             self.inflict(event).map_err(|error| error.context(event.to_string()))?;
-            let from_heal = self.mark();
-            lock(self.done).push(Done {
-                fault: event.fault,
-                alone: event.alone,
-                from_begin,
-                from_heal,
-            });
+            let (healed, from_heal) = self.mark();
+            let fault = event.fault;
+            lock(self.done).push(Done { fault, began, healed, from_begin, from_heal });
+            if event.alone {
+                self.wait_for_recovery();
+            }
             if event.target.lane() == super::fault::Lane::Brokers {
                 self.wait_for_sync()?;
             }
+            drop(solo);
         }
         Ok(())
     }
 
-    fn mark(&self) -> u64 {
-        self.shared.recoveries().begin(Instant::now())
+    fn mark(&self) -> (Instant, u64) {
+        let now = Instant::now();
+        (now, self.shared.recoveries().begin(now))
+    }
+
+    /// Waits until the whole works again after all faults so far; not for ever, because that is
+    /// judged at the end.
+    fn wait_for_recovery(&self) {
+        let end = Instant::now() + SYNC_WAIT;
+        self.shared.wait(end, || !self.measures || self.shared.recoveries().open() == 0);
     }
 
     fn inflict(&self, event: &Event) -> anyhow::Result<()> {

@@ -159,6 +159,8 @@ impl<'a> Run<'a> {
             stranger: &self.stranger,
             start,
             done: &self.done,
+            solo: &Mutex::default(),
+            measures: self.places,
         };
         std::thread::scope(|scope| {
             let inflictor = &inflictor;
@@ -208,7 +210,13 @@ impl<'a> Run<'a> {
             from_heal: None,
         });
         let mut all: Vec<Inflicted> = without.collect();
-        for Done { fault, alone, from_begin, from_heal } in lock(&self.done).iter() {
+        let done = lock(&self.done);
+        let over = |done: &Done| {
+            let from_begin = done.began + recoveries.took(done.from_begin).unwrap_or_default();
+            from_begin.max(done.healed + recoveries.took(done.from_heal).unwrap_or_default())
+        };
+        let spans: Vec<_> = done.iter().map(|done| (done.began, over(done))).collect();
+        for (Done { fault, from_begin, from_heal, .. }, alone) in done.iter().zip(alone(&spans)) {
             let from_begin = recoveries.took(*from_begin);
             let from_heal = recoveries.took(*from_heal);
             if self.places && (from_begin.is_none() || from_heal.is_none()) {
@@ -219,8 +227,31 @@ impl<'a> Run<'a> {
                 );
                 violations.add(Promise::Recovers, proof);
             }
-            all.push(Inflicted { fault: Some(*fault), alone: *alone, from_begin, from_heal });
+            all.push(Inflicted { fault: Some(*fault), alone, from_begin, from_heal });
         }
         all
+    }
+}
+
+/// Which of these spans of time, each from a fault to the last recovery from it, overlap no other.
+fn alone(spans: &[(Instant, Instant)]) -> Vec<bool> {
+    let is_alone = |place: usize| {
+        let (began, over) = spans[place];
+        let others = spans.iter().enumerate().filter(|(other, _)| *other != place);
+        others.map(|(_, span)| span).all(|(other, its_end)| *its_end <= began || *other >= over)
+    };
+    (0..spans.len()).map(is_alone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_overlaps_nobody_is_alone() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let spans = [(0, 5), (4, 6), (6, 9), (20, 30), (21, 22)].map(|(a, b)| (at(a), at(b)));
+        assert_eq!(alone(&spans), [false, false, true, false, false]);
     }
 }
