@@ -256,6 +256,33 @@ fn resolve(from: &str, link: &str) -> String {
     parts.join("/")
 }
 
+/// The tests that a Markdown page names in backticks, as `module::name`, must be there: a table of
+/// hazards is worth what its tests are. `is_test` takes the name of a file and of a function in it.
+fn check_named_tests(file: &File, is_test: &dyn Fn(&str, &str) -> bool) -> Vec<String> {
+    let mut findings = Vec::new();
+    if file.path != "docs/reliability.md" {
+        return findings;
+    }
+    for (index, line) in file.text.lines().enumerate() {
+        for quoted in line.split('`').skip(1).step_by(2).filter(|quoted| quoted.contains("::")) {
+            let mut parts = quoted.rsplit("::");
+            let (name, module) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+            if !is_test(module, name) {
+                findings.push(format!("{}:{}: there is no test `{quoted}`", file.path, index + 1));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether one of the files `module.rs` or `module/mod.rs` has that function or module.
+fn has_test(files: &[File], module: &str, name: &str) -> bool {
+    let ends = [format!("/{module}.rs"), format!("/{module}/mod.rs")];
+    let mut of_module = files.iter().filter(|file| ends.iter().any(|end| file.path.ends_with(end)));
+    let (function, inner) = (format!("fn {name}("), format!("mod {name};"));
+    of_module.any(|file| file.text.contains(&function) || file.text.contains(&inner))
+}
+
 fn check_adr(file: &File) -> Vec<String> {
     let Some(name) = file.path.strip_prefix("docs/adr/") else { return Vec::new() };
     if !name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -274,15 +301,18 @@ fn assert_none(findings: &[String]) {
 fn the_repository_is_tidy() {
     let root = root();
     let exists = |path: &str| root.join(path).exists();
+    let files = files();
+    let is_test = |module: &str, name: &str| has_test(&files, module, name);
     let findings = |file: &File| {
         let mut all = check_layering(file);
         all.extend(check_length(file));
         all.extend(check_machine_paths(file));
         all.extend(check_links(file, &exists));
+        all.extend(check_named_tests(file, &is_test));
         all.extend(check_adr(file));
         all
     };
-    assert_none(&files().iter().flat_map(findings).collect::<Vec<_>>());
+    assert_none(&files.iter().flat_map(findings).collect::<Vec<_>>());
 }
 
 /// Each rule finds what it is for, and nothing in what is well.
@@ -339,6 +369,17 @@ fn dead_links_are_found() {
     check(rule, "README.md", "[one](docs/adr/0001-a.md), [here](#flow)", 0);
     check(rule, "docs/adr/0002-b.md", "[one](../adr/./0001-a.md)", 0);
     check(rule, "docs/a.md", "[one](0001-a.md) [two](../a.md)", 2);
+}
+
+#[test]
+fn tests_that_are_named_but_not_there_are_found() {
+    let text = "fn a_b() {}\nmod c;\n".to_owned();
+    let files = [File { path: "tests/it/members.rs".into(), text }];
+    let rule =
+        |file: &File| check_named_tests(file, &|module, name| has_test(&files, module, name));
+    check(rule, "docs/reliability.md", "`engine::members::a_b`, `members::c`, `min.insync`", 0);
+    check(rule, "docs/reliability.md", "`members::a_`, `other::a_b`", 2);
+    check(rule, "docs/other.md", "`members::a`", 0);
 }
 
 #[test]
