@@ -91,9 +91,10 @@ impl Bench {
         let config = settings.iter().fold(config, |config, (key, value)| config.set(key, value));
         let done = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
         assert!(done.iter().all(Result::is_ok), "{done:?}");
+        let end = Instant::now() + PATIENCE;
         for (name, value) in settings {
             while self.admin.setting(topic, name).await.unwrap().as_deref() != Some(value) {
-                tokio::task::yield_now().await;
+                assert!(Instant::now() < end, "topic {topic} never got {name}={value}");
             }
         }
     }

@@ -5,10 +5,12 @@
 //!                      └──── the gap [P, S) ────┘             counted + gap = all, to the record
 //! ```
 
+use std::time::Instant;
+
 use erboh::consumer::engine::{Engine, EngineSettings, OnGap};
 use erboh::consumer::view::{BoardView, PartitionState};
 
-use super::bench::{Bench, until};
+use super::bench::{Bench, PATIENCE, until};
 use super::broker::{On, on_both};
 use super::foreign::Foreign;
 
@@ -118,8 +120,9 @@ async fn records_that_go_before_the_first_snapshot_are_no_secret_either(on: On) 
         view.partitions.first().is_some_and(|of| of.state == PartitionState::Owned)
     })
     .await;
+    let end = Instant::now() + PATIENCE;
     while bench.snapshots(0).await.is_empty() {
-        tokio::task::yield_now().await;
+        assert!(Instant::now() < end, "where counting begins was never written");
     }
     engine.stop().await;
     bench.rate(ALL as u64).await;
