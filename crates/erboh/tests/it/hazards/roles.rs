@@ -161,7 +161,8 @@ impl Roles {
     /// Gives `each` every record of a partition of a topic.
     pub(crate) fn read(&self, topic: &str, partition: i32, each: impl FnMut(&Record<'_>)) {
         let reader = Reader::for_ranges(&KafkaSettings::new(&*self.bootstrap), "test").unwrap();
-        let range = reader.watermarks(topic, partition).unwrap();
+        // A topic that was just made has no leaders yet.
+        let range = eventually("a partition's ends", || reader.watermarks(topic, partition).ok());
         reader.range(topic, partition, range, each).unwrap();
     }
 }
