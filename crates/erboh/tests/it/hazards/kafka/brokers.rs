@@ -184,7 +184,13 @@ fn counting_pauses_while_totals_cannot_be_written_and_goes_on_when_they_can() {
     let mut trio = Trio::enter();
     let roles = trio.roles(1);
     let totals = Topics::default().totals;
-    make_anew(&roles, &totals, 3, &[("cleanup.policy", "compact"), ("min.insync.replicas", "3")]);
+    let bytes = erboh::limits::SNAPSHOT_BYTES_MAX.to_string();
+    let config = [
+        ("cleanup.policy", "compact"),
+        ("min.insync.replicas", "3"),
+        ("max.message.bytes", &bytes),
+    ];
+    make_anew(&roles, &totals, 3, &config);
     // So small that thousands of ratings are far too many to be without a snapshot.
     let settings = EngineSettings {
         group: roles.group.clone(),
