@@ -44,6 +44,8 @@ pub(super) struct Counting {
     pub(super) join: Retry,
     pub(super) commit: Retry,
     pub(super) owned: BTreeMap<i32, Owned>,
+    /// Questions to the take-over thread so far.
+    pub(super) turns: u64,
     pub(super) publisher: Publisher,
 }
 
@@ -75,6 +77,7 @@ impl Counting {
             join: Retry::default(),
             commit: Retry::default(),
             owned: BTreeMap::new(),
+            turns: 0,
             publisher,
         })
     }
@@ -222,16 +225,15 @@ impl Counting {
         let publisher = &self.publisher;
         let there = self.owned.iter_mut().filter(|(partition, _)| !publisher.is_gone(**partition));
         for (partition, owned) in there.filter(|(_, owned)| owned.wants_takeover(now)) {
-            let request = owned.ask(publisher.shown(*partition));
+            self.turns += 1;
+            let request = owned.ask(self.turns, publisher.shown(*partition));
             if self.requests.try_send(request).is_err() {
                 owned.failed("too many partitions are being restored".into(), now);
             }
         }
         while let Ok(Answer { partition, turn, found }) = self.answers.try_recv() {
-            let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.turn() == turn)
-            else {
-                continue;
-            };
+            let owned = self.owned.get_mut(&partition);
+            let Some(owned) = owned.filter(|owned| owned.waits_for(turn)) else { continue };
             self.publisher.changed();
             let found = match found {
                 Ok(found) => found,
@@ -246,7 +248,11 @@ impl Counting {
                     tracing::info!(partition, log_start, read_from = offset, "counting goes on");
                     match self.reader.add(&self.settings.topics.ratings, partition, offset) {
                         Ok(()) => owned.begin(live),
-                        Err(error) => owned.failed(error.to_string(), now),
+                        Err(error) => {
+                            // Read already, it could never be begun again.
+                            self.reader.remove(&self.settings.topics.ratings, partition);
+                            owned.failed(error.to_string(), now);
+                        }
                     }
                 }
                 Err(reason) => {

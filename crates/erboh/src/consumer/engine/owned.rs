@@ -34,7 +34,7 @@ pub(super) enum Stage {
 /// A partition that the group has given to this engine.
 pub(super) struct Owned {
     partition: i32,
-    /// Counts the questions, so that an answer to an older one is recognised.
+    /// The number of the newest question, by which an answer to an older one is recognised.
     turn: u64,
     pub(super) stage: Stage,
     /// What does not work at the moment.
@@ -72,9 +72,10 @@ impl Owned {
         }
     }
 
-    /// The number of the newest question.
-    pub(super) fn turn(&self) -> u64 {
-        self.turn
+    /// Whether the answer to this question is still waited for.
+    pub(super) fn waits_for(&self, turn: u64) -> bool {
+        let asked = matches!(&self.stage, Stage::Asked | Stage::Halted { asked: true, .. });
+        asked && self.turn == turn
     }
 
     /// Whether the take-over thread should be asked.
@@ -87,8 +88,9 @@ impl Owned {
     }
 
     /// The question, with what the board shows of the partition.
-    pub(super) fn ask(&mut self, shown: Option<Arc<Snapshot>>) -> Request {
-        self.turn += 1;
+    /// No other question has the same `turn`: the partition may have gone and come back.
+    pub(super) fn ask(&mut self, turn: u64, shown: Option<Arc<Snapshot>>) -> Request {
+        self.turn = turn;
         match &mut self.stage {
             Stage::Halted { asked, .. } => *asked = true,
             stage => *stage = Stage::Asked,
@@ -165,6 +167,19 @@ pub(super) fn note(known: &mut Option<String>, partition: i32, problem: String) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_waited_for_until_something_else_happens() {
+        let mut owned = Owned::new(0, true);
+        assert!(!owned.waits_for(0), "nothing was asked");
+        let _ = owned.ask(7, None);
+        assert!(owned.waits_for(7) && !owned.waits_for(6));
+        owned.failed("no answer".into(), Instant::now());
+        assert!(!owned.waits_for(7), "too late");
+        let mut again = Owned::new(0, true);
+        let _ = again.ask(8, None);
+        assert!(!again.waits_for(7), "that was asked before it went and came back");
+    }
 
     #[test]
     fn the_same_trouble_is_said_once() {
