@@ -45,8 +45,12 @@ pub enum Command {
     /// Send three messages through a cluster and say pass or fail
     Smoke(SmokeFlags),
     /// Look at a cluster and say what endangers exactness, and how to mend it
+    #[command(after_help = "Exit codes: 0 nothing endangers exactness, 1 something does, 2 not \
+                            everything could be looked at (or wrong flags), 130 stopped")]
     Doctor(DoctorFlags),
     /// Recount the log and compare it with the boards and the snapshots: exact, or where not
+    #[command(after_help = "Exit codes: 0 exact, 1 not exact, 2 could not tell (or wrong flags), \
+                            130 stopped")]
     Audit(AuditFlags),
 }
 
@@ -218,9 +222,6 @@ pub enum OnGap {
 /// Flags of `erboh smoke`.
 #[derive(Debug, Args)]
 pub struct SmokeFlags {
-    /// Where the cluster is.
-    #[command(flatten)]
-    pub kafka: KafkaFlags,
     /// Topic to use; created with one partition when missing
     #[arg(
         long,
@@ -233,20 +234,23 @@ pub struct SmokeFlags {
     #[arg(long, env = "ERBOH_SMOKE_TIME_LIMIT_MS", default_value_t = 30_000, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub time_limit_ms: u64,
+    /// Where the cluster is.
+    #[command(flatten)]
+    pub kafka: KafkaFlags,
 }
 
 /// Flags of `erboh doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorFlags {
-    /// Where the cluster is.
-    #[command(flatten)]
-    pub kafka: KafkaFlags,
     /// Consumer group that counts the ratings
     #[arg(long, env = "ERBOH_GROUP", default_value = "voiceRatingConsumer", value_name = "NAME")]
     pub group: String,
     /// Print JSON instead of text
-    #[arg(long, env = "ERBOH_JSON")]
+    #[arg(long, env = "ERBOH_DOCTOR_JSON")]
     pub json: bool,
+    /// Where the cluster is.
+    #[command(flatten)]
+    pub kafka: KafkaFlags,
 }
 
 /// What a hit of the producer's page does.

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Wrong settings, as other Unix tools report them; clap uses the same number.
 const USAGE: u8 = 2;
-/// Ended by a second Ctrl-C: 128 + the number of SIGINT.
-const FORCED: i32 = 130;
+/// Ended by Ctrl-C before there was an answer: 128 + the number of SIGINT.
+const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -54,7 +54,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Doctor(flags) => {
             let looked = shutdown.run_until_cancelled(doctor::run(flags.settings()?)).await;
-            return Ok(looked.unwrap_or(Ok(doctor::Verdict::Unknown))?.exit_code().into());
+            return Ok(looked.transpose()?.map_or(INTERRUPTED, doctor::Verdict::exit_code).into());
         }
         Command::Producer(flags) => producer::run::run(flags.role()?, shutdown).await?,
     }
@@ -68,7 +68,7 @@ async fn stop_on_signal(shutdown: CancellationToken) {
     shutdown.cancel();
     signal().await;
     #[expect(clippy::disallowed_methods, reason = "the person at the terminal has asked twice")]
-    std::process::exit(FORCED);
+    std::process::exit(INTERRUPTED.into());
 }
 
 async fn signal() {
