@@ -126,6 +126,11 @@ async fn what_is_wrong_is_said_with_cause_and_way_out() {
     )
     .await;
     check(
+        |view| view.alarm = Some("two counts of partition 1".to_owned()),
+        ["Do not trust these totals", "two counts of partition 1", "report it"],
+    )
+    .await;
+    check(
         |view| view.partitions[1].state = PartitionState::Halted("the log was replaced".to_owned()),
         ["Partition 1 is halted", "the log was replaced", "--on-log-change"],
     )
@@ -154,6 +159,7 @@ async fn what_is_wrong_is_said_with_cause_and_way_out() {
 async fn totals_and_partitions_are_data() {
     let mut view = view(&VALUES);
     view.partitions[1].state = PartitionState::Halted("why".to_owned());
+    (view.problem, view.alarm) = (Some("no way".to_owned()), Some("two differ".to_owned()));
     let (_sender, router, _) = service(view);
     let totals = get(&router, "/api/v1/totals").await.json();
     assert_eq!(
@@ -163,6 +169,11 @@ async fn totals_and_partitions_are_data() {
     assert_eq!((&totals["counted"], &totals["dead"]), (&3.into(), &1.into()));
     assert_eq!(totals["position"], serde_json::json!({"0": 4, "1": 0}));
     let partitions = get(&router, "/api/v1/partitions").await.json();
+    // Whoever watches a board relies on these two names.
+    assert_eq!(
+        (&partitions["problem"], &partitions["alarm"]),
+        (&"no way".into(), &"two differ".into())
+    );
     assert_eq!(
         partitions["partitions"][1],
         serde_json::json!({
