@@ -76,11 +76,17 @@ impl Bench {
     /// Deletes the ratings topic and makes it again.
     pub(super) async fn make_ratings_anew(&self, partitions: i32) {
         let topics = &self.settings.topics;
-        self.admin.delete(&topics.ratings).await.unwrap();
-        while self.admin.partitions(&topics.ratings).await.unwrap() > 0 {
-            tokio::task::yield_now().await;
-        }
+        self.delete(&topics.ratings).await;
         self.admin.ensure_topics(topics, partitions, 1).await.unwrap();
+    }
+
+    /// Deletes a topic; returns when it is gone.
+    pub(super) async fn delete(&self, topic: &str) {
+        self.admin.delete(topic).await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        while self.admin.partitions(topic).await.unwrap() > 0 {
+            assert!(Instant::now() < end, "topic {topic} does not go");
+        }
     }
 
     /// Gives a topic these settings and no others; returns when the broker works by them.

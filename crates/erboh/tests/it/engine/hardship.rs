@@ -55,10 +55,7 @@ async fn an_engine_starts_before_its_broker_and_stops_without_one(on: On) {
 async fn a_totals_topic_that_would_lose_totals_is_named_with_the_way_out(on: On) {
     let bench = Bench::new(on, 1).await;
     let topics = &bench.settings.topics;
-    bench.admin.delete(&topics.totals).await.unwrap();
-    while bench.admin.partitions(&topics.totals).await.unwrap() > 0 {
-        tokio::task::yield_now().await;
-    }
+    bench.delete(&topics.totals).await;
     let policy = [("cleanup.policy", "delete".to_owned())];
     bench.admin.create(&topics.totals, 1, 1, &policy).await.unwrap();
     let engine = bench.start();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use erboh::consumer::view::{BoardView, PartitionState};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::bench::{Bench, until, until_counted};
+use super::bench::{Bench, PATIENCE, until, until_counted};
 use super::broker::{On, on_both};
 
 on_both!(
@@ -129,8 +130,9 @@ async fn new_partitions_are_counted_from_their_start(on: On) {
     bench.rate(10).await;
     until_counted(&engine, 10).await;
     bench.admin.add_partitions(&bench.settings.topics.ratings, 3).await.unwrap();
-    let mut partitions = 0;
+    let (mut partitions, end) = (0, Instant::now() + PATIENCE);
     while partitions < 3 {
+        assert!(Instant::now() < end, "{partitions} partitions of 3 are counted");
         // Writers spread over the new partitions once they know them.
         bench.rate(10).await;
         let view = until_counted(&engine, bench.sent).await;

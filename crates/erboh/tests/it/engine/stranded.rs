@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use erboh::consumer::engine::{self, EngineSettings};
 use erboh::queue::{Admin, KafkaSettings, Topics, Writer};
@@ -157,7 +157,9 @@ async fn clients_find_back_to_a_broker_that_knew_no_brokers() {
         write(&writer, &mut sent).await;
         until_counted(&engine, sent).await;
         liar.hold();
+        let end = Instant::now() + PATIENCE;
         while liar.held() < HELD {
+            assert!(Instant::now() < end, "only {} questions were asked", liar.held());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         liar.release();

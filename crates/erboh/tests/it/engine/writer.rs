@@ -1,6 +1,6 @@
 //! The writer: what it says of a record is true.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use erboh::queue::{KafkaSettings, OutRecord, SendError, Writer};
 
@@ -35,7 +35,9 @@ async fn notices_that_the_broker_goes_and_comes(on: On) {
     bench.broker.halt().await;
     let mut refused = 0;
     // Until the closed connection is noticed the outcome is unknown, from then on it is certain.
+    let end = Instant::now() + PATIENCE;
     while bench.ratings.health().is_ok() {
+        assert!(Instant::now() < end, "nobody notices that the broker is gone");
         tokio::task::yield_now().await;
     }
     let results = bench.ratings.send(vec![rating("x")], Duration::from_millis(100)).await;
