@@ -205,18 +205,11 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::rules::sample::{checks, good, kafka};
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
-        let mut state = good();
-        change(&mut state);
-        assert_eq!(checks(&judge(&state)), expected);
-    }
+    use crate::doctor::rules::sample::{check, good, kafka};
 
     #[test]
     fn every_address_must_lead_to_a_broker() {
-        check(|_| {}, &[]);
+        check(judge, |_| {}, &[]);
         let blind = [("bootstrap", Severity::Blind)];
         for probe in [
             Probe::Unresolved("x".into()),
@@ -225,13 +218,15 @@ mod tests {
             Probe::Silent,
             Probe::Stranger("HTTP/1.1 400".into()),
         ] {
-            check(|state| state.bootstrap[0].1 = probe.clone(), &blind);
+            check(judge, |state| state.bootstrap[0].1 = probe.clone(), &blind);
             check(
+                judge,
                 |state| state.brokers[1].probe = probe.clone(),
                 &[("advertised-listeners", Severity::Blind)],
             );
         }
         check(
+            judge,
             |state| state.bootstrap.push(("b:1".into(), Probe::Silent)),
             &[("bootstrap", Severity::Warning)],
         );
@@ -241,7 +236,7 @@ mod tests {
     fn both_sides_must_speak_the_same() {
         let sasl = || Spoken { sasl: Some(vec!["PLAIN".into()]), ..Spoken::default() };
         let blind = [("bootstrap", Severity::Blind)];
-        check(|state| state.bootstrap[0].1 = Probe::Kafka(sasl()), &blind);
+        check(judge, |state| state.bootstrap[0].1 = Probe::Kafka(sasl()), &blind);
         let speak = |protocol: &'static str, probe: Probe| {
             move |state: &mut ClusterState| {
                 state.ours.security = protocol.into();
@@ -253,13 +248,13 @@ mod tests {
             state.ours.properties.push(("sasl.mechanism".into(), "PLAIN".into()));
             speak("sasl_plaintext", Probe::Kafka(sasl()))(state);
         };
-        check(plain, &[]);
+        check(judge, plain, &[]);
         let advertised = [("advertised-listeners", Severity::Blind); 3];
         let all = [&blind[..], &advertised].concat();
-        check(speak("sasl_plaintext", Probe::Kafka(sasl())), &all);
-        check(speak("sasl_plaintext", kafka()), &all);
-        check(speak("sasl_ssl", Probe::Tls), &[]);
-        check(speak("ssl", kafka()), &all);
+        check(judge, speak("sasl_plaintext", Probe::Kafka(sasl())), &all);
+        check(judge, speak("sasl_plaintext", kafka()), &all);
+        check(judge, speak("sasl_ssl", Probe::Tls), &[]);
+        check(judge, speak("ssl", kafka()), &all);
     }
 
     #[test]
@@ -267,8 +262,9 @@ mod tests {
         let of = |cluster: &str| {
             Probe::Kafka(Spoken { cluster: Some(cluster.into()), ..Spoken::default() })
         };
-        check(|state| state.brokers[0].probe = of("C"), &[]);
+        check(judge, |state| state.brokers[0].probe = of("C"), &[]);
         check(
+            judge,
             |state| state.brokers[0].probe = of("D"),
             &[("advertised-cluster", Severity::Danger)],
         );

@@ -261,21 +261,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::doctor::rules::sample::{checks, copies, good, set_on_brokers};
+    use crate::doctor::rules::sample::{check, copies, set_on_brokers};
     use crate::queue::probe::Spoken;
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
-        let mut state = good();
-        change(&mut state);
-        assert_eq!(checks(&judge(&state)), expected);
-    }
 
     #[test]
     fn few_brokers_are_named() {
-        check(|_| {}, &[]);
-        check(|state| state.brokers.truncate(2), &[("broker-count", Severity::Advice)]);
-        check(|state| state.brokers.truncate(1), &[("broker-count", Severity::Note)]);
+        check(judge, |_| {}, &[]);
+        check(judge, |state| state.brokers.truncate(2), &[("broker-count", Severity::Advice)]);
+        check(judge, |state| state.brokers.truncate(1), &[("broker-count", Severity::Note)]);
     }
 
     #[test]
@@ -289,9 +282,9 @@ mod tests {
                 state.brokers[0].probe = Probe::Kafka(Spoken { apis, ..Spoken::default() });
             }
         };
-        check(speaks(13, 0), &[]);
-        check(speaks(12, 0), &[("broker-version", Severity::Advice)]);
-        check(speaks(13, -1), &[("broker-version", Severity::Danger)]);
+        check(judge, speaks(13, 0), &[]);
+        check(judge, speaks(12, 0), &[("broker-version", Severity::Advice)]);
+        check(judge, speaks(13, -1), &[("broker-version", Severity::Danger)]);
     }
 
     #[test]
@@ -300,34 +293,35 @@ mod tests {
         let with = |name: &'static str, value: &'static str| {
             move |state: &mut ClusterState| set_on_brokers(state, name, value)
         };
-        check(with("group.min.session.timeout.ms", "10000"), &[]);
-        check(with("group.min.session.timeout.ms", "10001"), &danger);
-        check(with("group.max.session.timeout.ms", "10000"), &[]);
-        check(with("group.max.session.timeout.ms", "9999"), &danger);
+        check(judge, with("group.min.session.timeout.ms", "10000"), &[]);
+        check(judge, with("group.min.session.timeout.ms", "10001"), &danger);
+        check(judge, with("group.max.session.timeout.ms", "10000"), &[]);
+        check(judge, with("group.max.session.timeout.ms", "9999"), &danger);
         let new = |state: &mut ClusterState| {
             with("group.max.session.timeout.ms", "9999")(state);
             state.ours.properties.push(("group.protocol".into(), "consumer".into()));
         };
-        check(new, &[]);
+        check(judge, new, &[]);
     }
 
     #[test]
     fn the_groups_own_topic_needs_copies() {
         let warning = [("offsets-replication", Severity::Warning)];
         let name = "offsets.topic.replication.factor";
-        check(|state| set_on_brokers(state, name, "1"), &[]);
+        check(judge, |state| set_on_brokers(state, name, "1"), &[]);
         let one = |state: &mut ClusterState| {
             state.offsets_topic = Ok(Some(copies()));
             let copies = state.offsets_topic.as_mut().unwrap().as_mut().unwrap();
             copies[1].replicas = vec![1];
         };
-        check(one, &warning);
+        check(judge, one, &warning);
         let none_yet = |state: &mut ClusterState| {
             state.offsets_topic = Ok(None);
             set_on_brokers(state, name, "1");
         };
-        check(none_yet, &warning);
+        check(judge, none_yet, &warning);
         check(
+            judge,
             |state| set_on_brokers(state, "transaction.state.log.replication.factor", "1"),
             &[("transaction-replication", Severity::Advice)],
         );
@@ -342,6 +336,7 @@ mod tests {
             set_on_brokers(state, "min.insync.replicas", "1");
         };
         check(
+            judge,
             bad,
             &[
                 ("auto-create-topics", Severity::Advice),
@@ -353,6 +348,7 @@ mod tests {
             state.topics[1].copies = Ok(None);
         };
         check(
+            judge,
             missing,
             &[
                 ("auto-create-topics", Severity::Warning),

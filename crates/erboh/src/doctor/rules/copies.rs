@@ -194,14 +194,7 @@ fn health(topic: &Topic, partitions: &[Copies]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::rules::sample::{checks, copies, good, set};
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
-        let mut state = good();
-        change(&mut state);
-        assert_eq!(checks(&judge(&state)), expected);
-    }
+    use crate::doctor::rules::sample::{check, copies, good, set};
 
     /// Gives the ratings so many copies, all in sync.
     fn replicas(state: &mut ClusterState, replicas: &[i32]) {
@@ -222,25 +215,26 @@ mod tests {
             }
         };
         let danger = |check| (check, Severity::Danger);
-        check(case(&[1, 2, 3], "2"), &[]);
-        check(case(&[1, 2, 3], "1"), &[danger("min-insync")]);
-        check(case(&[1, 2, 3], "3"), &[("min-insync", Severity::Warning)]);
-        check(case(&[1, 2, 3], "4"), &[danger("min-insync"), danger("under-min-insync")]);
+        check(judge, case(&[1, 2, 3], "2"), &[]);
+        check(judge, case(&[1, 2, 3], "1"), &[danger("min-insync")]);
+        check(judge, case(&[1, 2, 3], "3"), &[("min-insync", Severity::Warning)]);
+        check(judge, case(&[1, 2, 3], "4"), &[danger("min-insync"), danger("under-min-insync")]);
         let two = ("replication", Severity::Advice);
-        check(case(&[1, 2], "1"), &[two, danger("min-insync")]);
-        check(case(&[1, 2], "2"), &[two, ("min-insync", Severity::Warning)]);
-        check(case(&[1], "1"), &[danger("replication")]);
+        check(judge, case(&[1, 2], "1"), &[two, danger("min-insync")]);
+        check(judge, case(&[1, 2], "2"), &[two, ("min-insync", Severity::Warning)]);
+        check(judge, case(&[1], "1"), &[danger("replication")]);
         let alone = |state: &mut ClusterState| {
             case(&[1], "1")(state);
             state.brokers.truncate(1);
             state.topics.truncate(1);
         };
-        check(alone, &[]);
+        check(judge, alone, &[]);
     }
 
     #[test]
     fn dead_letters_are_not_ratings() {
         check(
+            judge,
             |state| set(state, Role::DeadLetters, "min.insync.replicas", "1"),
             &[("min-insync", Severity::Warning)],
         );
@@ -251,12 +245,12 @@ mod tests {
         let on = |state: &mut ClusterState| {
             set(state, Role::Totals, "unclean.leader.election.enable", "true");
         };
-        check(on, &[("unclean-election", Severity::Danger)]);
+        check(judge, on, &[("unclean-election", Severity::Danger)]);
         let alone = |state: &mut ClusterState| {
             on(state);
             state.brokers.truncate(1);
         };
-        check(alone, &[]);
+        check(judge, alone, &[]);
     }
 
     #[test]
@@ -268,9 +262,14 @@ mod tests {
                 state.topics[0].copies = Ok(Some(all));
             }
         };
-        check(first(|copies| copies.leader = None), &[("offline", Severity::Danger)]);
-        check(first(|copies| copies.in_sync = vec![1]), &[("under-min-insync", Severity::Danger)]);
+        check(judge, first(|copies| copies.leader = None), &[("offline", Severity::Danger)]);
         check(
+            judge,
+            first(|copies| copies.in_sync = vec![1]),
+            &[("under-min-insync", Severity::Danger)],
+        );
+        check(
+            judge,
             first(|copies| copies.in_sync = vec![1, 2]),
             &[("under-replicated", Severity::Warning)],
         );

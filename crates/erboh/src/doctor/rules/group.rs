@@ -155,15 +155,8 @@ fn time_left(state: &ClusterState, progress: &[Progress]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::rules::sample::{NOW_MS, checks, good, set};
+    use crate::doctor::rules::sample::{NOW_MS, check, set};
     use crate::queue::inspect::Trouble;
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
-        let mut state = good();
-        change(&mut state);
-        assert_eq!(checks(&judge(&state)), expected);
-    }
 
     fn first(state: &mut ClusterState) -> &mut Progress {
         &mut state.progress.as_mut().unwrap()[0]
@@ -171,25 +164,25 @@ mod tests {
 
     #[test]
     fn who_counts_is_told() {
-        check(|_| {}, &[]);
+        check(judge, |_| {}, &[]);
         let nobody = |state: &mut ClusterState| state.group = Ok(None);
-        check(nobody, &[("group-members", Severity::Note)]);
+        check(judge, nobody, &[("group-members", Severity::Note)]);
         let behind = |state: &mut ClusterState| {
             nobody(state);
             first(state).committed = Some(99);
         };
-        check(behind, &[("group-members", Severity::Warning)]);
+        check(judge, behind, &[("group-members", Severity::Warning)]);
         let new = |state: &mut ClusterState| {
             nobody(state);
             state.topics[0].copies = Ok(None);
         };
-        check(new, &[]);
+        check(judge, new, &[]);
         let hidden = |state: &mut ClusterState| {
             nobody(state);
             let (what, reason) = (String::new(), String::new());
             state.progress = Err(Trouble { what, reason, missing: None });
         };
-        check(hidden, &[]);
+        check(judge, hidden, &[]);
     }
 
     #[test]
@@ -202,9 +195,9 @@ mod tests {
                 group.members = ids.iter().map(named).collect();
             }
         };
-        check(members(&["erboh-1", "erboh-2"]), &[("static-members", Severity::Note)]);
-        check(members(&["a-1", "erboh-2"]), &[]);
-        check(members(&["a-1", "b-2", "c-3", "d-4"]), &[("group-members", Severity::Note)]);
+        check(judge, members(&["erboh-1", "erboh-2"]), &[("static-members", Severity::Note)]);
+        check(judge, members(&["a-1", "erboh-2"]), &[]);
+        check(judge, members(&["a-1", "b-2", "c-3", "d-4"]), &[("group-members", Severity::Note)]);
     }
 
     #[test]
@@ -215,10 +208,10 @@ mod tests {
                 (one.committed, one.start, one.end) = (Some(committed), start, end);
             }
         };
-        check(at(7, 7, 9), &[]);
-        check(at(6, 7, 9), &[("ratings-lost", Severity::Danger)]);
-        check(at(9, 7, 9), &[]);
-        check(at(10, 7, 9), &[("log-shorter", Severity::Danger)]);
+        check(judge, at(7, 7, 9), &[]);
+        check(judge, at(6, 7, 9), &[("ratings-lost", Severity::Danger)]);
+        check(judge, at(9, 7, 9), &[]);
+        check(judge, at(10, 7, 9), &[("log-shorter", Severity::Danger)]);
     }
 
     #[test]
@@ -231,15 +224,15 @@ mod tests {
             }
         };
         let found = |severity| [("lag-against-retention", severity)];
-        check(left(4 * SOON_MS + 1), &[]);
-        check(left(4 * SOON_MS), &found(Severity::Warning));
-        check(left(SOON_MS), &found(Severity::Warning));
-        check(left(SOON_MS - 1), &found(Severity::Danger));
-        check(left(-1), &found(Severity::Danger));
+        check(judge, left(4 * SOON_MS + 1), &[]);
+        check(judge, left(4 * SOON_MS), &found(Severity::Warning));
+        check(judge, left(SOON_MS), &found(Severity::Warning));
+        check(judge, left(SOON_MS - 1), &found(Severity::Danger));
+        check(judge, left(-1), &found(Severity::Danger));
         let forever = |state: &mut ClusterState| {
             left(-1)(state);
             set(state, Role::Ratings, "retention.ms", "-1");
         };
-        check(forever, &[]);
+        check(judge, forever, &[]);
     }
 }

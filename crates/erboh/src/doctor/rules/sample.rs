@@ -14,6 +14,18 @@ pub(crate) fn checks(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
     findings.iter().map(|finding| (finding.check, finding.severity)).collect()
 }
 
+/// What a rule finds in a cluster that has been spoilt in one place.
+#[track_caller]
+pub(crate) fn check(
+    rule: fn(&ClusterState) -> Vec<Finding>,
+    spoil: impl FnOnce(&mut ClusterState),
+    expected: &[(&str, Severity)],
+) {
+    let mut state = good();
+    spoil(&mut state);
+    assert_eq!(checks(&rule(&state)), expected);
+}
+
 /// A broker of today's Kafka.
 pub(crate) fn kafka() -> Probe {
     let apis = [

@@ -241,25 +241,18 @@ fn compaction(state: &ClusterState) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::rules::sample::{checks, good, set};
-
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut ClusterState), expected: &[(&str, Severity)]) {
-        let mut state = good();
-        change(&mut state);
-        assert_eq!(checks(&judge(&state)), expected);
-    }
+    use crate::doctor::rules::sample::{check, set};
 
     /// What one setting of one topic leads to.
     #[track_caller]
     fn with(role: Role, name: &str, value: &str, expected: &[(&str, Severity)]) {
-        check(|state| set(state, role, name, value), expected);
+        check(judge, |state| set(state, role, name, value), expected);
     }
 
     #[test]
     fn a_topic_that_is_missing_is_a_note() {
         let missing = ("topic-missing", Severity::Note);
-        check(|state| state.topics[2].copies = Ok(None), &[missing]);
+        check(judge, |state| state.topics[2].copies = Ok(None), &[missing]);
     }
 
     #[test]
@@ -271,9 +264,9 @@ mod tests {
                 copies.resize(count, last);
             }
         };
-        check(totals(3), &[]);
-        check(totals(2), &[("partitions", Severity::Warning)]);
-        check(totals(4), &[("partitions", Severity::Warning)]);
+        check(judge, totals(3), &[]);
+        check(judge, totals(2), &[("partitions", Severity::Warning)]);
+        check(judge, totals(4), &[("partitions", Severity::Warning)]);
     }
 
     #[test]
@@ -326,8 +319,8 @@ mod tests {
                 set(state, Role::Totals, "segment.ms", ms);
             }
         };
-        check(large("86400000"), &[]);
-        check(large("86400001"), &advice);
+        check(judge, large("86400000"), &[]);
+        check(judge, large("86400001"), &advice);
         with(Role::Totals, "min.cleanable.dirty.ratio", "0.9", &[]);
         with(Role::Totals, "min.cleanable.dirty.ratio", "0.95", &advice);
     }
