@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Only Rust's own library is used, because `xtask` builds this too and must build in seconds.
-//! Nothing outlives its owner, however that ends: a JVM left over from a failed test would take
-//! its memory, its port and its core from every test after it.
+//! A child ends when its owner drops it. A cluster ends also when its owner is killed: a JVM left
+//! over from a failed test would take its memory, its port and its core from every test after it.
 
 mod child;
 mod kafka;

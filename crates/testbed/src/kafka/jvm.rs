@@ -184,7 +184,8 @@ pub(crate) fn run_in(directory: &Path, arguments: &[String]) -> Result<String, S
 
 /// Where Maven puts Apache Kafka's jars.
 pub(crate) fn jars() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/kafka")
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    crates.and_then(Path::parent).unwrap_or(Path::new(".")).join("target/kafka")
 }
 
 /// The options that every JVM of ours needs to find Kafka's classes.
@@ -192,14 +193,26 @@ pub(crate) fn class_path() -> [String; 2] {
     ["-cp".to_owned(), jars().join("*").to_string_lossy().into_owned()]
 }
 
-/// Whether there is a JVM, and jars for it. Asked once per process: a JVM costs a moment.
-pub(crate) fn is_available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| {
-        let is_kafka = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("kafka_2.13-");
-        let has_jars = std::fs::read_dir(jars())
-            .is_ok_and(|entries| entries.flatten().any(|entry| is_kafka(&entry.file_name())));
-        has_jars && run(&["-version".to_owned()]).is_ok()
+/// An error that says what is missing, if there is no JVM or there are no jars for it. Looked at
+/// once per process: a JVM costs a moment.
+pub(crate) fn available() -> Result<(), String> {
+    static AVAILABLE: OnceLock<Result<(), String>> = OnceLock::new();
+    AVAILABLE.get_or_init(look_for_all).clone()
+}
+
+fn look_for_all() -> Result<(), String> {
+    let is_kafka = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("kafka_2.13-");
+    let has_jars = std::fs::read_dir(jars())
+        .is_ok_and(|entries| entries.flatten().any(|entry| is_kafka(&entry.file_name())));
+    if !has_jars {
+        return Err(format!(
+            "Apache Kafka's jars are not in {}; Maven fetches them: \
+             mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
+            jars().display()
+        ));
+    }
+    run(&["-version".to_owned()]).map(drop).map_err(|reason| {
+        format!("Apache Kafka needs Java 17 or newer on the PATH (Debian: default-jdk-headless): {reason}")
     })
 }
 

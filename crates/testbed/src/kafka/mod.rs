@@ -71,13 +71,7 @@ impl Cluster {
     /// Does all that comes before a start; every broker is down.
     pub fn prepare(settings: &ClusterSettings) -> Result<Self, String> {
         settings.check()?;
-        if !Self::is_available() {
-            return Err(format!(
-                "Apache Kafka needs Java 17 or newer, and its jars in {}: \
-                 mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
-                jvm::jars().display()
-            ));
-        }
+        Self::available()?;
         let directory = Directory::open(settings.directory.as_deref())?;
         let nodes = plan::nodes(settings, directory.path())?;
         let security = Security::new(settings, directory.path());
@@ -91,7 +85,12 @@ impl Cluster {
     /// Whether clusters can be started here: Java and Kafka's jars are there.
     #[must_use]
     pub fn is_available() -> bool {
-        jvm::is_available()
+        jvm::available().is_ok()
+    }
+
+    /// The same, with what is missing and how to get it as the error.
+    pub fn available() -> Result<(), String> {
+        jvm::available()
     }
 
     /// `host:port,…` of all brokers, as clients without a link use them.

@@ -125,11 +125,11 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         println!("{violations}\n{}", kept());
         return Ok(ExitCode::FAILURE);
     }
-    remove(&campaign.directory)?;
     if let Some(page) = &flags.write {
-        report::write(page, &report.to_string())?;
+        crate::page::write(page, "chaos", &report.to_string())?;
         println!("written to {}", page.display());
     }
+    remove(&campaign.directory)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -152,11 +152,7 @@ fn self_test(flags: &Flags) -> anyhow::Result<ExitCode> {
 
 impl Flags {
     fn campaign(&self, lasts: Duration, sabotage: Option<Sabotage>) -> anyhow::Result<Campaign> {
-        if !erboh_testbed::Cluster::is_available() {
-            bail!(
-                "Apache Kafka cannot run here: Java or its jars are missing; `cargo xtask test` says how to get them"
-            );
-        }
+        erboh_testbed::Cluster::available().map_err(anyhow::Error::msg)?;
         let beside = || Ok(std::env::current_exe()?.with_file_name("erboh"));
         let erboh = self.erboh.clone().map_or_else(beside, anyhow::Ok)?;
         if !erboh.exists() {

@@ -2,16 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
-
-use anyhow::{Context as _, bail};
 
 use super::fault::Fault;
 use super::ledger::Retries;
-
-/// Between these lines of the documentation stands the last campaign that was written down.
-const MARKERS: [&str; 2] = ["<!-- chaos: begin -->", "<!-- chaos: end -->"];
 
 /// One fault that was inflicted.
 #[derive(Debug, Clone, Copy)]
@@ -114,20 +108,6 @@ impl fmt::Display for Report {
     }
 }
 
-/// Puts the report between the markers of a page.
-pub(super) fn write(page: &Path, report: &str) -> anyhow::Result<()> {
-    let shown = page.display();
-    let text = std::fs::read_to_string(page).with_context(|| format!("reading {shown}"))?;
-    let [open, close] = MARKERS;
-    let parts =
-        text.split_once(open).and_then(|(before, rest)| Some((before, rest.split_once(close)?.1)));
-    let Some((before, after)) = parts else {
-        bail!("{shown} has no lines {open} and {close} to write the report between");
-    };
-    let text = format!("{before}{open}\n{}\n{close}{after}", report.trim_end());
-    std::fs::write(page, text).with_context(|| format!("writing {shown}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,21 +133,5 @@ mod tests {
         assert!(text.contains("lost 0, double 0"), "{text}");
         let text = Report { violations: 2, ..report }.to_string();
         assert!(text.contains("2 PROMISES BROKEN") && !text.contains("lost 0"), "{text}");
-    }
-
-    #[test]
-    fn only_what_stands_between_the_markers_is_replaced() {
-        let page = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(page.path(), "a\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nb\n")
-            .unwrap();
-        for _ in 0..2 {
-            write(page.path(), "new\n").unwrap();
-            let text = std::fs::read_to_string(page.path()).unwrap();
-            assert_eq!(text, "a\n<!-- chaos: begin -->\nnew\n<!-- chaos: end -->\nb\n");
-        }
-        std::fs::write(page.path(), "nothing").unwrap();
-        assert!(
-            write(page.path(), "new").unwrap_err().to_string().contains("<!-- chaos: begin -->")
-        );
     }
 }

@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use erboh::queue::KafkaSettings;
+
 use super::measure::Row;
 
 /// How long the broker waits for a silent member: what `erboh consumer` asks for by default.
-const SESSION: Duration = Duration::from_secs(10);
+fn session() -> Duration {
+    Duration::from_millis(KafkaSettings::new("").session_timeout_ms())
+}
 
 /// The table: medians, and their ratio to the shortest log on the same broker.
 pub(super) fn table(rows: &[Row], runs: u32, partitions: u32, machine: &str) -> String {
@@ -17,7 +21,7 @@ pub(super) fn table(rows: &[Row], runs: u32, partitions: u32, machine: &str) -> 
          medians in milliseconds, in brackets the ratio to the shortest log:\n\n\
          | broker | ratings in the log | start of the only consumer | clean stop of one of two | SIGKILL \
          of one of two, beyond its session of {} s |\n|---|---:|---:|---:|---:|\n",
-        SESSION.as_secs()
+        session().as_secs()
     );
     for row in rows {
         let first = rows.iter().find(|other| other.kind == row.kind).unwrap_or(row);
@@ -40,7 +44,8 @@ fn stopped(row: &Row) -> f64 {
 
 /// The session is the same for every log, and would hide what grows.
 fn killed(row: &Row) -> f64 {
-    let beyond: Vec<_> = row.times.killed.iter().map(|took| took.saturating_sub(SESSION)).collect();
+    let beyond: Vec<_> =
+        row.times.killed.iter().map(|took| took.saturating_sub(session())).collect();
     median_ms(&beyond)
 }
 
@@ -74,7 +79,7 @@ mod tests {
     fn the_table_has_medians_and_ratios_to_the_first_row_of_the_broker() {
         let row = |kind, ratings, ms: [u64; 3]| {
             let of = |ms: u64| [ms, 9 * ms, 1].map(Duration::from_millis).to_vec();
-            let killed = vec![SESSION + Duration::from_millis(ms[2])];
+            let killed = vec![session() + Duration::from_millis(ms[2])];
             let times = Times { started: of(ms[0]), stopped: of(ms[1]), killed };
             Row { kind, ratings, times }
         };

@@ -221,9 +221,6 @@ fn embedded(erboh: &Path, directory: &Path) -> anyhow::Result<(Server, String)> 
 }
 
 fn kafka(directory: &Path) -> anyhow::Result<(Server, String)> {
-    if !Cluster::is_available() {
-        bail!("Apache Kafka needs Java and the jars that `cargo xtask kafka up` fetches");
-    }
     let settings = ClusterSettings {
         tuning: Tuning::Kafka,
         heap_mb: HEAP_MB,
