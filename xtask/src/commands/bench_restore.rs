@@ -1,13 +1,9 @@
-//! `cargo xtask bench-restore`: whether restoring depends on the length of the log.
-//!
-//! The measurement itself is `trials restore`; here it gets the binaries, the machine's name and
-//! its place in the documentation.
+//! `cargo xtask bench-restore`: whether restoring depends on the length of the log. The
+//! measurement itself is `trials restore`.
 
-use std::process::Command as Process;
-
-use super::Command;
+use super::{Command, trials};
+use crate::Outcome;
 use crate::bench::machine;
-use crate::{Outcome, process, repository};
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench-restore",
@@ -15,21 +11,8 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-/// The page that the table is written into.
-const PAGE: &str = "docs/reliability.md";
-
 fn run(arguments: &[String]) -> Outcome {
-    let mut build = process::cargo();
-    build.args(["build", "--release", "--locked", "--package", "erboh", "--package", "trials"]);
-    process::run(&mut build)?;
-    let mut trials = Process::new(repository::target("release").join("trials"));
-    trials.arg("restore").arg("--directory").arg(repository::target("restore"));
-    trials.arg("--machine").arg(machine::facts());
-    for argument in arguments {
-        trials.arg(argument);
-        if argument == "--write" {
-            trials.arg(repository::path(PAGE));
-        }
-    }
-    process::run(&mut trials)
+    trials::build()?;
+    let machine = ["--machine".to_owned(), machine::facts()];
+    trials::run("release", "restore", &[&machine[..], arguments].concat())
 }

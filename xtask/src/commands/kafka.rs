@@ -130,6 +130,8 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
          --bootstrap-server {bootstrap} --command-config {java} --list\n\
          producer             cargo run -- producer {flags}\n\
          consumer             cargo run -- consumer {flags}\n\
+         is the cluster safe  cargo run -- doctor {flags}\n\
+         are totals exact     cargo run -- audit {flags}\n\
          to end it            cargo xtask kafka down{}",
         brokers(settings.brokers as usize),
         if settings.tls || settings.sasl { NOTES } else { "" },

@@ -10,6 +10,7 @@ mod clients;
 mod fuzz;
 mod kafka;
 mod test;
+mod trials;
 
 use crate::Outcome;
 
