@@ -55,6 +55,8 @@ struct Inner {
     /// Set before the client is dropped: from then on nobody answers a revocation.
     closing: AtomicBool,
     commit_failed: AtomicBool,
+    /// The session has ended, and nothing was assigned since.
+    lost: AtomicBool,
     /// The last poll only brought statistics.
     woken: AtomicBool,
     stranded: Stranded,
@@ -107,8 +109,10 @@ impl ConsumerContext for Signals {
         }
         let partitions = list.elements().iter().map(TopicPartitionListElem::partition).collect();
         let event = if assigned {
+            self.0.lost.store(false, Ordering::Release);
             GroupEvent::Assigned(partitions)
         } else {
+            self.0.lost.store(consumer.assignment_lost(), Ordering::Release);
             GroupEvent::Revoked { partitions, lost: consumer.assignment_lost() }
         };
         self.events().push_back(event);
@@ -225,7 +229,10 @@ impl Member {
         let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
         let refused = || code.is_some_and(is_refusal).then(|| refusal(error));
         if let Some(reason) = fatal.map(|(_, reason)| reason).or_else(refused) {
-            let replaced = code == Some(Code::FencedInstanceId);
+            // A member whose session has ended fences itself: a commit that waited for the coordinator goes out, or a
+            // join is tried again, without the member id by which the group knows it.
+            let lost = self.signals.0.lost.load(Ordering::Acquire);
+            let replaced = code == Some(Code::FencedInstanceId) && !lost;
             return Some(GroupEvent::Fatal { reason, replaced });
         }
         tracing::debug!(%error, "group member");
