@@ -33,8 +33,8 @@ pub enum Event<'a> {
     Record(Record<'a>),
     /// Everything of this partition has been delivered for now.
     End(i32),
-    /// Some partition's position is not in its log, or its log is another one: every partition of
-    /// the topic must be removed and added anew before the next poll.
+    /// Some partition's position is not in its log, or its log is another one, or records of it came damaged and
+    /// are left out: every partition of the topic must be removed and added anew before the next poll.
     Lost(String),
     /// A connection was lost, or another broker leads: what comes next may belong to a log that was
     /// cut off behind something already delivered. Every partition must be removed and added anew
@@ -52,6 +52,10 @@ pub struct LookupError {
     topic: String,
     reason: String,
 }
+
+/// What to do about records that do not come as they were written.
+const DAMAGED: &str = "records came damaged; if they come so again and again, let a broker with a whole copy lead \
+                       the partition";
 
 #[derive(Default)]
 struct State {
@@ -253,15 +257,8 @@ impl Reader {
     #[must_use]
     pub fn poll(&self, timeout: Duration) -> Option<Event<'_>> {
         let polled = self.next(timeout);
-        if let Some(topic) = self.signals.lock().made_anew.take() {
-            // What was polled may stand in the new log already.
-            return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
-        }
-        if self.signals.lock().stranded.is_certain(Instant::now()) {
-            return Some(Event::Lost(stranded::REASON.to_owned()));
-        }
-        if std::mem::take(&mut self.signals.lock().interrupted) {
-            return Some(Event::Interrupted);
+        if let Some(event) = self.sign() {
+            return Some(event);
         }
         match polled? {
             Ok(message) => Some(Event::Record(Record(message))),
@@ -282,10 +279,27 @@ impl Reader {
                         | Code::UnknownPartition
                         | Code::UnknownTopicId,
                     ) => Some(Event::Lost(reason)),
+                    // librdkafka leaves such a batch out and goes on with the next one.
+                    Some(Code::BadMessage | Code::BadCompression | Code::NotImplemented) => {
+                        Some(Event::Lost(format!("{DAMAGED}: {reason}")))
+                    }
                     _ => Some(Event::Problem(reason)),
                 }
             }
         }
+    }
+
+    /// What the client has said besides. It makes void what was polled.
+    fn sign(&self) -> Option<Event<'static>> {
+        let mut state = self.signals.lock();
+        if let Some(topic) = state.made_anew.take() {
+            // What was polled may stand in the new log already.
+            return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
+        }
+        if state.stranded.is_certain(Instant::now()) {
+            return Some(Event::Lost(stranded::REASON.to_owned()));
+        }
+        std::mem::take(&mut state.interrupted).then_some(Event::Interrupted)
     }
 
     /// The client also gives nothing after it has handled a report, a line of its log or a token,

@@ -354,7 +354,7 @@ impl Counting {
         for (partition, owned) in &mut self.owned {
             if owned.live().is_some() {
                 self.reader.remove(&self.settings.topics.ratings, *partition);
-                owned.close();
+                owned.close(reason);
             }
         }
         self.publisher.changed();
@@ -368,8 +368,10 @@ impl Counting {
             let served = live.serve(&tools, false);
             let settled = live.is_settled();
             live.commit(member);
+            let closed = owned.is_closed();
             match served {
-                Ok(()) if owned.problem.is_some() && settled => {
+                // Why it closed is to be seen until it is counted again.
+                Ok(()) if owned.problem.is_some() && settled && !closed => {
                     owned.problem = None;
                     self.publisher.changed();
                 }
@@ -380,7 +382,7 @@ impl Counting {
                     }
                 }
             }
-            if owned.is_closed() {
+            if closed {
                 owned.restore(tools.now);
             }
             let Some(live) = owned.live() else { continue };

@@ -127,8 +127,9 @@ impl Owned {
         new
     }
 
-    /// Counts no more, writes what was counted, and then looks again.
-    pub(super) fn close(&mut self) {
+    /// Counts no more for this reason, writes what was counted, and then looks again.
+    pub(super) fn close(&mut self, reason: &str) {
+        self.problem = Some(reason.to_owned());
         let stage = std::mem::replace(&mut self.stage, Stage::Wanted);
         self.stage = match stage {
             Stage::Live(live) => Stage::Closing(live),

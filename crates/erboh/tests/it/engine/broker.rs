@@ -8,6 +8,7 @@
 //!
 //! Names of topics and groups are unique to a bench, so that those that share a node do not meet.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use erboh_testbed::{Cluster, ClusterSettings};
@@ -100,6 +101,15 @@ impl Broker {
             Self::Shared(cluster) => cluster.bootstrap(),
             Self::Own(cluster) => cluster.bootstrap(),
         }
+    }
+
+    /// The file that the first records of a partition stand in, on the embedded broker.
+    pub(super) fn first_segment(&self, topic: &str, partition: i32) -> PathBuf {
+        let Self::Embedded(broker) = self else {
+            panic!("only the embedded broker's files are known")
+        };
+        let dir = broker.data.path().join("topics").join(format!("{topic}-{partition}"));
+        dir.join("00000000000000000000.log")
     }
 
     /// Stops in order; data and port stay.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod broker;
+mod damage;
 mod foreign;
 mod hardship;
 mod logs;
