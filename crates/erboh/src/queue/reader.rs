@@ -289,6 +289,13 @@ impl Reader {
         }
     }
 
+    /// Takes what the client reports while nothing is read. It keeps every report and every line of its log until
+    /// somebody takes it, however many there are: megabytes an hour, and whoever reads next would have to wait for
+    /// all of them.
+    pub fn idle(&self) {
+        let _ = self.next(Duration::ZERO);
+    }
+
     /// What the client has said besides. It makes void what was polled.
     fn sign(&self) -> Option<Event<'static>> {
         let mut state = self.signals.lock();
@@ -455,6 +462,17 @@ fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_reads_nothing_takes_its_reports() {
+        let reader = Reader::for_ranges(&KafkaSettings::new("localhost:1"), "test").unwrap();
+        let end = Instant::now() + Duration::from_mins(1);
+        while reader.signals.lock().progress.is_none() {
+            assert!(Instant::now() < end, "no report was taken");
+            reader.idle();
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn a_report_from_before_an_end_is_forgotten() {

@@ -50,6 +50,9 @@ pub(super) const TAIL_RECORDS: i64 = 64;
 /// By how much the search goes further back each time it finds nothing that fits.
 pub(super) const TAIL_GROWTH: i64 = 8;
 
+/// How often a reader that reads nothing takes what its client reports: two reports each time.
+pub(super) const REPORTS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Messages between the threads of the engine that may wait. A full channel makes its sender wait.
 pub(super) const CHANNEL: usize = 1_024;
 

@@ -111,7 +111,11 @@ pub fn start(
         Counting::new(kafka, settings.clone(), name, (ask, answers), news, view.clone())?;
     let (runtime, own) = (Handle::current(), orders.clone());
     spawn("engine", move || {
-        let ready = prepare(&first, &settings, &runtime, &view, &own);
+        let ready = prepare(&first, &settings, &runtime, &view, &own, || {
+            for reader in [&takeover, &follower.reader, &counting.reader] {
+                reader.idle();
+            }
+        });
         if ready {
             if let Some((admin, problem)) = doubt(&first, &settings, &runtime) {
                 follower.admin = Some(admin);
@@ -157,16 +161,18 @@ impl Drop for Engine {
     }
 }
 
-/// Makes the topics ready, however long that takes. False if the engine is to end before.
+/// Makes the topics ready, however long that takes, and calls `idle` meanwhile. False if the engine is to end before.
 fn prepare(
     kafka: &KafkaSettings,
     settings: &EngineSettings,
     runtime: &Handle,
     view: &watch::Sender<Arc<BoardView>>,
     orders: &Orders,
+    idle: impl Fn(),
 ) -> bool {
     let mut retry = Retry::default();
     while !orders.is_over() {
+        idle();
         let now = Instant::now();
         if !retry.is_due(now) {
             std::thread::sleep(IDLE_WAIT);

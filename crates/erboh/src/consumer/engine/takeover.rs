@@ -12,10 +12,10 @@
 //! does not hold up the counting of the others.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Instant;
 
-use super::limits::{RENEW_REST, TAIL_GROWTH, TAIL_RECORDS};
+use super::limits::{RENEW_REST, REPORTS_INTERVAL, TAIL_GROWTH, TAIL_RECORDS};
 use super::settings::{EngineSettings, OnGap, OnLogChange};
 use crate::queue::{LookupError, Reader};
 use crate::totals::{FOLD, Fingerprint, Snapshot, SnapshotError};
@@ -83,7 +83,15 @@ pub(super) fn run(
     answers: &SyncSender<Answer>,
 ) {
     let mut renewed = Instant::now();
-    for request in requests {
+    loop {
+        let request = match requests.recv_timeout(REPORTS_INTERVAL) {
+            Ok(request) => request,
+            Err(RecvTimeoutError::Timeout) => {
+                reader.idle();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let Request { partition, turn, .. } = request;
         let found = look(&reader, settings, &request);
         // A client may know too much of a cluster, or nothing any more.
