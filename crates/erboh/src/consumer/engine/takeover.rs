@@ -111,8 +111,10 @@ fn look(
     request: &Request,
 ) -> Result<Found, LookupError> {
     let (topics, partition) = (&settings.topics, request.partition);
-    let (log_start, log_end) = reader.watermarks(&topics.ratings, partition)?;
+    // In this order: whatever stands before the end of the totals was counted before the end of the log is asked
+    // for. Totals that somebody else writes in between would otherwise be those of a log that was cut off.
     let (totals_start, totals_end) = reader.watermarks(&topics.totals, partition)?;
+    let (log_start, log_end) = reader.watermarks(&topics.ratings, partition)?;
     // Never a position, so that not knowing it is no reason to wait.
     let committed = reader.committed(&topics.ratings, partition).unwrap_or_else(|error| {
         tracing::debug!(partition, %error, "the committed offset is not known");

@@ -115,8 +115,20 @@ async fn two_that_both_think_they_own_everything_agree(on: On) {
             until_counted(engine, bench.sent).await;
         }
     }
+    // Each is overtaken all the time, and looks where to go on while the other counts.
+    for _ in 0..100 {
+        bench.rate(10).await;
+    }
+    for engine in &engines {
+        until_counted(engine, bench.sent).await;
+    }
     for engine in engines {
         engine.stop().await;
+    }
+    for partition in 0..2 {
+        for (_, snapshot) in bench.snapshots(partition).await {
+            assert_eq!(snapshot.epoch, 0, "nothing was cut off: {snapshot:?}");
+        }
     }
     let engine = bench.start();
     bench.rate(1).await;
