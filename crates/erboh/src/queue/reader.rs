@@ -228,6 +228,10 @@ impl Reader {
 
     /// Stops reading `partition`. What was fetched of it is thrown away.
     pub fn remove(&self, topic: &str, partition: i32) {
+        // A pause would outlive the removal, and the partition say nothing when it is added again.
+        if let Err(error) = self.resume(topic, partition) {
+            tracing::debug!(%error, topic, partition, "nothing to go on with");
+        }
         if let Err(error) = self.consumer.incremental_unassign(&list(topic, [partition])) {
             tracing::debug!(%error, topic, partition, "nothing to stop reading");
         }

@@ -8,6 +8,7 @@ mod foreign;
 mod hardship;
 mod logs;
 mod members;
+mod reader;
 mod records;
 mod refusal;
 mod replicas;
