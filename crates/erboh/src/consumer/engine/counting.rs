@@ -118,11 +118,8 @@ impl Counting {
                     }
                 }
                 Event::End(partition) => {
-                    if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live)
-                        && !live.end()
-                    {
-                        self.restore_all("the last counted record is not there any more");
-                        return;
+                    if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live) {
+                        live.end();
                     }
                 }
                 Event::Lost(reason) => {

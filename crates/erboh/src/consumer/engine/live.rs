@@ -172,15 +172,17 @@ impl Live {
         true
     }
 
-    /// Notes that everything fetched so far has been delivered. False: and the last counted record
-    /// was not there, so that the log was cut off.
-    #[must_use]
-    pub(super) fn end(&mut self) -> bool {
+    /// Notes that everything fetched so far has been delivered.
+    pub(super) fn end(&mut self) {
+        if self.unseen.is_some() {
+            // A new leader may not know yet how far the log goes. Where the log was really cut off it says so when
+            // it is asked, see [`Self::doubt`].
+            return;
+        }
         self.at_end = true;
         self.reached_end = None;
         // Where control records end the window there is no further record to tell that it is full.
         self.read_next = self.read_next.max(self.warm_until);
-        self.unseen.is_none()
     }
 
     /// Weighs where the log ended when it was asked at `asked`: why the totals or the reader
@@ -362,11 +364,24 @@ mod tests {
     #[test]
     fn control_records_move_the_position_once_the_queue_is_empty() {
         let mut live = live(3);
-        assert!(live.end());
+        live.end();
         progress(&mut live, 5);
         assert_eq!(live.totals.next_offset(), 3, "records may still be in the queue");
         live.drained();
         assert_eq!(live.totals.next_offset(), 5);
+    }
+
+    #[test]
+    fn an_end_before_the_last_counted_record_proves_nothing_until_the_log_says_so() {
+        let mut live = live(3);
+        assert_eq!(live.interrupted(), 2);
+        live.end();
+        progress(&mut live, 2);
+        live.drained();
+        assert_eq!(live.doubt(Instant::now(), 3, Instant::now()), None, "a new leader that was behind");
+        assert!(live.doubt(Instant::now(), 2, Instant::now()).is_some(), "it was cut off");
+        take(&mut live, 2..4);
+        assert_eq!(live.totals.next_offset(), 4);
     }
 
     #[test]
@@ -375,7 +390,7 @@ mod tests {
         progress(&mut live, 9);
         live.drained();
         assert_eq!(live.totals.next_offset(), 3, "no end was delivered");
-        assert!(live.end());
+        live.end();
         progress(&mut live, 9);
         take(&mut live, 3..4);
         live.drained();
@@ -385,7 +400,7 @@ mod tests {
     #[test]
     fn an_end_that_was_thrown_away_by_a_pause_does_not_count() {
         let mut live = live(8);
-        assert!(live.end());
+        live.end();
         let settings = EngineSettings { snapshot_distance: 1, ..EngineSettings::default() };
         assert_eq!(live.flow(&settings), Flow::Pause);
         progress(&mut live, 20);
