@@ -314,8 +314,9 @@ impl Counting {
     /// Takes note of how many partitions there are. When the log that is there is to be counted, the totals of
     /// partitions that are gone are superseded by none, as nobody will ever own such a partition.
     fn hear_partitions(&mut self, partitions: i32) {
-        self.publisher.partitions_exist(partitions);
-        if partitions == 0 || self.settings.on_log_change != OnLogChange::Restart {
+        // A broker that stood still may say once how many there were before: that is not enough to drop totals.
+        let again = self.publisher.partitions_exist(partitions);
+        if !again || partitions == 0 || self.settings.on_log_change != OnLogChange::Restart {
             return;
         }
         for newest in self.publisher.leftover() {

@@ -97,10 +97,11 @@ impl Publisher {
         self.board.snapshots().get(&partition).cloned()
     }
 
-    /// Notes how many partitions the ratings topic has.
-    pub(super) fn partitions_exist(&mut self, partitions: i32) {
-        self.changed |= self.exist != Some(partitions);
-        self.exist = Some(partitions);
+    /// Notes how many partitions the ratings topic has. True if that was said the last time, too.
+    pub(super) fn partitions_exist(&mut self, partitions: i32) -> bool {
+        let again = self.exist.replace(partitions) == Some(partitions);
+        self.changed |= !again;
+        again
     }
 
     /// Whether a partition is known not to exist any more.
