@@ -11,7 +11,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -53,7 +53,8 @@ pub enum Merged {
 #[derive(Clone, Debug)]
 pub struct Board {
     snapshots: BTreeMap<i32, Arc<Snapshot>>,
-    rows: Vec<Row>,
+    /// Added up when somebody looks, by who looks: where there are many voices it would hold up the counting.
+    rows: OnceLock<Vec<Row>>,
 }
 
 impl Default for Board {
@@ -66,11 +67,10 @@ impl Board {
     /// A board without ratings: the voices of the catalogue, each with 0.
     #[must_use]
     pub fn new() -> Self {
-        Self { snapshots: BTreeMap::new(), rows: rows(&BTreeMap::new()) }
+        Self { snapshots: BTreeMap::new(), rows: OnceLock::new() }
     }
 
-    /// Puts a snapshot on the board if it is newer than what the board has of its partition. Adds up all partitions
-    /// anew then, so give it the newest of many rather than all.
+    /// Puts a snapshot on the board if it is newer than what the board has of its partition.
     pub fn merge(&mut self, snapshot: impl Into<Arc<Snapshot>>) -> Merged {
         let snapshot = snapshot.into();
         let merged = match self.snapshots.get(&snapshot.partition) {
@@ -94,7 +94,7 @@ impl Board {
         };
         self.snapshots.insert(snapshot.partition, snapshot);
         if merged != Merged::Known {
-            self.rows = rows(&self.snapshots);
+            self.rows = OnceLock::new();
         }
         merged
     }
@@ -102,7 +102,7 @@ impl Board {
     /// Every voice that was rated or is in the catalogue, the highest sum first, then by name.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
-        &self.rows
+        self.rows.get_or_init(|| rows(&self.snapshots))
     }
 
     /// The newest snapshot of every partition.
@@ -158,7 +158,7 @@ impl Board {
 impl Serialize for Board {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut answer = serializer.serialize_struct("Board", 6)?;
-        answer.serialize_field("voices", &self.rows)?;
+        answer.serialize_field("voices", self.rows())?;
         answer.serialize_field("counted", &self.counted())?;
         answer.serialize_field("duplicates", &self.duplicates())?;
         answer.serialize_field("dead", &self.dead())?;

@@ -248,6 +248,12 @@ impl PartitionTotals {
         self.partition
     }
 
+    /// The epoch, as in [`Snapshot::epoch`].
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// The position: the offset of the record that comes next.
     #[must_use]
     pub fn next_offset(&self) -> i64 {

@@ -323,8 +323,8 @@ impl Live {
             // It was there when these totals were chosen.
             return false;
         }
-        let mine = self.totals.snapshot("", 0);
-        match (other.epoch, other.next_offset).cmp(&(mine.epoch, mine.next_offset)) {
+        let mine = (self.totals.epoch(), self.totals.next_offset());
+        match (other.epoch, other.next_offset).cmp(&mine) {
             Ordering::Greater => true,
             // Two that are equally far leave each other alone, or they would write for ever.
             Ordering::Equal => false,
