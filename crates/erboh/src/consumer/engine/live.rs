@@ -188,7 +188,10 @@ impl Live {
     /// Weighs where the log ended when it was asked at `asked`: why the totals or the reader
     /// should be doubted, if they should.
     pub(super) fn doubt(&mut self, asked: Instant, end: i64, now: Instant) -> Option<&'static str> {
-        let here = Place { position: self.totals.next_offset(), read_next: self.read_next };
+        // Control records before an end that was delivered are read, although the position passes them only when
+        // the reader's queue is empty, which under load it may not be for long.
+        let read_next = self.reached_end.map_or(self.read_next, |end| end.max(self.read_next));
+        let here = Place { position: self.totals.next_offset(), read_next };
         self.watch.weigh(here, self.paused, (asked, end), now)
     }
 
@@ -197,9 +200,11 @@ impl Live {
         self.dead.is_empty()
     }
 
-    /// Wants a snapshot in the totals topic even if nothing is counted.
+    /// Wants a snapshot in a totals topic that may be another one now, even if nothing is counted.
     pub(super) fn repeat_snapshot(&mut self) {
         self.snapshots.repeat();
+        // Its offsets may have begun anew.
+        self.totals_end = 0;
     }
 
     /// Notes how far the reader is.
@@ -378,7 +383,11 @@ mod tests {
         live.end();
         progress(&mut live, 2);
         live.drained();
-        assert_eq!(live.doubt(Instant::now(), 3, Instant::now()), None, "a new leader that was behind");
+        assert_eq!(
+            live.doubt(Instant::now(), 3, Instant::now()),
+            None,
+            "a new leader that was behind"
+        );
         assert!(live.doubt(Instant::now(), 2, Instant::now()).is_some(), "it was cut off");
         take(&mut live, 2..4);
         assert_eq!(live.totals.next_offset(), 4);
@@ -409,6 +418,22 @@ mod tests {
     }
 
     #[test]
+    fn control_records_behind_a_busy_queue_are_no_stall() {
+        let mut live = live(3);
+        live.end();
+        progress(&mut live, 5);
+        let start = Instant::now();
+        let doubt = |live: &mut Live, end| {
+            [0, 1, 3].into_iter().find_map(|after| {
+                let at = start + super::super::limits::STALL * after;
+                live.doubt(at, end, at)
+            })
+        };
+        assert_eq!(doubt(&mut live, 5), None);
+        assert!(doubt(&mut live, 6).is_some(), "there is more behind that end");
+    }
+
+    #[test]
     fn a_record_that_comes_twice_is_seen_once() {
         let mut live = live(3);
         take(&mut live, 0..4);
@@ -434,6 +459,8 @@ mod tests {
         let later = Snapshot { next_offset: 4, ..live.snapshot("other") };
         assert!(!live.is_overtaken_by(9, &later));
         assert!(live.is_overtaken_by(10, &later));
+        live.repeat_snapshot();
+        assert!(live.is_overtaken_by(0, &later), "in a topic that was made anew");
     }
 
     #[test]
