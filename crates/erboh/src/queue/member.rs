@@ -133,9 +133,7 @@ impl ConsumerContext for Signals {
 /// go with it would throw the member out again and again.
 fn heartbeat_ms(settings: &KafkaSettings) -> String {
     let number = |text: &str| text.trim().parse::<u64>().ok();
-    let session = settings.property("session.timeout.ms").and_then(number);
-    let session = session.unwrap_or(limits::SESSION_TIMEOUT_MS);
-    let longest = (session / limits::HEARTBEATS_PER_SESSION).max(1);
+    let longest = (settings.session_timeout_ms() / limits::HEARTBEATS_PER_SESSION).max(1);
     match settings.property("heartbeat.interval.ms").map(|text| number(text).ok_or(text)) {
         // What is no number, librdkafka refuses by name.
         Some(Err(text)) => text.to_owned(),
@@ -314,6 +312,12 @@ fn refusal(error: &KafkaError) -> String {
         Some(Code::InvalidSessionTimeout) => {
             "; set one between the cluster's group.min.session.timeout.ms and \
              group.max.session.timeout.ms, with --kafka-property session.timeout.ms=MS"
+        }
+        Some(Code::GroupAuthorizationFailed) => {
+            "; give this user the right READ on the group, see erboh doctor"
+        }
+        Some(Code::GroupMaxSizeReached) => {
+            "; stop another replica, or raise the cluster's group.max.size"
         }
         _ => "",
     };

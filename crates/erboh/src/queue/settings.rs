@@ -44,7 +44,7 @@ impl KafkaSettings {
     /// The time, in milliseconds, after which the group takes a silent member for dead.
     #[must_use]
     pub fn session_timeout_ms(&self) -> u64 {
-        let set = self.property("session.timeout.ms").and_then(|value| value.parse().ok());
+        let set = self.property("session.timeout.ms").and_then(|value| value.trim().parse().ok());
         set.unwrap_or(super::limits::SESSION_TIMEOUT_MS)
     }
 

@@ -175,7 +175,7 @@ impl Counting {
                 }
             }
             Some(GroupEvent::Fatal { reason, replaced }) => {
-                tracing::error!(reason, "the group does not take this member");
+                tracing::error!(reason, "the member of the group cannot go on");
                 let all: Vec<i32> = self.owned.keys().copied().collect();
                 self.forget(&all);
                 self.member = None;
@@ -185,7 +185,7 @@ impl Counting {
                     self.join.failed(now);
                 }
                 self.publisher.group_problem = Some(format!(
-                    "the group {} does not take this member: {reason}",
+                    "the member of the group {} cannot go on and joins again: {reason}",
                     self.settings.group
                 ));
                 self.publisher.changed();

@@ -26,7 +26,7 @@ mod snapshots;
 mod takeover;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
@@ -46,17 +46,17 @@ use retry::Retry;
 /// What the threads should do.
 #[derive(Clone)]
 struct Orders {
-    abandoned: Arc<AtomicU8>,
+    abandoned: Arc<AtomicBool>,
     stop: CancellationToken,
 }
 
 impl Orders {
     fn abandon(&self) {
-        self.abandoned.store(1, Ordering::Release);
+        self.abandoned.store(true, Ordering::Release);
     }
 
     fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire) != 0
+        self.abandoned.load(Ordering::Acquire)
     }
 
     fn is_over(&self) -> bool {
@@ -117,7 +117,7 @@ pub fn start(
             }
         });
         if ready {
-            if let Some((admin, problem)) = doubt(&first, &settings, &runtime) {
+            if let Some((admin, problem)) = lesser_problem(&first, &settings, &runtime) {
                 follower.admin = Some(admin);
                 counting.publisher.lesser_problem(Some(problem));
             }
@@ -200,7 +200,7 @@ fn prepare(
 }
 
 /// What will be wrong with the totals topic some day, and who can look whether it still is.
-fn doubt(
+fn lesser_problem(
     kafka: &KafkaSettings,
     settings: &EngineSettings,
     runtime: &Handle,
