@@ -347,7 +347,7 @@ mod tests {
 
     /// A partition that is counted from offset 0, with `records` records so far.
     fn live(records: i64) -> Live {
-        let decision = Decision::Start { supersedes: None, slot: None };
+        let decision = Decision::Start { supersedes: None, slot: Some(0) };
         let found = Found { decision, log_start: 0, totals_end: 0, committed: None };
         let (mut live, read_from) = Live::begin(0, found).unwrap();
         assert_eq!(read_from, 0);
