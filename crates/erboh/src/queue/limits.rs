@@ -50,6 +50,10 @@ pub(super) const VISIBLE_POLL_MS: u64 = 50;
 /// How long a reader waits for metadata, watermarks or committed offsets, in milliseconds.
 pub(super) const LOOKUP_TIMEOUT_MS: u64 = 5_000;
 
+/// How long a reader that begins to read a topic may wait for its leaders, in milliseconds. It
+/// usually takes a few; whoever adds a partition also has others to read.
+pub(super) const LEADERS_MS: u64 = 500;
+
 /// KiB of records that one reader holds before it stops fetching. It bounds the memory of a
 /// reader that is behind, whatever the number of partitions.
 pub(super) const READER_QUEUE_KBYTES: u64 = 16 * 1024;

@@ -220,10 +220,25 @@ impl Reader {
     /// # Errors
     /// When librdkafka refuses, for example because the partition is read already.
     pub fn add(&self, topic: &str, partition: i32, offset: i64) -> Result<(), LookupError> {
+        self.find_leaders(topic);
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset))
             .and_then(|()| self.consumer.incremental_assign(&list))
             .map_err(|error| failed("partition", topic, log::reason(&error)))
+    }
+
+    /// Asks who leads the partitions of a topic of which nothing is read yet. librdkafka would find
+    /// out by itself, but only when it next looks through its topics, which it does once a second.
+    fn find_leaders(&self, topic: &str) {
+        let of_topic = |element: &TopicPartitionListElem<'_>| element.topic() == topic;
+        let assigned = self.consumer.assignment();
+        if assigned.is_ok_and(|assigned| assigned.elements().iter().any(of_topic)) {
+            return;
+        }
+        let timeout = Duration::from_millis(limits::LEADERS_MS);
+        if let Err(error) = self.consumer.fetch_metadata(Some(topic), timeout) {
+            tracing::debug!(%error, topic, "the leaders are not known yet");
+        }
     }
 
     /// Stops reading `partition`. What was fetched of it is thrown away.
