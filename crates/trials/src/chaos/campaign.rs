@@ -45,6 +45,8 @@ pub(super) struct Campaign {
     pub(super) lasts: Duration,
     pub(super) rate: u32,
     pub(super) sabotage: Option<Sabotage>,
+    /// What is inflicted.
+    pub(super) kinds: Vec<Fault>,
 }
 
 /// What is running.
@@ -72,7 +74,7 @@ impl Campaign {
             println!("all ready; {} ratings/s, seed {}", self.rate, self.seed);
             run.start(scope, self.rate);
             let undisturbed = run.measure_undisturbed();
-            run.break_it(&Schedule::new(self.seed, self.lasts, self.kinds()), self.lasts)?;
+            run.break_it(&Schedule::new(self.seed, self.lasts, &self.kinds), self.lasts)?;
             run.come_to_rest();
             Ok::<_, anyhow::Error>(undisturbed)
         })?;
@@ -159,15 +161,6 @@ impl Campaign {
         };
         let arguments = std::iter::once(role.to_owned()).chain(words);
         Ok(Program { path, arguments: arguments.map(OsString::from).collect() })
-    }
-
-    /// The kinds of faults: those that the sabotage is helpless against, or all.
-    fn kinds(&self) -> &'static [Fault] {
-        match self.sabotage {
-            None => &Fault::ALL,
-            Some(Sabotage::AutoCommit) => &[Fault::ConsumerKilled],
-            Some(Sabotage::Acks0) => &[Fault::LeaderKilled, Fault::ProducerKilled],
-        }
     }
 
     /// Holds everything against everything, stops what runs, and reports.

@@ -65,6 +65,12 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t = 200, value_name = "N",
           value_parser = clap::value_parser!(u32).range(16..=5_000))]
     rate: u32,
+    /// Inflict only these kinds of faults, and none else
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = kind)]
+    only: Vec<Fault>,
+    /// Keep logs and data even if every promise was kept
+    #[arg(long)]
+    keep: bool,
     /// Print the schedule and do nothing
     #[arg(long)]
     schedule: bool,
@@ -109,7 +115,7 @@ impl Sabotage {
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let lasts = Duration::from_secs_f64(flags.minutes * 60.0);
     if flags.schedule {
-        print!("{}", Schedule::new(flags.seed, lasts, &Fault::ALL));
+        print!("{}", Schedule::new(flags.seed, lasts, flags.kinds(None)));
         return Ok(ExitCode::SUCCESS);
     }
     if flags.self_test {
@@ -129,7 +135,11 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         crate::page::write(page, "chaos", &report.to_string())?;
         println!("written to {}", page.display());
     }
-    remove(&campaign.directory)?;
+    if flags.keep {
+        println!("{}", kept());
+    } else {
+        remove(&campaign.directory)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -166,7 +176,19 @@ impl Flags {
         let shown = directory.display();
         std::fs::create_dir_all(&directory).with_context(|| format!("creating {shown}"))?;
         let directory = directory.canonicalize()?;
-        Ok(Campaign { erboh, directory, seed: self.seed, lasts, rate: self.rate, sabotage })
+        let kinds = self.kinds(sabotage).to_vec();
+        Ok(Campaign { erboh, directory, seed: self.seed, lasts, rate: self.rate, sabotage, kinds })
+    }
+
+    /// The kinds of faults: those that were chosen, those that the sabotage is helpless against, or
+    /// all.
+    fn kinds(&self, sabotage: Option<Sabotage>) -> &[Fault] {
+        match sabotage {
+            None if !self.only.is_empty() => &self.only,
+            None => &Fault::ALL,
+            Some(Sabotage::AutoCommit) => &[Fault::ConsumerKilled],
+            Some(Sabotage::Acks0) => &[Fault::LeaderKilled, Fault::ProducerKilled],
+        }
     }
 }
 
@@ -182,6 +204,19 @@ fn commit() -> String {
     known.map_or_else(String::new, |output| {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     })
+}
+
+/// A kind of fault by the beginning of its name, with `-` for spaces.
+fn kind(text: &str) -> Result<Fault, String> {
+    let known = |fault: Fault| fault.name().replace(' ', "-");
+    let mut fitting = Fault::ALL.into_iter().filter(|fault| known(*fault).starts_with(text));
+    match (fitting.next(), fitting.next()) {
+        (Some(fault), None) => Ok(fault),
+        _ => {
+            let names: Vec<_> = Fault::ALL.into_iter().map(known).collect();
+            Err(format!("expected the beginning of one of: {}", names.join(", ")))
+        }
+    }
 }
 
 /// Shorter campaigns would be over before the system has started; longer ones would need more
