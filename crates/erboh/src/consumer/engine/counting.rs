@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::follow::News;
-use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REPLACED_WAIT, REVOKE_TIME, STOP_TIME};
+use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REVOKE_TIME, STOP_TIME};
 use super::live::{Flow, Live, Tools};
 use super::owned::{Owned, Stage, note};
 use super::publish::Publisher;
-use super::retry::Retry;
+use super::retry::{Replacements, Retry};
 use super::settings::{EngineSettings, OnLogChange};
 use super::snapshots::snapshot_record;
 use super::takeover::{Answer, Request};
@@ -42,6 +42,7 @@ pub(super) struct Counting {
     /// None while the group cannot be joined.
     pub(super) member: Option<Member>,
     pub(super) join: Retry,
+    pub(super) replacements: Replacements,
     pub(super) commit: Retry,
     pub(super) owned: BTreeMap<i32, Owned>,
     /// Questions to the take-over thread so far.
@@ -75,6 +76,7 @@ impl Counting {
             news,
             member: None,
             join: Retry::default(),
+            replacements: Replacements::default(),
             commit: Retry::default(),
             owned: BTreeMap::new(),
             turns: 0,
@@ -180,7 +182,7 @@ impl Counting {
                 self.forget(&all);
                 self.member = None;
                 if replaced {
-                    self.join.rest(now, REPLACED_WAIT);
+                    self.join.rest(now, self.replacements.note(now));
                 } else {
                     self.join.failed(now);
                 }

@@ -72,6 +72,14 @@ pub(super) const RENEW_REST: Duration = Duration::from_secs(5);
 /// How often the topics are looked at for new partitions.
 pub(super) const TOPICS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a member stays away after another took its instance id. Long, because coming back
-/// would throw the other out.
+/// How long a member stays away that is told for the first time that another has its instance id.
+/// Short, because it may be wrong: a coordinator that is new in office may know this member by an
+/// id whose message was lost, and then nobody counts its partitions.
+pub(super) const REPLACED_FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The same when it is told so again. Long, because coming back would throw the other out.
 pub(super) const REPLACED_WAIT: Duration = Duration::from_mins(1);
+
+/// How long it is remembered that it was told so; longer than [`REPLACED_WAIT`], so that two that
+/// keep the same instance id change places once a minute and not once a second.
+pub(super) const REPLACED_MEMORY: Duration = Duration::from_mins(2);

@@ -1,8 +1,10 @@
-//! Retry: when to try again what failed.
+//! Retry: when to try again what failed, or what another one has taken.
 
 use std::time::{Duration, Instant};
 
-use super::limits::{RETRY_FIRST, RETRY_LONGEST};
+use super::limits::{
+    REPLACED_FIRST_WAIT, REPLACED_MEMORY, REPLACED_WAIT, RETRY_FIRST, RETRY_LONGEST,
+};
 
 /// Waits that double.
 #[derive(Debug, Default)]
@@ -35,9 +37,34 @@ impl Retry {
     }
 }
 
+/// How often a member was told that another one has its instance id.
+#[derive(Debug, Default)]
+pub(super) struct Replacements {
+    last: Option<Instant>,
+}
+
+impl Replacements {
+    /// Notes that it was told so, and answers how long it stays away.
+    pub(super) fn note(&mut self, now: Instant) -> Duration {
+        let again = |last| now.duration_since(last) < REPLACED_MEMORY;
+        if self.last.replace(now).is_some_and(again) { REPLACED_WAIT } else { REPLACED_FIRST_WAIT }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_replaced_again_and_again_stays_away_for_long() {
+        let start = Instant::now();
+        let mut replacements = Replacements::default();
+        assert_eq!(replacements.note(start), REPLACED_FIRST_WAIT);
+        assert_eq!(replacements.note(start + REPLACED_FIRST_WAIT), REPLACED_WAIT);
+        let second = start + REPLACED_FIRST_WAIT + REPLACED_WAIT;
+        assert_eq!(replacements.note(second), REPLACED_WAIT);
+        assert_eq!(replacements.note(second + REPLACED_MEMORY), REPLACED_FIRST_WAIT);
+    }
 
     #[test]
     fn waits_longer_each_time_up_to_a_limit_and_shortly_after_a_success() {

@@ -11,6 +11,7 @@ on_both!(
     an_engine_starts_before_its_broker_and_stops_without_one,
     a_totals_topic_that_would_lose_totals_is_named_with_the_way_out,
     an_instance_id_that_two_use_is_named,
+    who_was_replaced_by_nobody_that_stays_counts_on,
     reading_pauses_for_snapshots_and_goes_on,
     a_window_that_is_longer_than_the_log_start_is_warmed_from_there,
     a_burst_into_many_idle_partitions_is_counted_to_the_last_rating,
@@ -84,6 +85,24 @@ async fn an_instance_id_that_two_use_is_named(on: On) {
     until_counted(&first, 2).await;
     first.stop().await;
     second.stop().await;
+}
+
+/// A coordinator that is new in office can say so though there is no other.
+async fn who_was_replaced_by_nobody_that_stays_counts_on(on: On) {
+    let mut bench = Bench::new(on, 1).await;
+    bench.settings.instance_id = Some("ghost".into());
+    let engine = bench.start();
+    bench.rate(1).await;
+    until_counted(&engine, 1).await;
+    let ghost = bench.start();
+    let fenced = |view: &BoardView| view.problem.as_ref().is_some_and(|it| it.contains("instance"));
+    until(&mut engine.board(), "fenced", fenced).await;
+    // Gone without a word: its membership stays for a session, as that of a lost message does.
+    drop(ghost);
+    bench.rate(1).await;
+    until_counted(&engine, 2).await;
+    until(&mut engine.board(), "no problem", |view| view.problem.is_none()).await;
+    engine.stop().await;
 }
 
 async fn reading_pauses_for_snapshots_and_goes_on(on: On) {
