@@ -6,8 +6,8 @@ use std::time::Duration;
 /// most 5 s for an answer, and the answer itself takes a moment.
 pub(super) const MESSAGE_TIMEOUT_MS: u64 = 4_000;
 
-/// How long a broker may take for one request of a writer, in milliseconds. Shorter than
-/// [`MESSAGE_TIMEOUT_MS`], so that one lost request leaves time for a second try.
+/// How long a broker may wait for the replicas of one request of a writer, in milliseconds. Shorter
+/// than [`MESSAGE_TIMEOUT_MS`], so that slow replicas leave time for a second try.
 pub(super) const WRITE_REQUEST_TIMEOUT_MS: u64 = 2_000;
 
 /// How long a writer collects records before it sends a batch, in milliseconds. Long enough for

@@ -173,6 +173,7 @@ pub(super) fn create(
         ("queue.buffering.max.kbytes", limits::WRITER_QUEUE_KBYTES.to_string()),
         ("message.max.bytes", limits::WRITER_MESSAGE_BYTES.to_string()),
         ("statistics.interval.ms", limits::WRITER_REPORT_MS.to_string()),
+        ("topic.metadata.refresh.interval.ms", limits::METADATA_REFRESH_MS.to_string()),
     ];
     let choices: Vec<(&str, &str)> = choices.iter().map(|(k, v)| (*k, v.as_str())).collect();
     // Only the debug log says that a topic was made anew.
@@ -191,8 +192,9 @@ pub(super) fn create(
 }
 
 /// What an error of librdkafka says about the record. Whatever is not known to have kept the
-/// record out of the log leaves its outcome unknown; that goes also for what is purged from the
-/// queue of a client that is replaced, because it may wait there for a second try.
+/// record out of the log leaves its outcome unknown. That goes also for what is purged from the
+/// queue of a client that is replaced, because it may wait there for a second try, and for a
+/// refusal for want of replicas: an earlier try, whose answer was lost, may have found them.
 pub(super) fn classify(error: &KafkaError) -> SendError {
     let text = log::reason(error);
     match error.rdkafka_error_code() {
@@ -200,12 +202,9 @@ pub(super) fn classify(error: &KafkaError) -> SendError {
         Some(Code::QueueFull) => {
             SendError::Unavailable("the queue of records waiting for the broker is full".into())
         }
-        Some(
-            Code::NotEnoughReplicas
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::ThrottlingQuotaExceeded,
-        ) => SendError::Unavailable(text),
+        Some(Code::UnknownTopic | Code::UnknownPartition | Code::ThrottlingQuotaExceeded) => {
+            SendError::Unavailable(text)
+        }
         Some(
             Code::InvalidRecord
             | Code::TopicAuthorizationFailed
