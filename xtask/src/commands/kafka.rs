@@ -22,6 +22,8 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 const USAGE: &str = "`kafka` takes up [--brokers N] [--tls] [--sasl] [--port P], status or down";
+/// The most brokers that the testbed starts.
+const BROKERS_MAX: u16 = 9;
 /// The file that says what is up.
 const RECORD: &str = "cluster";
 /// Kafka 4 compares nonces as the standard says, and older clients send them wrong.
@@ -58,13 +60,14 @@ fn parse(arguments: &[String]) -> Result<ClusterSettings, String> {
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
-        let mut number = || {
+        let mut number = |most: u16| {
             let text = words.next().ok_or_else(|| format!("`{word}` needs a number"))?;
-            text.parse::<u16>().map_err(|_| format!("`{word}`: `{text}` is not a number"))
+            let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+            number.ok_or_else(|| format!("`{word}`: `{text}` is no number from 1 to {most}"))
         };
         match word.as_str() {
-            "--brokers" => settings.brokers = number()?.into(),
-            "--port" => settings.first_port = Some(number()?),
+            "--brokers" => settings.brokers = number(BROKERS_MAX)?.into(),
+            "--port" => settings.first_port = Some(number(u16::MAX)?),
             "--tls" => settings.tls = true,
             "--sasl" => settings.sasl = true,
             _ => return Err(format!("`{word}` is not an option; {USAGE}")),
@@ -287,6 +290,9 @@ mod tests {
         let refused = |text: &str| parse(&words(text)).unwrap_err();
         assert!(refused("--brokers").contains("needs a number"));
         assert!(refused("--port many").contains("`many`"));
+        assert!(refused("--port 0").contains("from 1 to 65535"));
+        assert!(refused("--brokers 0").contains("from 1 to 9"));
+        assert!(refused("--brokers 10").contains("from 1 to 9"));
         assert!(refused("--fast").contains("`--fast`"));
     }
 }
