@@ -53,7 +53,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Doctor(flags) => {
-            let looked = shutdown.run_until_cancelled(doctor::run(flags.settings()?)).await;
+            let settings = match flags.settings() {
+                Ok(settings) => settings,
+                // 1 would say that the cluster endangers exactness.
+                Err(error) => {
+                    eprintln!("erboh: {error:#}");
+                    return Ok(ExitCode::from(USAGE));
+                }
+            };
+            let looked = shutdown.run_until_cancelled(doctor::run(settings)).await;
             return Ok(looked.transpose()?.map_or(INTERRUPTED, doctor::Verdict::exit_code).into());
         }
         Command::Producer(flags) => producer::run::run(flags.role()?, shutdown).await?,

@@ -57,7 +57,7 @@ fn versions(state: &ClusterState) -> Option<Finding> {
         }
     }
     let finding = |severity, version: &str, of: &[i32], why| {
-        let subject = format!("broker {}", numbers(of));
+        let subject = named(of);
         let finding =
             Finding::new(severity, "broker-version", subject, ("Kafka version", version), why);
         finding.advise("upgrade to a Kafka that is still maintained")
@@ -81,6 +81,11 @@ fn versions(state: &ClusterState) -> Option<Finding> {
     })
 }
 
+/// One broker or several.
+fn named(of: &[i32]) -> String {
+    format!("{} {}", if of.len() == 1 { "broker" } else { "brokers" }, numbers(of))
+}
+
 /// A finding about one value of a broker's setting.
 fn about(
     severity: Severity,
@@ -89,7 +94,7 @@ fn about(
     (setting, of): &(&Setting, Vec<i32>),
     why: impl Into<String>,
 ) -> Finding {
-    let subject = format!("broker {}", numbers(of));
+    let subject = named(of);
     Finding::new(severity, check, subject, (name, &setting.value), why).from(source(setting.source))
 }
 
