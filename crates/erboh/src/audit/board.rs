@@ -150,6 +150,9 @@ impl Board {
     }
 
     fn failed(&self, path: &str, cause: impl std::fmt::Display) -> String {
-        format!("the board cannot be asked: {}{path}: {cause}", self.url)
+        format!(
+            "the board cannot be asked: {}{path}: {cause}; --board names others, --no-board asks none",
+            self.url
+        )
     }
 }
