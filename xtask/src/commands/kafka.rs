@@ -28,8 +28,8 @@ const BROKERS_MAX: u16 = 9;
 const RECORD: &str = "cluster";
 /// Kafka 4 compares nonces as the standard says, and older clients send them wrong.
 const NOTES: &str = "\n\n\
-    With --sasl, kcat needs librdkafka 2.6.1 or newer (`kcat -V` tells). Producer and consumer need\n\
-    a Kafka client with OpenSSL for both --tls and --sasl; if theirs has none they say so.";
+    With --sasl, kcat needs librdkafka 2.6.1 or newer (`kcat -V` tells). erboh needs a Kafka client\n\
+    with OpenSSL for --tls and for --sasl; `erboh doctor` says so if it has none.";
 /// Brokers hand over what they lead before they end; the last ones find nobody to hand it to and
 /// would wait for minutes. Their data goes anyway.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -131,10 +131,8 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
          kcat                 kcat -F {librdkafka} -L\n\
          Kafka's own tools    java -cp '{jars}' org.apache.kafka.tools.TopicCommand \
          --bootstrap-server {bootstrap} --command-config {java} --list\n\
-         producer             cargo run -- producer {flags}\n\
-         consumer             cargo run -- consumer {flags}\n\
-         is the cluster safe  cargo run -- doctor {flags}\n\
-         are totals exact     cargo run -- audit {flags}\n\
+         erboh                cargo run -- producer {flags}\n\
+         the same flags for   consumer, doctor (is the cluster safe?), audit (are the totals exact?)\n\
          to end it            cargo xtask kafka down{}",
         brokers(settings.brokers as usize),
         if settings.tls || settings.sasl { NOTES } else { "" },
