@@ -298,7 +298,7 @@ impl Reader {
                         | Code::UnknownPartition
                         | Code::UnknownTopicId,
                     ) => Some(Event::Lost(reason)),
-                    // librdkafka leaves such a batch out and goes on with the next one.
+                    // librdkafka tries to leave such a batch out; what comes then is not to be relied on.
                     Some(Code::BadMessage | Code::BadCompression | Code::NotImplemented) => {
                         Some(Event::Lost(format!("{DAMAGED}: {reason}")))
                     }

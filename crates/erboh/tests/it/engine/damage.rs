@@ -1,7 +1,7 @@
 //! Damage: records that do not come as they were written, because a disk or a wire has changed them.
 //!
 //! ```text
-//!   batch: header, 61 bytes, with a checksum │ records ── one bit is another one ──► left out by the client library
+//!   batch: header, 61 bytes, with a checksum │ records ── one bit is another one ──► an error of the client library
 //! ```
 
 use std::fs::File;
