@@ -22,6 +22,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionLi
 
 use super::limits;
 use super::log;
+use super::lookup::{LookupError, failed, lookup};
 use super::progress::{self, Position, Progress};
 use super::record::Record;
 use super::settings::{KafkaSettings, SettingsError};
@@ -42,15 +43,6 @@ pub enum Event<'a> {
     Interrupted,
     /// Something that the reader gets over by itself, or cannot mend.
     Problem(String),
-}
-
-/// A question that was not answered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read the {what} of topic {topic}: {reason}")]
-pub struct LookupError {
-    what: &'static str,
-    topic: String,
-    reason: String,
 }
 
 /// What to do about records that do not come as they were written.
@@ -83,7 +75,7 @@ impl State {
 }
 
 #[derive(Clone, Default)]
-struct Signals(Arc<Mutex<State>>);
+pub(super) struct Signals(Arc<Mutex<State>>);
 
 impl Signals {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -136,7 +128,7 @@ impl ConsumerContext for Signals {}
 
 /// Reads chosen partitions. It blocks its thread: give it one of its own.
 pub struct Reader {
-    consumer: BaseConsumer<Signals>,
+    pub(super) consumer: BaseConsumer<Signals>,
     signals: Signals,
     settings: KafkaSettings,
     group: String,
@@ -405,77 +397,14 @@ impl Reader {
     pub fn down(&self) -> Option<String> {
         self.signals.lock().down.clone()
     }
-
-    /// The number of partitions of a topic, 0 if it does not exist.
-    ///
-    /// # Errors
-    /// When no broker answers.
-    pub fn partitions(&self, topic: &str) -> Result<i32, LookupError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(Some(topic), lookup())
-            .map_err(|error| failed("partitions", topic, log::reason(&error)))?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        Ok(found.map_or(0, |found| found.partitions().len() as i32))
-    }
-
-    /// The first offset of a partition and the one after its last (committed) record.
-    ///
-    /// # Errors
-    /// When no broker answers.
-    pub fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LookupError> {
-        self.consumer
-            .fetch_watermarks(topic, partition, lookup())
-            .map_err(|error| failed("watermarks", topic, log::reason(&error)))
-    }
-
-    /// The ends of the partitions 0 to `partitions` - 1, of all in one question.
-    ///
-    /// # Errors
-    /// When no broker answers.
-    pub fn ends(&self, topic: &str, partitions: i32) -> Result<BTreeMap<i32, i64>, LookupError> {
-        let mut ends = list(topic, 0..partitions);
-        ends.set_all_offsets(Offset::End)
-            .and_then(|()| self.consumer.offsets_for_times(ends, lookup()))
-            .map(|ends| offsets(&ends))
-            .map_err(|error| failed("ends", topic, log::reason(&error)))
-    }
-
-    /// What the group has committed for a partition.
-    ///
-    /// # Errors
-    /// When no broker answers.
-    pub fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, LookupError> {
-        self.consumer
-            .committed_offsets(list(topic, [partition]), lookup())
-            .map(|list| offsets(&list).remove(&partition))
-            .map_err(|error| failed("committed offsets", topic, log::reason(&error)))
-    }
 }
 
-fn lookup() -> Duration {
-    Duration::from_millis(limits::LOOKUP_TIMEOUT_MS)
-}
-
-fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+pub(super) fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     for partition in partitions {
         list.add_partition(topic, partition);
     }
     list
-}
-
-fn failed(what: &'static str, topic: &str, reason: String) -> LookupError {
-    LookupError { what, topic: topic.into(), reason }
-}
-
-/// The plain offsets of a list; partitions with an error or a symbolic offset are left out.
-fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {
-    let known = |element: &TopicPartitionListElem<'_>| {
-        let Offset::Offset(offset) = element.offset() else { return None };
-        element.error().ok().map(|()| (element.partition(), offset))
-    };
-    list.elements().iter().filter_map(known).collect()
 }
 
 #[cfg(test)]
