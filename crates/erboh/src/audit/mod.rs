@@ -8,7 +8,7 @@
 //! ```
 //!
 //! It shares no code with the counting but the reader of the queue and the fingerprint of a record:
-//! the rules stand in [`decode`] and [`recount`] a second time, written as plainly as possible.
+//! the rules stand in `decode` and `recount` a second time, written as plainly as possible.
 
 mod board;
 mod decode;

@@ -210,13 +210,11 @@ fn commit() -> String {
 fn kind(text: &str) -> Result<Fault, String> {
     let known = |fault: Fault| fault.name().replace(' ', "-");
     let mut fitting = Fault::ALL.into_iter().filter(|fault| known(*fault).starts_with(text));
-    match (fitting.next(), fitting.next()) {
-        (Some(fault), None) => Ok(fault),
-        _ => {
-            let names: Vec<_> = Fault::ALL.into_iter().map(known).collect();
-            Err(format!("expected the beginning of one of: {}", names.join(", ")))
-        }
+    if let (Some(fault), None) = (fitting.next(), fitting.next()) {
+        return Ok(fault);
     }
+    let names: Vec<_> = Fault::ALL.into_iter().map(known).collect();
+    Err(format!("expected the beginning of one of: {}", names.join(", ")))
 }
 
 /// Shorter campaigns would be over before the system has started; longer ones would need more
