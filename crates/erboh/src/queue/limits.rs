@@ -124,3 +124,9 @@ pub(super) const PROBE_ANSWER_BYTES: u32 = 64 * 1024;
 
 /// Probes at one time, each in a thread.
 pub(super) const PROBES: usize = 16;
+
+/// How long an inspection waits for the reason why a connection failed: it is there already, or never comes.
+pub(super) const REASON_WAIT: Duration = Duration::from_millis(100);
+
+/// Reasons that an inspection listens to; a connection that fails over and over has always another one.
+pub(super) const REASONS: usize = 8;

@@ -8,6 +8,8 @@
 //! Every answer is either what was asked for or a [`Trouble`], which names the right that is
 //! missing where that is the cause.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,119 +23,13 @@ use rdkafka::message::Message as _;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+pub use answer::{
+    Advertised, Copies, Group, GroupMember, Resource, Right, Setting, Settings, Source, Trouble,
+};
+
 use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
-
-/// What kind of thing a right is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resource {
-    /// The cluster as a whole.
-    Cluster,
-    /// A topic.
-    Topic,
-    /// A consumer group.
-    Group,
-}
-
-/// A right as Kafka's access control lists name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Right {
-    /// The operation, for example `DescribeConfigs`.
-    pub operation: &'static str,
-    /// What kind of thing it is about.
-    pub resource: Resource,
-    /// Its name; empty for the cluster.
-    pub name: String,
-}
-
-/// A question that was not answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// What was asked for.
-    pub what: String,
-    /// Why there is no answer.
-    pub reason: String,
-    /// The right that is missing, if that is why.
-    pub missing: Option<Right>,
-}
-
-/// Where a setting's value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// It was set on the topic.
-    Topic,
-    /// It was set on this broker while it ran.
-    Broker,
-    /// It was set for all brokers while they ran.
-    AllBrokers,
-    /// It stands in the broker's file.
-    File,
-    /// Nobody has set it.
-    Default,
-    /// The broker does not say.
-    Unknown,
-}
-
-/// The value of a setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// The value, as text.
-    pub value: String,
-    /// Where it comes from.
-    pub source: Source,
-}
-
-/// The settings of a topic or a broker, by name. Those without a visible value are left out.
-pub type Settings = BTreeMap<String, Setting>;
-
-/// Where the copies of a partition are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copies {
-    /// The partition.
-    pub partition: i32,
-    /// The broker that serves it, if there is one.
-    pub leader: Option<i32>,
-    /// The brokers that should have a copy.
-    pub replicas: Vec<i32>,
-    /// Those whose copy is complete.
-    pub in_sync: Vec<i32>,
-}
-
-/// The brokers of a cluster, as it advertises them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advertised {
-    /// The cluster's id.
-    pub cluster: Option<String>,
-    /// Number, host and port of every broker.
-    pub brokers: Vec<(i32, String, u16)>,
-}
-
-/// A consumer group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// Kafka's name for its state, for example `Stable`.
-    pub state: String,
-    /// Its members.
-    pub members: Vec<GroupMember>,
-}
-
-/// A member of a consumer group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupMember {
-    /// The id that the coordinator gave it.
-    pub id: String,
-    /// What its client calls itself.
-    pub client: String,
-    /// Where it is.
-    pub host: String,
-}
-
-/// How long to wait for the reason why a connection failed: it is there already, or never comes.
-const REASON_WAIT: Duration = Duration::from_millis(100);
-
-/// Reasons to listen to; a connection that fails over and over has always another one.
-const REASONS: usize = 8;
 
 /// What went wrong last on a connection: whether a right was missing, and the reason.
 #[derive(Clone, Default)]
@@ -388,8 +284,8 @@ impl Inspector {
     /// `missing` is the right that an authorisation error would be about.
     fn trouble(&self, what: &str, error: &KafkaError, missing: Option<Right>) -> Trouble {
         // What happened to connections waits in the client's queue, among lines for the log.
-        let mut waiting = 0..REASONS;
-        while waiting.next().is_some() && self.consumer.poll(REASON_WAIT).is_some() {}
+        let mut waiting = 0..limits::REASONS;
+        while waiting.next().is_some() && self.consumer.poll(limits::REASON_WAIT).is_some() {}
         let (denied, last) = self.signals.last().clone();
         let code = error.rdkafka_error_code();
         // "Broker transport failure" says less than what happened to the connection.
