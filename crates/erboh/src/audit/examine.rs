@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::recount::{Recount, Totals};
-use super::report::{Checked, Difference, Finding, PartitionReport, Verdict};
+use super::report::{Checked, Difference, Finding, PartitionReport};
 use super::statement::{Snapshot, Statement};
 use crate::limits::{VOICES_MAX, WINDOW_OFFSETS};
 use crate::totals::{FOLD, Fingerprint, Record};
@@ -80,20 +80,8 @@ impl Examination {
         stops.sort_by_key(|(offset, _)| *offset);
         stops.reverse();
         let lasts = statements.iter().filter_map(|of| of.snapshot.last);
-        let report = PartitionReport {
-            partition,
-            offsets: [start, start],
-            ratings: 0,
-            duplicates: 0,
-            dead_letters: 0,
-            verdict: Verdict::Unknown,
-            findings: Vec::new(),
-            reasons: Vec::new(),
-            notes: Vec::new(),
-            statements: Vec::new(),
-        };
         Self {
-            report,
+            report: PartitionReport::new(partition, start),
             epoch: statements.iter().map(|of| of.snapshot.epoch).max().unwrap_or(0),
             stops,
             log,

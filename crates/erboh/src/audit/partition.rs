@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::examine::{Examination, Examined};
 use super::limits::{ATTEMPTS, LOOK_PAUSE, POLL, SILENCE};
-use super::report::{PartitionReport, Verdict};
+use super::report::PartitionReport;
 use super::statement::{Statement, in_slots};
 use super::{Audit, Orders};
 use crate::queue::{Event, Reader};
@@ -71,18 +71,8 @@ pub(super) fn examine(audit: &Audit<'_>, reader: &Reader, task: Task) -> Examine
 /// The report of a partition of which nothing can be told.
 pub(super) fn untold(task: Task, reason: String) -> Examined {
     let Task { partition, log: [start, _], .. } = task;
-    let report = PartitionReport {
-        partition,
-        offsets: [start, start],
-        ratings: 0,
-        duplicates: 0,
-        dead_letters: 0,
-        verdict: Verdict::Unknown,
-        findings: Vec::new(),
-        reasons: vec![reason],
-        notes: Vec::new(),
-        statements: Vec::new(),
-    };
+    let report =
+        PartitionReport { reasons: vec![reason], ..PartitionReport::new(partition, start) };
     Examined { report, sums: BTreeMap::new() }
 }
 

@@ -85,6 +85,24 @@ pub struct PartitionReport {
     pub statements: Vec<Checked>,
 }
 
+impl PartitionReport {
+    /// Of a partition of which nothing is known yet but where its log begins.
+    pub(super) fn new(partition: i32, start: i64) -> Self {
+        Self {
+            partition,
+            offsets: [start, start],
+            ratings: 0,
+            duplicates: 0,
+            dead_letters: 0,
+            verdict: Verdict::Unknown,
+            findings: Vec::new(),
+            reasons: Vec::new(),
+            notes: Vec::new(),
+            statements: Vec::new(),
+        }
+    }
+}
+
 /// What was found of the sums that a board shows to people.
 #[derive(Clone, Debug, Serialize)]
 pub struct BoardReport {

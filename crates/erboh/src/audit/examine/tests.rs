@@ -1,5 +1,6 @@
 //! What an examination says of statements that hold, that do not, and of which nobody can tell.
 
+use super::super::report::Verdict;
 use super::*;
 use crate::totals::PartitionTotals;
 
