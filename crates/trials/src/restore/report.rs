@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use erboh::queue::KafkaSettings;
+use erboh::web::grouped;
 
 use super::measure::Row;
 
@@ -54,19 +55,6 @@ fn median_ms(times: &[Duration]) -> f64 {
     sorted.sort_unstable();
     let median = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default();
     median.as_secs_f64() * 1_000.0
-}
-
-/// A number in groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
