@@ -16,16 +16,15 @@ use tokio::sync::watch;
 
 use super::follow::News;
 use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REVOKE_TIME, STOP_TIME};
-use super::live::{Flow, Live, Tools};
-use super::owned::{Owned, Stage, note};
+use super::live::Live;
+use super::owned::{Owned, Stage};
 use super::publish::Publisher;
 use super::retry::{Replacements, Retry};
-use super::settings::{EngineSettings, OnLogChange};
-use super::snapshots::snapshot_record;
+use super::settings::EngineSettings;
 use super::takeover::{Answer, Request};
 use crate::consumer::view::BoardView;
 use crate::queue::{Event, GroupEvent, KafkaSettings, Member, Reader, SettingsError, Writer};
-use crate::totals::{PartitionTotals, Record};
+use crate::totals::Record;
 
 /// Everything that the counting thread works with.
 pub(super) struct Counting {
@@ -263,43 +262,6 @@ impl Counting {
         }
     }
 
-    fn hear_news(&mut self) {
-        while let Ok(news) = self.news.try_recv() {
-            match news {
-                News::Snapshot { offset, snapshot } => {
-                    let owned = self.owned.get_mut(&snapshot.partition);
-                    if snapshot.writer != self.name
-                        && let Some(owned) = owned
-                        && owned.live().is_some_and(|live| live.is_overtaken_by(offset, &snapshot))
-                    {
-                        let partition = snapshot.partition;
-                        tracing::warn!(
-                            partition,
-                            writer = snapshot.writer,
-                            next_offset = snapshot.next_offset,
-                            "somebody else is ahead; looking again"
-                        );
-                        self.reader.remove(&self.settings.topics.ratings, partition);
-                        owned.restore(Instant::now());
-                    }
-                    self.publisher.merge(snapshot);
-                }
-                News::CaughtUp => self.publisher.caught_up(),
-                News::Ends { asked, ends } => {
-                    self.weigh_ends(asked, &ends);
-                    self.publisher.ends(asked, ends);
-                }
-                News::TotalsLost => {
-                    self.owned.values_mut().filter_map(Owned::live).for_each(Live::repeat_snapshot);
-                }
-                News::Partitions(partitions) => self.hear_partitions(partitions),
-                News::Problem(problem) => self.publisher.topic_problem(problem),
-                News::LesserProblem(problem) => self.publisher.lesser_problem(problem),
-                News::Alarm(alarm) => self.publisher.alarm(alarm),
-            }
-        }
-    }
-
     /// Begins to read again at the last counted record of every partition, so that nothing is
     /// counted before that has been seen again.
     fn read_again(&mut self) {
@@ -313,43 +275,9 @@ impl Counting {
         }
     }
 
-    /// Takes note of how many partitions there are. When the log that is there is to be counted, the totals of
-    /// partitions that are gone are superseded by none, as nobody will ever own such a partition.
-    fn hear_partitions(&mut self, partitions: i32) {
-        // A broker that stood still may say once how many there were before: that is not enough to drop totals.
-        let again = self.publisher.partitions_exist(partitions);
-        if !again || partitions == 0 || self.settings.on_log_change != OnLogChange::Restart {
-            return;
-        }
-        for newest in self.publisher.leftover() {
-            let mut none = PartitionTotals::start(newest.partition, 0);
-            none.supersede(newest);
-            tracing::warn!(
-                partition = newest.partition,
-                "dropping totals of a partition that is gone"
-            );
-            let snapshot = none.snapshot(&self.name, newest.generation.saturating_add(1));
-            // Should it fail, the next look finds the totals again.
-            drop(self.totals.post(&[snapshot_record(0, &snapshot)]));
-        }
-    }
-
-    /// Compares where the logs end with where the counting is.
-    fn weigh_ends(&mut self, asked: Instant, ends: &BTreeMap<i32, i64>) {
-        let now = Instant::now();
-        let doubt = ends.iter().find_map(|(partition, end)| {
-            let live = self.owned.get_mut(partition).and_then(Owned::live)?;
-            Some((*partition, live.doubt(asked, *end, now)?))
-        });
-        if let Some((partition, doubt)) = doubt {
-            self.restore_all(&format!("partition {partition}: {doubt}"));
-            self.reader.renew();
-        }
-    }
-
     /// Stops reading and looks anew where to go on, in every partition: the reader does not say
     /// which one is meant, and where all is well this changes nothing.
-    fn restore_all(&mut self, reason: &str) {
+    pub(super) fn restore_all(&mut self, reason: &str) {
         tracing::warn!(reason, "the log is not as expected; looking again");
         for (partition, owned) in &mut self.owned {
             if owned.live().is_some() {
@@ -358,75 +286,6 @@ impl Counting {
             }
         }
         self.publisher.changed();
-    }
-
-    fn serve_partitions(&mut self) {
-        let Some(member) = &self.member else { return };
-        let tools = tools(&self.settings, &self.name, &self.totals, &self.dead_letters, member);
-        for (partition, owned) in &mut self.owned {
-            let Some(live) = owned.writes() else { continue };
-            let served = live.serve(&tools, false);
-            let settled = live.is_settled();
-            live.commit(member);
-            let closed = owned.is_closed();
-            match served {
-                // Why it closed is to be seen until it is counted again.
-                Ok(()) if owned.problem.is_some() && settled && !closed => {
-                    owned.problem = None;
-                    self.publisher.changed();
-                }
-                Ok(()) => {}
-                Err(problem) => {
-                    if note(&mut owned.problem, *partition, problem) {
-                        self.publisher.changed();
-                    }
-                }
-            }
-            if closed {
-                owned.restore(tools.now);
-            }
-            let Some(live) = owned.live() else { continue };
-            let ratings = &self.settings.topics.ratings;
-            let done = match live.flow(&self.settings) {
-                Flow::Keep => Ok(()),
-                Flow::Pause => self.reader.pause(ratings, *partition),
-                Flow::Resume => self.reader.resume(ratings, *partition),
-            };
-            if let Err(error) = done {
-                tracing::warn!(partition, %error, "cannot pause or resume");
-            }
-        }
-    }
-
-    /// Writes and commits the newest state of partitions, as far as the time suffices.
-    fn settle(&mut self, partitions: &[i32], time: Duration) {
-        let Some(member) = &self.member else { return };
-        let end = Instant::now() + time;
-        loop {
-            let tools = tools(&self.settings, &self.name, &self.totals, &self.dead_letters, member);
-            let mut settled = true;
-            for partition in partitions {
-                let Some(live) = self.owned.get_mut(partition).and_then(Owned::writes) else {
-                    continue;
-                };
-                if let Err(problem) = live.serve(&tools, true) {
-                    tracing::warn!(partition, problem, "trying again");
-                }
-                settled &= live.is_settled();
-            }
-            if settled || Instant::now() >= end {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        for partition in partitions {
-            if let Some(live) = self.owned.get_mut(partition).and_then(Owned::writes) {
-                if !live.is_settled() {
-                    tracing::warn!(partition, "no last snapshot; the next owner counts again");
-                }
-                live.commit(member);
-            }
-        }
     }
 
     fn forget(&mut self, partitions: &[i32]) {
@@ -452,14 +311,4 @@ impl Counting {
         self.member = None;
         self.publish(true);
     }
-}
-
-fn tools<'a>(
-    settings: &'a EngineSettings,
-    name: &'a str,
-    totals: &'a Writer,
-    dead_letters: &'a Writer,
-    member: &'a Member,
-) -> Tools<'a> {
-    Tools { settings, name, totals, dead_letters, member, now: Instant::now() }
 }

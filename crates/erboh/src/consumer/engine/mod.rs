@@ -18,12 +18,14 @@ mod doubt;
 mod follow;
 mod limits;
 mod live;
+mod news;
 mod owned;
 mod publish;
 mod retry;
 mod settings;
 mod snapshots;
 mod takeover;
+mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
