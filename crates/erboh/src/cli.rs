@@ -11,13 +11,16 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::audit::AuditFlags;
+pub use self::demo::DemoFlags;
 pub use self::kafka::{KafkaFlags, Property};
-use crate::limits;
+pub use self::producer::{HitFlags, ProducerFlags};
 use crate::telemetry::Format;
 
 mod audit;
 mod convert;
+mod demo;
 mod kafka;
+mod producer;
 
 /// Ratings through a Kafka topic to exact totals: a message queue that you can see working.
 #[derive(Debug, Parser)]
@@ -90,35 +93,6 @@ pub struct TopicFlags {
     /// Replicas of topics that are created; -1 leaves the number to the cluster
     #[arg(long, env = "ERBOH_REPLICATION", default_value_t = -1, allow_negative_numbers = true, value_parser = replication)]
     pub replication: i32,
-}
-
-/// Flags of `erboh demo`.
-#[derive(Debug, Args)]
-pub struct DemoFlags {
-    /// Address of the producer's page
-    #[arg(long, env = "ERBOH_PRODUCER_LISTEN", default_value_t = local(3000), value_name = "IP:PORT",
-          value_parser = ip_and_port)]
-    pub producer_listen: SocketAddr,
-    /// Address of the board
-    #[arg(long, env = "ERBOH_CONSUMER_LISTEN", default_value_t = local(3001), value_name = "IP:PORT",
-          value_parser = ip_and_port)]
-    pub consumer_listen: SocketAddr,
-    /// Address of the embedded broker
-    #[arg(long, env = "ERBOH_KAFKA_LISTEN", default_value_t = local(9092), value_name = "IP:PORT",
-          value_parser = ip_and_port)]
-    pub kafka_listen: SocketAddr,
-    /// Where the broker keeps its data
-    #[command(flatten)]
-    pub storage: StorageFlags,
-    /// Partitions of the topics when they are created
-    #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
-    pub partitions: i32,
-    /// What to do about ratings that are gone.
-    #[command(flatten)]
-    pub loss: LossFlags,
-    /// What a hit of the producer's page does.
-    #[command(flatten)]
-    pub hit: HitFlags,
 }
 
 /// Where and how an embedded broker stores.
@@ -253,48 +227,12 @@ pub struct DoctorFlags {
     pub kafka: KafkaFlags,
 }
 
-/// What a hit of the producer's page does.
-#[derive(Debug, Clone, Args)]
-pub struct HitFlags {
-    /// Ratings that one hit of the page generates
-    #[arg(long, env = "ERBOH_RATINGS_PER_HIT", default_value_t = 20, value_parser = ratings_per_hit)]
-    pub ratings_per_hit: usize,
-}
-
 /// How a role stops.
 #[derive(Debug, Clone, Args)]
 pub struct StopFlags {
     /// How long a stopping role stays reachable while saying "not ready", so that load balancers move on
     #[arg(long, env = "ERBOH_STOP_WAIT_MS", default_value_t = 0, value_name = "MS")]
     pub stop_wait_ms: u64,
-}
-
-/// Flags of `erboh producer`.
-#[derive(Debug, Args)]
-pub struct ProducerFlags {
-    /// Address of the page and the API
-    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(3000), value_name = "IP:PORT",
-          value_parser = ip_and_port)]
-    pub listen: SocketAddr,
-    /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "ERBOH_OPS_LISTEN", default_value_t = local(3100), value_name = "IP:PORT",
-          value_parser = ip_and_port)]
-    pub ops_listen: SocketAddr,
-    /// What a hit of the page does.
-    #[command(flatten)]
-    pub hit: HitFlags,
-    /// Address of the board as browsers reach it; the page links to it
-    #[arg(long, env = "ERBOH_BOARD_URL", value_name = "URL", value_parser = web_url)]
-    pub board_url: Option<String>,
-    /// How the role stops.
-    #[command(flatten)]
-    pub stop: StopFlags,
-    /// Where the cluster is.
-    #[command(flatten)]
-    pub kafka: KafkaFlags,
-    /// The shape of new topics.
-    #[command(flatten)]
-    pub topics: TopicFlags,
 }
 
 impl Cli {
@@ -361,12 +299,5 @@ fn replication(text: &str) -> Result<i32, String> {
     match text.parse() {
         Ok(count @ (-1 | 1..=9)) => Ok(count),
         _ => Err("expected -1 or a number from 1 to 9".to_owned()),
-    }
-}
-
-fn ratings_per_hit(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if (1..=limits::RATINGS_PER_HIT_MAX).contains(&count) => Ok(count),
-        _ => Err(format!("expected a number from 1 to {}", limits::RATINGS_PER_HIT_MAX)),
     }
 }
