@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Consumer;
 use super::view::{BoardView, PartitionState, PartitionView};
 use crate::totals::board::{Board, Row};
-use crate::web;
+use crate::web::{self, Nav};
 
 /// One thing that people should know: what it is, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -101,16 +101,16 @@ fn gaps(board: &Board) -> Option<Notice> {
 #[derive(Debug, Template)]
 #[template(path = "board.html")]
 pub struct Page<'a> {
+    nav: Nav,
     view: &'a BoardView,
     topic: &'a str,
-    producer_url: Option<&'a str>,
 }
 
 impl<'a> Page<'a> {
     /// The page that shows `view`.
     #[must_use]
     pub fn new(view: &'a BoardView, topic: &'a str, producer_url: Option<&'a str>) -> Self {
-        Self { view, topic, producer_url }
+        Self { nav: Nav::of_board("/", producer_url), view, topic }
     }
 
     fn board(&self) -> &Board {

@@ -93,7 +93,7 @@ impl Producer {
 /// The routes of the service port.
 pub fn router(producer: Producer) -> Router {
     let routes = Router::new()
-        .route("/", get(page::show).head(page::head))
+        .route("/", get(page::hit::show).head(page::hit::head))
         .route("/api/v1/ratings", post(api::create))
         .with_state(producer);
     web::shell(routes)

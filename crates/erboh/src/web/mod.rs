@@ -9,6 +9,7 @@
 //! ```
 
 pub mod assets;
+pub mod nav;
 pub mod problem;
 pub mod server;
 
@@ -22,6 +23,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+pub use nav::Nav;
 pub use problem::Problem;
 
 use crate::limits;

@@ -1,7 +1,7 @@
 //! What the pages say, as rendered HTML: what was sent, what was not, and nobody's markup.
 
 use askama::Template as _;
-use erboh::producer::page::{Page, Row};
+use erboh::producer::page::hit::{Page, Row};
 use erboh::queue::{Placed, SendError, SendResult};
 use erboh::rating::{Battle, Rating, RatingId, Score, Voice};
 

@@ -11,10 +11,10 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{Producer, api};
+use crate::producer::{Producer, api};
 use crate::queue::{Placed, SendError, SendResult};
 use crate::rating::{Rating, RatingId};
-use crate::web::{self, Problem};
+use crate::web::{self, Nav, Problem};
 
 /// One rating as the page shows it.
 #[derive(Debug)]
@@ -36,8 +36,9 @@ impl Row {
 
 /// The page of one hit.
 #[derive(Debug, Template)]
-#[template(path = "producer.html")]
+#[template(path = "hit.html")]
 pub struct Page<'a> {
+    nav: Nav,
     rows: &'a [Row],
     ratings_per_hit: usize,
     topic: &'a str,
@@ -55,7 +56,8 @@ impl<'a> Page<'a> {
     /// The page for `rows`, which stand in the order of their sending.
     #[must_use]
     pub fn new(rows: &'a [Row], topic: &'a str, board_url: Option<&'a str>) -> Self {
-        Self { rows, ratings_per_hit: rows.len(), topic, board_url }
+        let nav = Nav::of_producer("/", board_url);
+        Self { nav, rows, ratings_per_hit: rows.len(), topic, board_url }
     }
 
     fn newest_first(&self) -> impl Iterator<Item = &Row> {
@@ -122,7 +124,10 @@ impl<'a> Page<'a> {
     }
 }
 
-pub(super) async fn show(State(producer): State<Producer>, headers: HeaderMap) -> Response {
+pub(in crate::producer) async fn show(
+    State(producer): State<Producer>,
+    headers: HeaderMap,
+) -> Response {
     if is_prefetch(&headers) {
         return answer_prefetch();
     }
@@ -150,7 +155,7 @@ pub(super) async fn show(State(producer): State<Producer>, headers: HeaderMap) -
 }
 
 /// HEAD asks about the page without wanting it, so it generates nothing.
-pub(super) async fn head() -> Response {
+pub(in crate::producer) async fn head() -> Response {
     [(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))].into_response()
 }
 

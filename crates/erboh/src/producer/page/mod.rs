@@ -1,0 +1,3 @@
+//! The producer's pages for people.
+
+pub mod hit;
