@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  socket ──► server (connection limit, header time-out, drain)
-//!               └─► shell (security headers, size limit, 404/405) ──► the role's routes
+//!               └─► shell (request id, security headers, size limit, 404/405) ──► the role's routes
 //!                                                                      ├─ pages    html()
 //!                                                                      ├─ API      Problem (RFC 9457)
 //!                                                                      └─ assets   ETag, cached
@@ -11,6 +11,7 @@
 pub mod assets;
 pub mod nav;
 pub mod problem;
+pub mod requests;
 pub mod server;
 
 use askama::Template;
@@ -48,6 +49,7 @@ pub fn shell(routes: Router) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(limits::RATING_BYTES_MAX))
         .layer(middleware::map_response(add_headers))
+        .layer(middleware::from_fn(requests::follow))
 }
 
 /// The answer that the walk-through's services gave, for whoever still asks for it.

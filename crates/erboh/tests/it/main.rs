@@ -15,6 +15,7 @@ mod load;
 mod pages;
 mod process;
 mod producer;
+mod requests;
 mod server;
 mod tidy;
 mod web;
