@@ -64,6 +64,11 @@ impl Countdown {
     /// Starts the countdown of a batch of `records` records.
     pub(super) fn start(&self, records: usize) -> Pending {
         let (done, results) = oneshot::channel();
+        if records == 0 {
+            // Nobody there would mean that the caller has not got it yet.
+            let _ = done.send(Vec::new());
+            return Pending { number: 0, results, countdown: self.clone() };
+        }
         let mut state = self.lock();
         // Wrapping keeps 48 bits of numbers, and a batch is gone after seconds.
         state.last = (state.last + 1) & (usize::MAX >> INDEX_BITS);

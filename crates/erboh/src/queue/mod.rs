@@ -10,6 +10,7 @@
 //! partitions and offsets, so that the client can be replaced in one place.
 
 mod admin;
+mod batch;
 mod countdown;
 pub mod inspect;
 mod limits;
@@ -27,6 +28,7 @@ mod topics;
 mod writer;
 
 pub use admin::{Admin, AdminError};
+pub use batch::Batch;
 pub use countdown::{Pending, Placed, SendError, SendResult};
 pub use lookup::LookupError;
 pub use member::{GroupEvent, Member};

@@ -14,10 +14,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use tokio::sync::watch;
 
+use super::batch::{self, Batch};
 use super::countdown::{Pending, SendError, SendResult};
 use super::limits;
 use super::producer::{self, Health, Signals, classify};
@@ -106,69 +106,91 @@ impl Writer {
         self.shared.health.borrow().clone()
     }
 
-    /// Sends a batch and waits at most `deadline` in all for the acknowledgements. The results
+    /// Sends records and waits at most `deadline` in all for the acknowledgements. The results
     /// stand in the order of the records.
-    pub async fn send(&self, batch: Vec<OutRecord>, deadline: Duration) -> Vec<SendResult> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
+    pub async fn send(&self, records: Vec<OutRecord>, deadline: Duration) -> Vec<SendResult> {
         let end = Instant::now() + deadline;
-        let mut health = self.shared.health.clone();
-        // Half of the time for a broker that is just coming back; the rest for its answer.
-        let up = tokio::time::timeout(deadline / 2, health.wait_for(Result::is_ok)).await;
-        if !up.is_ok_and(|up| up.is_ok()) {
-            let reason = self.health().err().unwrap_or_default();
-            return vec![Err(SendError::Unavailable(reason)); batch.len()];
+        if let Err(error) = self.reachable(deadline / 2).await {
+            return vec![Err(error); records.len()];
         }
-        let pending = self.post(&batch);
+        let pending = self.post(&records);
+        // While they wait, librdkafka has a copy of its own.
+        drop(records);
+        pending.wait(end.saturating_duration_since(Instant::now())).await
+    }
+
+    /// As [`Writer::send`], for a batch.
+    pub async fn send_batch(&self, batch: Batch, deadline: Duration) -> Vec<SendResult> {
+        let end = Instant::now() + deadline;
+        if let Err(error) = self.reachable(deadline / 2).await {
+            return vec![Err(error); batch.len()];
+        }
+        let pending = self.post_batch(&batch);
         drop(batch);
         pending.wait(end.saturating_duration_since(Instant::now())).await
     }
 
-    /// Hands a batch to the client without waiting for anything. At most 65,536 records; more are
-    /// refused.
+    /// Waits for a broker that is just coming back. Senders give that half of their time; the rest
+    /// is for the broker's answer.
+    async fn reachable(&self, within: Duration) -> Result<(), SendError> {
+        let mut health = self.shared.health.clone();
+        let up = tokio::time::timeout(within, health.wait_for(Result::is_ok)).await;
+        if up.is_ok_and(|up| up.is_ok()) {
+            return Ok(());
+        }
+        Err(SendError::Unavailable(self.health().err().unwrap_or_default()))
+    }
+
+    /// Hands records to the client without waiting for anything. At most 65,536; more are refused.
     #[must_use]
-    pub fn post(&self, batch: &[OutRecord]) -> Pending {
+    pub fn post(&self, records: &[OutRecord]) -> Pending {
+        self.hand_over(records.iter().map(|record| BaseRecord {
+            key: record.key.as_deref(),
+            payload: record.value.as_deref(),
+            partition: record.partition,
+            headers: batch::headers(&record.headers),
+            ..BaseRecord::with_opaque_to(&self.topic, 0)
+        }))
+    }
+
+    /// As [`Writer::post`], for a batch.
+    #[must_use]
+    pub fn post_batch(&self, batch: &Batch) -> Pending {
+        let headers = batch.shared_headers();
+        self.hand_over(batch.records().map(|(key, value)| BaseRecord {
+            key: Some(key),
+            payload: Some(value),
+            headers: headers.clone(),
+            ..BaseRecord::with_opaque_to(&self.topic, 0)
+        }))
+    }
+
+    fn hand_over<'a>(
+        &self,
+        records: impl ExactSizeIterator<Item = BaseRecord<'a, [u8], [u8], usize>>,
+    ) -> Pending {
         let client = self.shared.client();
-        let pending = self.shared.signals.countdown.start(batch.len());
-        let mut refused = (batch.len() > limits::BATCH_RECORDS).then(|| {
+        let countdown = &self.shared.signals.countdown;
+        let pending = countdown.start(records.len());
+        let mut refused = (records.len() > limits::BATCH_RECORDS).then(|| {
             SendError::Refused(format!("a batch has at most {} records", limits::BATCH_RECORDS))
         });
-        for (place, record) in batch.iter().enumerate() {
+        for (place, mut record) in records.enumerate() {
             let ticket = pending.ticket(place);
+            record.delivery_opaque = ticket;
             let result = match &refused {
                 Some(reason) => Err(reason.clone()),
-                None => self.hand_over(&client, record, ticket),
+                None => client.send(record).map_err(|(error, _)| classify(&error)),
             };
             if let Err(error) = result {
                 // Where one record finds the queue full, the next ones need not try.
                 if matches!(error, SendError::Unavailable(_)) {
                     refused = Some(error.clone());
                 }
-                self.shared.signals.countdown.report(ticket, Err(error));
+                countdown.report(ticket, Err(error));
             }
         }
         pending
-    }
-
-    fn hand_over(
-        &self,
-        client: &ThreadedProducer<Signals>,
-        record: &OutRecord,
-        ticket: usize,
-    ) -> Result<(), SendError> {
-        let mut message: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(&self.topic, ticket);
-        message.key = record.key.as_deref();
-        message.payload = record.value.as_deref();
-        message.partition = record.partition;
-        if !record.headers.is_empty() {
-            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-            message.headers = Some(record.headers.iter().fold(headers, |all, (key, value)| {
-                all.insert(Header { key, value: Some(value.as_slice()) })
-            }));
-        }
-        client.send(message).map_err(|(error, _)| classify(&error))
     }
 }
 
