@@ -40,6 +40,31 @@ pub const BODY_READ: Duration = Duration::from_secs(10);
 /// which a person is told that the broker is down.
 pub const SEND: Duration = Duration::from_secs(4);
 
+/// Bytes of single ratings, pages and short lists that one producer has in flight; see
+/// [`RECORD_COST`]. A rating takes about half a KiB, so that 8,000 people can wait at once, which
+/// is several times the [`CONNECTIONS_MAX`] there are: only a client that lets go of its
+/// connections before it is answered gets that far.
+pub const BUDGET_SMALL_BYTES: u32 = 4 * 1024 * 1024;
+
+/// Bytes of streams and long lists that one producer has in flight. What is in flight is a line
+/// that everybody stands in, single ratings too, since the queue takes ratings in their order. So
+/// it is as short as speed allows: 100 MB/s to a cluster that answers after 50 ms need 5 MB.
+pub const BUDGET_BULK_BYTES: u32 = 8 * 1024 * 1024;
+
+/// Bytes of the largest batch that counts as small: some hundred ratings.
+pub const BUDGET_SMALL_COST: usize = 64 * 1024;
+
+/// Bytes that a record in flight costs besides its key and its value: the client's own entry for
+/// it, its place in a request, and its result.
+pub const RECORD_COST: usize = 256;
+
+/// How long a request waits for room among the bytes in flight before it is refused: a moment of
+/// crowding passes unseen, and a crowd that stays is told so before it wonders.
+pub const BUDGET_WAIT: Duration = Duration::from_millis(100);
+
+/// What a client is told to wait before it tries again when too much is in flight already.
+pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// How long a role waits for requests under way after it stopped accepting: longer than any of
 /// them waits for the queue.
 pub const DRAIN: Duration = Duration::from_secs(5);

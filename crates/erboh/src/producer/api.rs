@@ -3,6 +3,7 @@
 //! ```text
 //!  201 {"id","partition","offset"}   on the queue, acknowledged by all replicas that count
 //!  400 / 413 / 415 / 422             the request is at fault; 422 names the field
+//!  429 Retry-After                   too much is on its way to the queue: send more slowly
 //!  503 Retry-After                   not on the queue: try again
 //!  504                               may be on the queue: try again with the same id
 //! ```
@@ -46,7 +47,7 @@ pub(super) async fn create(
     })?;
     let id = rating.id.unwrap_or_else(RatingId::new);
     let rating = Rating { id: Some(id), ..rating };
-    let result = producer.send(&[(id, rating)]).await.pop();
+    let result = producer.send(&[(id, rating)]).await?.pop();
     let result = result.unwrap_or_else(|| Err(SendError::Unknown("no answer".to_owned())));
     let place = result.map_err(|error| problem(&error).id(id))?;
     let created = Created { id, partition: place.partition, offset: place.offset };

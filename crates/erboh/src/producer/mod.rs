@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!  GET /                  generate 20 ─┐
-//!  POST /api/v1/ratings   one rating ──┴─► ids ─► Writer (acks=all) ─► place of each, or why not
+//!  POST /api/v1/ratings   one rating ──┴─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
+//!                                                  └─ too many bytes in flight ─► Busy
 //! ```
 //!
 //! It answers only what the queue has said. A rating without an acknowledgement is never shown
 //! as sent, and an outcome that nobody knows is called unknown.
 
 pub mod api;
+mod budget;
+mod intake;
 mod metrics;
 pub mod page;
 pub mod run;
@@ -21,12 +24,13 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::intake::{Busy, Intake};
 use self::metrics::Metrics;
 use crate::ops::{self, Ops, Stopping};
-use crate::queue::{OutRecord, SendResult, Writer};
+use crate::queue::{Batch, SendResult, Writer};
 use crate::rating::simulate::Researchers;
 use crate::rating::{Rating, RatingId};
-use crate::{limits, web};
+use crate::web;
 
 /// What a producer is told.
 #[derive(Debug, Clone)]
@@ -46,6 +50,7 @@ pub struct Settings {
 pub struct Producer {
     settings: Arc<Settings>,
     writer: Writer,
+    intake: Intake,
     researchers: Arc<Mutex<Researchers>>,
     metrics: Metrics,
 }
@@ -55,11 +60,13 @@ impl Producer {
     #[must_use]
     pub fn new(writer: Writer, settings: Settings) -> Self {
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
+        let metrics = Metrics::default();
         Self {
             settings: Arc::new(settings),
+            intake: Intake::new(writer.clone(), metrics.clone()),
             writer,
             researchers: Arc::new(Mutex::new(Researchers::new(seed))),
-            metrics: Metrics::default(),
+            metrics,
         }
     }
 
@@ -78,15 +85,12 @@ impl Producer {
     }
 
     /// Sends ratings and waits for their acknowledgements; the results stand in their order.
-    async fn send(&self, ratings: &[(RatingId, Rating)]) -> Vec<SendResult> {
-        let batch = ratings
-            .iter()
-            .map(|(id, rating)| OutRecord::new(id.to_string(), rating.to_json()))
-            .collect();
-        let started = std::time::Instant::now();
-        let results = self.writer.send(batch, limits::SEND).await;
-        self.metrics.sent(&results, started.elapsed());
-        results
+    async fn send(&self, ratings: &[(RatingId, Rating)]) -> Result<Vec<SendResult>, Busy> {
+        let mut batch = Batch::new();
+        for (id, rating) in ratings {
+            batch.push(id.to_string().as_bytes(), &rating.to_json());
+        }
+        self.intake.send(batch).await
     }
 }
 

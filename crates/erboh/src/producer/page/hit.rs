@@ -143,7 +143,10 @@ pub(in crate::producer) async fn show(
     }
     let settings = &producer.settings;
     let ratings = producer.simulate(settings.ratings_per_hit);
-    let results = producer.send(&ratings).await;
+    let results = match producer.send(&ratings).await {
+        Ok(results) => results,
+        Err(busy) => return web::error(&headers, busy.into()),
+    };
     let rows: Vec<Row> =
         ratings.into_iter().zip(results).map(|(rating, result)| Row { rating, result }).collect();
     let page = Page::new(&rows, &settings.topic, settings.board_url.as_deref());

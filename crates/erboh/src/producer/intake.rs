@@ -1,0 +1,103 @@
+//! Intake: the one way by which ratings get onto the queue.
+//!
+//! ```text
+//!  Batch ─► Budget ─room─► a task: Writer, acks=all ─► results, numbers, bytes given back
+//!             └─none──► Busy (429), or back pressure on the socket of a stream
+//! ```
+//!
+//! The task outlives whoever waits for it: a client that goes away neither takes back what it has
+//! sent nor frees bytes that the queue still holds.
+
+use std::time::Instant;
+
+use axum::http::StatusCode;
+use tokio::task::JoinHandle;
+
+use super::budget::{Budget, Patience, Permit};
+use super::metrics::Metrics;
+use crate::limits;
+use crate::queue::{Batch, SendError, SendResult, Writer};
+use crate::web::Problem;
+
+/// Takes batches of checked ratings, as many as may be in flight. Clones share the budget.
+#[derive(Clone)]
+pub(super) struct Intake {
+    writer: Writer,
+    budget: Budget,
+    metrics: Metrics,
+}
+
+/// The queue works, and as much is on its way to it as may be: come back later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many ratings are on their way to the queue; send more slowly")]
+pub(super) struct Busy;
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-busy",
+            format!("Nothing was sent: {busy}, and try this again."),
+        )
+        .retry_after(limits::BUSY_RETRY_AFTER)
+    }
+}
+
+/// A batch on its way. Whoever drops it does not learn what becomes of the records.
+pub(super) struct Sending {
+    results: JoinHandle<Vec<SendResult>>,
+    records: usize,
+}
+
+impl Sending {
+    /// What became of each record, in their order, after [`limits::SEND`] at the latest.
+    pub(super) async fn results(self) -> Vec<SendResult> {
+        let unknown = || SendError::Unknown("the producer stopped before it was told".into());
+        self.results.await.unwrap_or_else(|_| vec![Err(unknown()); self.records])
+    }
+}
+
+impl Intake {
+    pub(super) fn new(writer: Writer, metrics: Metrics) -> Self {
+        Self { writer, budget: Budget::default(), metrics }
+    }
+
+    /// Takes a batch of at most 65,536 records if there is room within [`limits::BUDGET_WAIT`].
+    pub(super) async fn accept(&self, batch: Batch) -> Result<Sending, Busy> {
+        let permit = self.budget.acquire(&batch, Patience::Brief).await;
+        // Without room because nothing leaves: the queue is to blame, and the answer says so.
+        if permit.is_none() && self.writer.health().is_ok() {
+            return Err(Busy);
+        }
+        Ok(self.start(batch, permit))
+    }
+
+    /// The same for a stream, which holds its client back until there is room.
+    pub(super) async fn accept_waiting(&self, batch: Batch) -> Sending {
+        let permit = self.budget.acquire(&batch, Patience::Endless).await;
+        self.start(batch, permit)
+    }
+
+    /// Takes a batch and waits for its results.
+    pub(super) async fn send(&self, batch: Batch) -> Result<Vec<SendResult>, Busy> {
+        Ok(self.accept(batch).await?.results().await)
+    }
+
+    /// Without a permit the batch is answered without being sent.
+    fn start(&self, batch: Batch, permit: Option<Permit>) -> Sending {
+        let (Self { writer, metrics, .. }, records) = (self.clone(), batch.len());
+        let started = Instant::now();
+        let results = tokio::spawn(async move {
+            let results = if permit.is_some() {
+                writer.send_batch(batch, limits::SEND).await
+            } else {
+                let reason = writer.health().err().unwrap_or_default();
+                vec![Err(SendError::Unavailable(reason)); records]
+            };
+            metrics.sent(&results, started.elapsed());
+            drop(permit);
+            results
+        });
+        Sending { results, records }
+    }
+}
