@@ -28,6 +28,7 @@ pub mod producer;
 pub mod queue;
 pub mod rating;
 pub mod smoke;
+pub mod spec;
 pub mod telemetry;
 pub mod totals;
 pub mod web;

@@ -19,13 +19,17 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::page::{Notice, notices};
-use super::view::{BoardView, PartitionView};
+use super::view::{BoardView, Partition, PartitionView};
 use super::{Consumer, View};
-use crate::limits;
+use crate::totals::Snapshot;
 use crate::totals::board::Board;
 use crate::web::Problem;
+use crate::{limits, spec};
 
 /// How long a browser waits before it opens a lost stream again.
 const RECONNECT: Duration = Duration::from_secs(2);
@@ -34,14 +38,30 @@ const RECONNECT: Duration = Duration::from_secs(2);
 const BUFFERING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
+/// The board's API: its routes and what they say of themselves.
+pub(super) fn routes() -> OpenApiRouter<Consumer> {
+    use spec::problems;
+    OpenApiRouter::default()
+        .routes(problems(routes!(totals), &[(422, "invalid-question"), (503, "not-counted-yet")]))
+        .routes(routes!(partitions))
+        .routes(problems(routes!(partition_totals), &[(404, "no-totals")]))
+        .routes(problems(routes!(events), &[(503, "too-many-streams")]))
+}
+
 /// What `GET /api/v1/totals` may be asked.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Question {
     /// `partition:offset,…`, as the producer answered them: the answer waits until these ratings
     /// are in the totals, whichever replica is asked.
     #[serde(default)]
+    #[param(
+        pattern = "^([0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*)?$",
+        example = "0:17,3:5"
+    )]
     after: String,
-    /// The longest wait for that, in milliseconds.
+    /// The longest wait for that, in milliseconds; without it 5,000.
+    #[param(minimum = 0, maximum = 30_000, nullable = false)]
     wait_ms: Option<u64>,
 }
 
@@ -49,8 +69,13 @@ impl Question {
     /// The position from which on the totals have everything that was asked for.
     fn position(&self) -> Option<BTreeMap<i32, i64>> {
         let mut position = BTreeMap::new();
-        for place in self.after.split(',').filter(|place| !place.is_empty()) {
-            let (partition, offset) = place.split_once(':')?;
+        if self.after.is_empty() {
+            return Some(position);
+        }
+        for place in self.after.split(',') {
+            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            let (partition, offset) =
+                place.split_once(':').filter(|(one, other)| digits(one) && digits(other))?;
             let next = offset.parse::<i64>().ok()?.checked_add(1)?;
             let known = position.entry(partition.parse().ok()?).or_insert(next);
             *known = next.max(*known);
@@ -58,12 +83,25 @@ impl Question {
         Some(position)
     }
 
-    fn wait(&self) -> Duration {
-        self.wait_ms.map_or(limits::TOTALS_WAIT, Duration::from_millis).min(limits::TOTALS_WAIT_MAX)
+    fn wait(&self) -> Option<Duration> {
+        let wait = self.wait_ms.map_or(limits::TOTALS_WAIT, Duration::from_millis);
+        (wait <= limits::TOTALS_WAIT_MAX).then_some(wait)
     }
 }
 
-pub(super) async fn totals(
+/// What the ratings add up to
+///
+/// Every voice with the sum of its ratings, highest first. With `after` the answer waits until
+/// given ratings are counted: a program that has just sent some reads its own writes, from
+/// whichever replica.
+#[utoipa::path(
+    get,
+    path = "/api/v1/totals",
+    tag = "board",
+    params(Question),
+    responses((status = 200, description = "The totals of now", body = Board)),
+)]
+async fn totals(
     State(consumer): State<Consumer>,
     question: Result<Query<Question>, QueryRejection>,
 ) -> Result<Json<Board>, Problem> {
@@ -71,12 +109,16 @@ pub(super) async fn totals(
         let code = (StatusCode::UNPROCESSABLE_ENTITY, "invalid-question");
         Problem::new(code.0, code.1, format!("{field}: {reason}")).field(field)
     };
-    let Query(question) = question.map_err(|_| invalid("wait_ms", "is not a number"))?;
+    let Query(question) = question
+        .map_err(|_| invalid("wait_ms", "is no number, or a parameter stands there twice"))?;
     let position = question.position();
     let position = position.ok_or_else(|| invalid("after", "is not partition:offset,…"))?;
+    let wait = question.wait().ok_or_else(|| {
+        invalid("wait_ms", &format!("is more than {}", limits::TOTALS_WAIT_MAX.as_millis()))
+    })?;
     let mut view = consumer.view;
     let passed = view.wait_for(|view| view.board.has_passed(&position));
-    match tokio::time::timeout(question.wait(), passed).await {
+    match tokio::time::timeout(wait, passed).await {
         Ok(Ok(view)) => Ok(Json(view.board.clone())),
         _ => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -87,20 +129,35 @@ pub(super) async fn totals(
     }
 }
 
-/// The answer of `GET /api/v1/partitions`.
-#[derive(Serialize)]
+/// Where the counting stands.
+#[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the fields are the names in the answer")]
 struct Partitions<'a> {
+    /// The topic of the ratings.
     topic: &'a str,
+    /// Whether the cluster is reachable now.
     connected: bool,
+    /// What is wrong with the whole, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     problem: Option<&'a str>,
+    /// Two counts of the same ratings that differ: do not trust the totals then.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     alarm: Option<&'a str>,
+    /// Every partition of the topic.
+    #[schema(value_type = [Partition<'_>])]
     partitions: &'a [PartitionView],
 }
 
-pub(super) async fn partitions(State(consumer): State<Consumer>) -> Response {
+/// Where the counting stands, partition by partition
+#[utoipa::path(
+    get,
+    path = "/api/v1/partitions",
+    tag = "board",
+    responses((status = 200, description = "The partitions of now", body = Partitions<'_>)),
+)]
+async fn partitions(State(consumer): State<Consumer>) -> Response {
     let view = consumer.view();
     let answer = Partitions {
         topic: &consumer.settings.topic,
@@ -112,10 +169,18 @@ pub(super) async fn partitions(State(consumer): State<Consumer>) -> Response {
     Json(answer).into_response()
 }
 
-/// The answer of `GET /api/v1/partitions/3/totals`: what this replica shows of that partition, in the
-/// form in which it stands in the topic of the totals. Whoever recounts a log up to its
-/// `next_offset` can compare voice by voice.
-pub(super) async fn partition_totals(
+/// What one partition adds up to
+///
+/// What this replica shows of that partition, in the form in which it stands in the topic of the
+/// totals. Whoever recounts a log up to its `next_offset` can compare voice by voice.
+#[utoipa::path(
+    get,
+    path = "/api/v1/partitions/{partition}/totals",
+    tag = "board",
+    params(("partition" = i32, Path, minimum = 0, example = 0, description = "The partition's number")),
+    responses((status = 200, description = "The newest snapshot of that partition", body = Snapshot)),
+)]
+async fn partition_totals(
     State(consumer): State<Consumer>,
     partition: Result<Path<i32>, PathRejection>,
 ) -> Result<Response, Problem> {
@@ -129,12 +194,19 @@ pub(super) async fn partition_totals(
 }
 
 /// One event of the stream: all that the page shows.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Update<'a> {
+    /// As `GET /api/v1/totals` answers.
     totals: &'a Board,
+    /// As `GET /api/v1/partitions` answers.
+    #[schema(value_type = [Partition<'_>])]
     partitions: &'a [PartitionView],
+    /// Whether the cluster is reachable now.
     connected: bool,
+    /// Offsets that are still to be counted, in all partitions.
+    #[schema(minimum = 0)]
     lag: i64,
+    /// What people should know, the worst first.
     notices: Vec<Notice>,
 }
 
@@ -150,7 +222,18 @@ impl<'a> Update<'a> {
     }
 }
 
-pub(super) async fn events(State(consumer): State<Consumer>) -> Result<Response, Problem> {
+/// The board, live
+///
+/// Server-sent events named `board`. The first comes at once, the next ones whenever something
+/// changes, at most ten a second; each one is complete, and who reads slowly misses some.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "board",
+    responses((status = 200, description = "Events without an end; this is the `data` of each",
+               content_type = "text/event-stream", body = Update<'_>)),
+)]
+async fn events(State(consumer): State<Consumer>) -> Result<Response, Problem> {
     let place = Arc::clone(&consumer.streams).try_acquire_owned().map_err(|_| {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

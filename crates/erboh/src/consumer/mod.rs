@@ -30,7 +30,14 @@ use tokio_util::sync::CancellationToken;
 use self::metrics::Numbers;
 use self::view::BoardView;
 use crate::ops::{self, Ops, Stopping};
-use crate::{limits, web};
+use crate::{limits, spec, web};
+
+const ABOUT: spec::About = spec::About {
+    title: "erboh consumer",
+    description: "What the ratings add up to, counted exactly once. Any replica answers; what \
+                  differs between two is only how far they have counted.",
+    tags: &[("board", "The totals, whole or by partition, and live"), spec::SERVICE],
+};
 
 /// Where the newest view is.
 pub type View = watch::Receiver<Arc<BoardView>>;
@@ -70,14 +77,9 @@ impl Consumer {
 
 /// The routes of the service port.
 pub fn router(consumer: Consumer) -> Router {
-    let routes = Router::new()
-        .route("/", get(page::show))
-        .route("/api/v1/totals", get(api::totals))
-        .route("/api/v1/partitions", get(api::partitions))
-        .route("/api/v1/partitions/{partition}/totals", get(api::partition_totals))
-        .route("/api/v1/events", get(api::events))
-        .with_state(consumer);
-    web::shell(routes)
+    let pages = Router::new().route("/", get(page::show)).with_state(consumer.clone());
+    let api = api::routes().with_state(consumer);
+    web::shell(spec::publish(api, &ABOUT).merge(pages))
 }
 
 /// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.

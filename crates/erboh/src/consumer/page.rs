@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Consumer;
 use super::view::{BoardView, PartitionState, PartitionView};
@@ -15,11 +16,16 @@ use crate::totals::board::{Board, Row};
 use crate::web::{self, Nav};
 
 /// One thing that people should know: what it is, why, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
+    /// `bad` or `note`.
+    #[schema(pattern = "^(bad|note)$")]
     kind: &'static str,
+    /// What it is.
     title: String,
+    /// Why it is so.
     cause: String,
+    /// What to do.
     way_out: &'static str,
 }
 

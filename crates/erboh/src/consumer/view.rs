@@ -1,6 +1,7 @@
 //! The view: what one replica knows at one moment, as the engine hands it to pages and API.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::totals::board::Board;
 
@@ -77,21 +78,51 @@ impl PartitionState {
     }
 }
 
+/// [`PartitionView`] as the API shows it.
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the fields are the names in the answer")]
+pub(super) struct Partition<'a> {
+    /// The partition of the ratings' topic.
+    #[schema(minimum = 0)]
+    partition: i32,
+    /// Everything before this offset is counted.
+    #[schema(minimum = 0)]
+    position: i64,
+    /// The offset that the next rating will get.
+    #[schema(minimum = 0)]
+    end_offset: i64,
+    /// Offsets that are still to be counted.
+    #[schema(minimum = 0)]
+    lag: i64,
+    /// Who counts it, or why nobody does: `owned` by this replica, `elsewhere`, `restoring` while
+    /// this replica takes it over, `halted` until a person decides.
+    #[schema(pattern = "^(owned|elsewhere|restoring|halted)$")]
+    state: &'static str,
+    /// Why it is halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'a str>,
+    /// The replica that counted last; empty before anyone did.
+    writer: &'a str,
+}
+
 /// One element of `GET /api/v1/partitions`.
 impl Serialize for PartitionView {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct as _;
-        let mut answer = serializer.serialize_struct("PartitionView", 7)?;
-        answer.serialize_field("partition", &self.partition)?;
-        answer.serialize_field("position", &self.position)?;
-        answer.serialize_field("end_offset", &self.end_offset)?;
-        answer.serialize_field("lag", &self.lag)?;
-        answer.serialize_field("state", self.state.name())?;
-        if let PartitionState::Halted(reason) = &self.state {
-            answer.serialize_field("reason", reason)?;
-        }
-        answer.serialize_field("writer", &self.writer)?;
-        answer.end()
+        let reason = match &self.state {
+            PartitionState::Halted(reason) => Some(reason.as_str()),
+            _ => None,
+        };
+        let answer = Partition {
+            partition: self.partition,
+            position: self.position,
+            end_offset: self.end_offset,
+            lag: self.lag,
+            state: self.state.name(),
+            reason,
+            writer: &self.writer,
+        };
+        answer.serialize(serializer)
     }
 }
 

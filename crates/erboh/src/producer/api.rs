@@ -15,26 +15,59 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Producer;
-use crate::limits;
 use crate::queue::SendError;
 use crate::rating::{Rating, RatingId};
 use crate::web::Problem;
+use crate::{limits, spec};
+
+/// The API for programs: its routes and what they say of themselves.
+pub(super) fn routes() -> OpenApiRouter<Producer> {
+    OpenApiRouter::default().routes(spec::problems(
+        routes!(create),
+        &[
+            (400, "not-json"),
+            (400, "body-not-read"),
+            (408, "body-too-slow"),
+            (413, "too-large"),
+            (415, "not-json"),
+            (422, "invalid-rating"),
+            (502, "refused"),
+            (503, "queue-unavailable"),
+            (504, "outcome-unknown"),
+        ],
+    ))
+}
 
 /// Where the rating is now. With the position vector of the board, a client can tell when it has
 /// been counted: `position[partition] > offset`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Created {
+    /// The rating's id, given by the client or else by the service.
     id: RatingId,
+    /// The partition of the ratings' topic.
+    #[schema(minimum = 0)]
     partition: i32,
+    /// Its offset there.
+    #[schema(minimum = 0)]
     offset: i64,
 }
 
-pub(super) async fn create(
-    State(producer): State<Producer>,
-    request: Request,
-) -> Result<Response, Problem> {
+/// Put a rating on the queue
+#[utoipa::path(
+    post,
+    path = "/api/v1/ratings",
+    tag = "ratings",
+    request_body(content = Rating, example = json!({
+        "battle": "Moses vs Santa Claus", "voice1": "Big Bird", "voice2": "Macho Man", "rating": 2,
+    })),
+    responses((status = 201, description = "It is on the queue, and this is where", body = Created)),
+)]
+async fn create(State(producer): State<Producer>, request: Request) -> Result<Response, Problem> {
     demand_json(request.headers())?;
     let body = read(request).await?;
     let rating = Rating::from_request(&body).map_err(|invalid| {

@@ -19,7 +19,7 @@ pub mod run;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,15 @@ use crate::ops::{self, Ops, Stopping};
 use crate::queue::{Batch, SendResult, Writer};
 use crate::rating::simulate::Researchers;
 use crate::rating::{Rating, RatingId};
-use crate::web;
+use crate::{spec, web};
+
+const ABOUT: spec::About = spec::About {
+    title: "erboh producer",
+    description: "Puts ratings on the queue. What it calls created is acknowledged by every \
+                  replica that counts, and is counted exactly once, however often it is sent \
+                  with the same id.",
+    tags: &[("ratings", "Ratings from people and programs"), spec::SERVICE],
+};
 
 /// What a producer is told.
 #[derive(Debug, Clone)]
@@ -96,11 +104,11 @@ impl Producer {
 
 /// The routes of the service port.
 pub fn router(producer: Producer) -> Router {
-    let routes = Router::new()
+    let pages = Router::new()
         .route("/", get(page::hit::show).head(page::hit::head))
-        .route("/api/v1/ratings", post(api::create))
-        .with_state(producer);
-    web::shell(routes)
+        .with_state(producer.clone());
+    let api = api::routes().with_state(producer);
+    web::shell(spec::publish(api, &ABOUT).merge(pages))
 }
 
 /// Serves until `shutdown`, then stops in order: not ready, wait, stop accepting, drain. What was

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Invalid;
@@ -12,7 +13,8 @@ use super::Invalid;
 const TEXT_CHARS: usize = 36;
 
 /// Identifies one rating. Whoever sends a rating again, because the outcome was unknown, sends the same id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(example = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f")]
 pub struct RatingId(Uuid);
 
 impl RatingId {

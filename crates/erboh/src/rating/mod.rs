@@ -26,6 +26,7 @@ mod view;
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 pub use id::RatingId;
 pub use name::{Battle, Voice};
@@ -33,7 +34,7 @@ pub use score::Score;
 pub use view::RatingView;
 
 /// One rating, checked: the names keep their limits and the two voices differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rating {
     /// What makes a second copy of this rating recognisable; none in the old text form and before the producer gave one.
     #[serde(skip_serializing_if = "Option::is_none")]

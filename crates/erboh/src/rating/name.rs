@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use utoipa::ToSchema;
 
 use super::Invalid;
 use crate::limits::NAME_CHARS_MAX;
@@ -27,9 +28,11 @@ pub(super) fn check<'a>(field: &'static str, text: &'a str) -> Result<&'a str, I
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $field:literal) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $example:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+        // The pattern is `check`: something to be seen, and no control character.
+        #[schema(value_type = String, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$", example = $example)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -87,10 +90,10 @@ macro_rules! name {
 
 name! {
     /// Who performs, for example "Big Bird": what the totals are counted for.
-    Voice, "voice"
+    Voice, "voice", "Big Bird"
 }
 
 name! {
     /// What is performed, for example "Moses vs Santa Claus".
-    Battle, "battle"
+    Battle, "battle", "Moses vs Santa Claus"
 }

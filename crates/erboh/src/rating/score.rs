@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
 use super::Invalid;
 
 /// 0 hated, 1 meh, 2 liked; the number is what the totals add up.
@@ -53,6 +56,18 @@ impl TryFrom<u64> for Score {
         }
     }
 }
+
+impl PartialSchema for Score {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .description(Some("0 hated, 1 meh, 2 liked: the number that the totals add up."))
+            .enum_values(Some(Self::ALL.map(Self::value)))
+            .into()
+    }
+}
+
+impl ToSchema for Score {}
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

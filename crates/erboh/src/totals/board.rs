@@ -9,17 +9,21 @@
 //! Which of two snapshots is newer is a total order, so that the board shows the same whatever order they arrive in, and
 //! never goes back.
 
+use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::ser::{Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Snapshot, Tally, Voices};
 use crate::rating::{Voice, catalogue};
 
 /// One voice on the board.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
+#[schema(as = VoiceTotal)]
 pub struct Row {
     /// The voice, to be escaped where it is shown.
     pub voice: Voice,
@@ -154,17 +158,51 @@ impl Board {
     }
 }
 
+/// What the ratings add up to.
+#[derive(serde::Serialize, ToSchema)]
+struct Totals<'a> {
+    /// Every voice that was rated or is under research, the highest sum first.
+    voices: &'a [Row],
+    /// Ratings that count.
+    counted: u64,
+    /// Ratings that were dropped as second copies.
+    duplicates: u64,
+    /// Records that are no ratings.
+    dead: u64,
+    /// Whether nothing was lost before it was counted.
+    exact: bool,
+    /// By partition, the offset up to which everything is counted.
+    position: BTreeMap<i32, i64>,
+}
+
 /// The answer of `GET /api/v1/totals`.
 impl Serialize for Board {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut answer = serializer.serialize_struct("Board", 6)?;
-        answer.serialize_field("voices", self.rows())?;
-        answer.serialize_field("counted", &self.counted())?;
-        answer.serialize_field("duplicates", &self.duplicates())?;
-        answer.serialize_field("dead", &self.dead())?;
-        answer.serialize_field("exact", &self.exact())?;
-        answer.serialize_field("position", &self.position())?;
-        answer.end()
+        let answer = Totals {
+            voices: self.rows(),
+            counted: self.counted(),
+            duplicates: self.duplicates(),
+            dead: self.dead(),
+            exact: self.exact(),
+            position: self.position(),
+        };
+        answer.serialize(serializer)
+    }
+}
+
+impl PartialSchema for Board {
+    fn schema() -> RefOr<Schema> {
+        Totals::schema()
+    }
+}
+
+impl ToSchema for Board {
+    fn name() -> Cow<'static, str> {
+        Totals::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Totals::schemas(schemas);
     }
 }
 

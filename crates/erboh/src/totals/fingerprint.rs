@@ -12,11 +12,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use utoipa::ToSchema;
 
 use super::hash::xxh64;
 
 /// Where a record stands in its log, and a hash of everything that is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fingerprint {
     /// The offset of the record.
     pub offset: i64,
@@ -45,7 +46,8 @@ impl Fingerprint {
 }
 
 /// 64 bits that are read as 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, pattern = "^[0-9a-f]{16}$", example = "0123456789abcdef")]
 pub struct Hash(pub u64);
 
 impl Hash {

@@ -12,12 +12,13 @@
 //! The bytes are canonical: fields in this order, names sorted, no white space. So equal totals are equal bytes.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{FOLD, Fingerprint, Hash, Voices};
 use crate::limits::VOICES_MAX;
 
 /// What is known of one partition up to `next_offset`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
     /// The version of the fold that made it.
     pub fold: u32,
@@ -49,6 +50,7 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuts: Option<Hash>,
     /// The tally of every voice that was rated.
+    #[schema(value_type = std::collections::BTreeMap<crate::rating::Voice, [u64; 3]>)]
     pub voices: Voices,
     /// Who wrote this snapshot.
     pub writer: String,

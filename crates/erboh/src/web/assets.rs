@@ -5,6 +5,7 @@
 //! answered 304 while nothing changed.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -47,32 +48,45 @@ impl Asset {
     }
 
     fn answer(&self, query: Option<&str>, request: &HeaderMap) -> Response {
-        let tag = format!("\"{:016x}\"", self.tag);
         let tagged = query == Some(format!("v={:016x}", self.tag).as_str());
-        let cache = if tagged { "public, max-age=31536000, immutable" } else { "no-cache" };
-        let unchanged = request
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|value| value.trim().trim_start_matches("W/"))
-            .any(|value| value == tag || value == "*");
-        let mut response = if unchanged {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            ([(CONTENT_TYPE, HeaderValue::from_static(self.kind))], self.bytes).into_response()
-        };
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            headers.insert(ETAG, tag);
-        }
-        response
+        answer(self.kind, &Bytes::from_static(self.bytes), self.tag, tagged, request)
     }
 }
 
+/// Answers bytes that only change with the program: 304 to whoever has them, by their `tag`. Where
+/// the address itself is `tagged`, they may be kept for ever.
+pub fn answer(
+    kind: &'static str,
+    bytes: &Bytes,
+    tag: u64,
+    tagged: bool,
+    request: &HeaderMap,
+) -> Response {
+    let tag = format!("\"{tag:016x}\"");
+    let cache = if tagged { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let unchanged = request
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|value| value.trim().trim_start_matches("W/"))
+        .any(|value| value == tag || value == "*");
+    let mut response = if unchanged {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(CONTENT_TYPE, HeaderValue::from_static(kind))], bytes.clone()).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(ETAG, tag);
+    }
+    response
+}
+
 /// FNV-1a, 64 bit: enough to tell versions of our own files apart, and computed at build time.
-const fn fnv1a(bytes: &[u8]) -> u64 {
+#[must_use]
+pub const fn fnv1a(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut index = 0;
     while index < bytes.len() {

@@ -22,10 +22,13 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router, middleware};
 pub use nav::Nav;
 pub use problem::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::limits;
 
@@ -44,7 +47,6 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 pub fn shell(routes: Router) -> Router {
     routes
         .merge(assets::routes())
-        .route("/health", get(health))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(limits::RATING_BYTES_MAX))
@@ -52,9 +54,33 @@ pub fn shell(routes: Router) -> Router {
         .layer(middleware::from_fn(requests::follow))
 }
 
-/// The answer that the walk-through's services gave, for whoever still asks for it.
-async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!([{ "response": 200 }]))
+/// What both services answer to programs.
+#[must_use]
+pub fn api() -> OpenApiRouter {
+    OpenApiRouter::default().routes(routes!(health))
+}
+
+/// The whole of the walk-through's answer.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// Always 200.
+    #[schema(minimum = 200, maximum = 200)]
+    response: u16,
+}
+
+/// Whether the service runs
+///
+/// The answer that the walk-through's services gave, for whoever still asks for it. Whether it
+/// can work is answered by `/readyz` on the ops port.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "service",
+    responses((status = 200, description = "It runs", body = Vec<Health>,
+               example = json!([{ "response": 200 }]))),
+)]
+async fn health() -> Json<[Health; 1]> {
+    Json([Health { response: 200 }])
 }
 
 async fn add_headers(mut response: Response) -> Response {

@@ -7,6 +7,8 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// One error: what happened, why, and what to do about it.
 #[derive(Debug, Clone)]
@@ -25,20 +27,39 @@ pub struct Problem {
     pub retry_after_seconds: Option<u64>,
 }
 
-/// The body, with RFC 9457's member names. The type stays `about:blank`, whose meaning is "the
-/// status says it"; `code` is the extension member that tells problems of one status apart.
-#[derive(Serialize)]
+/// An error, as RFC 9457 describes it. The type stays `about:blank`, whose meaning is "the status
+/// says it"; `code` tells problems of one status apart.
+#[derive(Serialize, ToSchema)]
 struct Body<'a> {
+    /// Always `about:blank`.
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What happened and the way out, for people.
     detail: &'a str,
+    /// A stable name to match on.
     code: &'a str,
+    /// The field of the request that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<&'a str>,
+    /// The id of the rating, to try again with: then it counts once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     id: Option<&'a str>,
 }
+
+/// The schema of the body.
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Body::schema()
+    }
+}
+
+impl ToSchema for Problem {}
 
 impl Problem {
     /// A problem with nothing but its status, name and explanation.

@@ -58,6 +58,11 @@ fn service(view: BoardView) -> (watch::Sender<Arc<BoardView>>, Router, Cancellat
     (sender, router, stopping)
 }
 
+/// A board that has nothing to show yet.
+pub(crate) fn empty() -> Router {
+    service(BoardView::default()).1
+}
+
 async fn page(view: BoardView) -> String {
     let (_sender, router, _) = service(view);
     let answer = get(&router, "/").await;

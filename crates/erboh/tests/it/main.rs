@@ -17,6 +17,7 @@ mod process;
 mod producer;
 mod requests;
 mod server;
+mod spec;
 mod tidy;
 mod web;
 

@@ -13,7 +13,7 @@ const RATINGS: &str = "/api/v1/ratings";
 const GOOD: &str = r#"{"battle":"a vs b","voice1":"Big Bird","voice2":"Macho Man","rating":2}"#;
 
 /// A producer whose broker is at a port that nothing listens on.
-fn lonely() -> Router {
+pub(crate) fn lonely() -> Router {
     let settings = Settings {
         topic: "erboh-ratings".to_owned(),
         ratings_per_hit: 20,

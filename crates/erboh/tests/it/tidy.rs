@@ -23,7 +23,7 @@ const CODE: [&str; 9] = ["rs", "py", "java", "sh", "html", "css", "js", "toml", 
 const OTHER_TEXT: [&str; 5] = ["md", "yaml", "yml", "xml", "txt"];
 
 /// Each module of the app with its layer; a module may name only modules of lower layers.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     ("limits", 0),
     ("rating", 1),
     ("totals", 2),
@@ -31,6 +31,7 @@ const LAYERS: [(&str, u8); 17] = [
     ("web", 2),
     ("telemetry", 2),
     ("ops", 3),
+    ("spec", 3),
     ("producer", 4),
     ("consumer", 4),
     ("audit", 5),
@@ -83,6 +84,12 @@ fn files() -> Vec<File> {
 
 fn extension(path: &str) -> &str {
     path.rsplit(['.', '/']).next().unwrap_or(path)
+}
+
+/// Path and text of the files below a directory of the repository.
+pub(crate) fn sources(directory: &str) -> Vec<(String, String)> {
+    let below = |file: &File| file.path.starts_with(directory);
+    files().into_iter().filter(below).map(|File { path, text }| (path, text)).collect()
 }
 
 fn is_text(name: &str) -> bool {

@@ -1,0 +1,100 @@
+//! The spec: what a service offers, as documents that are made of the routes and types themselves.
+//!
+//! ```text
+//!  #[utoipa::path] on handlers ─► OpenApiRouter ─┬─► the routes
+//!  #[derive(ToSchema)] on types ─┘               └─► OpenAPI 3.1 ─► /api/v1/openapi.json
+//! ```
+//!
+//! A route of an API is registered by [`utoipa_axum::routes!`], which takes its method and path
+//! from the attribute that describes it: what is served and what is documented cannot drift apart.
+//! Pages and their assets are for people and stand in no document.
+
+mod openapi;
+mod problems;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use problems::problems;
+
+use crate::web::{self, assets};
+
+/// What a role says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The name of the service.
+    pub title: &'static str,
+    /// What it is for, as Markdown.
+    pub description: &'static str,
+    /// What its operations are grouped by, in the order of reading: name and description.
+    pub tags: &'static [(&'static str, &'static str)],
+}
+
+/// The tag of what both services answer.
+pub const SERVICE: (&str, &str) = ("service", "The service itself");
+
+/// The documents of one service, made once.
+struct Documents {
+    openapi: Document,
+}
+
+impl Documents {
+    fn new(openapi: &Value) -> Self {
+        Self { openapi: Document::new(openapi) }
+    }
+}
+
+/// A document as it is answered.
+struct Document {
+    bytes: Bytes,
+    tag: u64,
+}
+
+impl Document {
+    fn new(document: &Value) -> Self {
+        let bytes = Bytes::from(document.to_string());
+        Self { tag: assets::fnv1a(&bytes), bytes }
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        assets::answer("application/json", &self.bytes, self.tag, false, headers)
+    }
+}
+
+/// The routes of a role together with those that describe them.
+pub fn publish(role: OpenApiRouter, about: &About) -> Router {
+    let (routes, mut api) = role.merge(web::api()).split_for_parts();
+    let own = OpenApiRouter::<Arc<Documents>>::default().routes(routes!(openapi_document));
+    let (own, own_api) = own.split_for_parts();
+    api.merge(own_api);
+    let documents = Documents::new(&openapi::document(api, about));
+    routes.merge(own.with_state(Arc::new(documents)))
+}
+
+/// This service as an OpenAPI 3.1 document
+///
+/// The document that you read, or that this page was made of. It changes with the version of the
+/// service only.
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    tag = "service",
+    params(("if-none-match" = Option<String>, Header, description = "The `etag` of a copy at hand")),
+    responses(
+        (status = 200, description = "The document", content_type = "application/json", body = Object,
+         headers(("etag" = String, description = "Changes when the document does"))),
+        (status = 304, description = "The copy at hand is still right",
+         headers(("etag" = String, description = "The tag of that copy"))),
+    ),
+)]
+async fn openapi_document(State(documents): State<Arc<Documents>>, headers: HeaderMap) -> Response {
+    documents.openapi.answer(&headers)
+}
