@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Producer> {
             (413, "too-large"),
             (415, "not-json"),
             (422, "invalid-rating"),
+            (429, "too-busy"),
             (502, "refused"),
             (503, "queue-unavailable"),
             (504, "outcome-unknown"),

@@ -21,6 +21,7 @@ const CODES: &[(&str, &str)] = &[
     ("outcome-unknown", "It may be on the queue or not: send it again with the same `id`."),
     ("queue-unavailable", "The queue is out of reach and nothing was sent. Try again."),
     ("refused", "The queue refused; whoever runs the cluster can tell why."),
+    ("too-busy", "The queue works, and as much is on its way as may be: send more slowly."),
     ("too-large", "There is more in the body than is taken."),
     ("too-many-streams", "As many live streams as are served are open."),
 ];
