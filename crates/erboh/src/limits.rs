@@ -33,6 +33,10 @@ pub const CONNECTIONS_MAX: usize = 1024;
 /// included. A client that opens connections and stays silent gives its place back.
 pub const HEADER_READ: Duration = Duration::from_secs(30);
 
+/// Lines a second that the access log has for requests of note. A person cannot read more, and a
+/// thousand times as many would cost as much as the requests themselves.
+pub const ACCESS_LINES_PER_SECOND: u32 = 50;
+
 /// How long a request's body may take to arrive.
 pub const BODY_READ: Duration = Duration::from_secs(10);
 

@@ -4,6 +4,8 @@
 //! really do its work and is not stopping; `/metrics` is the Prometheus text format. They stand
 //! on a port of their own, so that they are never offered to the public by accident.
 
+mod process;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +63,24 @@ impl Ops {
         }
         (self.ready)()
     }
+}
+
+/// A registry with the numbers that every role has; `fill` adds the role's own, whose names begin
+/// with `erboh_` and the role.
+#[must_use]
+pub fn registry(
+    role: &str,
+    http: &web::requests::Numbers,
+    fill: impl FnOnce(&mut Registry),
+) -> Registry {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(process::Process));
+    let erboh = registry.sub_registry_with_prefix("erboh");
+    let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+    erboh.register("build", "What is running; always 1", build);
+    http.register(erboh);
+    fill(erboh.sub_registry_with_prefix(role));
+    registry
 }
 
 /// Runs a role with its ops port, if it has one; the ops port answers until the role has ended,

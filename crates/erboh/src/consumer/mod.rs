@@ -22,7 +22,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::routing::get;
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -60,6 +59,7 @@ pub struct Consumer {
     view: View,
     streams: Arc<Semaphore>,
     stopping: CancellationToken,
+    http: web::requests::Numbers,
 }
 
 impl Consumer {
@@ -67,7 +67,13 @@ impl Consumer {
     #[must_use]
     pub fn new(view: View, settings: Settings, stopping: CancellationToken) -> Self {
         let streams = Arc::new(Semaphore::new(limits::STREAMS_MAX));
-        Self { settings: Arc::new(settings), view, streams, stopping }
+        Self {
+            settings: Arc::new(settings),
+            view,
+            streams,
+            stopping,
+            http: web::requests::Numbers::default(),
+        }
     }
 
     fn view(&self) -> Arc<BoardView> {
@@ -77,9 +83,10 @@ impl Consumer {
 
 /// The routes of the service port.
 pub fn router(consumer: Consumer) -> Router {
+    let http = consumer.http.clone();
     let pages = Router::new().route("/", get(page::show)).with_state(consumer.clone());
     let api = api::routes().with_state(consumer);
-    web::shell(spec::publish(api, &ABOUT).merge(pages))
+    web::shell(spec::publish(api, &ABOUT).merge(pages), &http)
 }
 
 /// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.
@@ -94,8 +101,9 @@ pub async fn serve(
     let Stopping { wait, drain } = settings.stopping;
     let stop = ops::after(shutdown.clone(), wait);
     let consumer = Consumer::new(view.clone(), settings, stop.clone());
-    let mut registry = Registry::with_prefix("erboh_consumer");
-    registry.register_collector(Box::new(Numbers(consumer.clone())));
+    let registry = ops::registry("consumer", &consumer.http, |registry| {
+        registry.register_collector(Box::new(Numbers(consumer.clone())));
+    });
     // Once complete, the board stays worth looking at: while partitions move between replicas or
     // the broker is away it shows the last totals and says so, which is better than no answer.
     let complete = AtomicBool::new(false);

@@ -83,6 +83,16 @@ impl Intake {
         Ok(self.accept(batch).await?.results().await)
     }
 
+    /// Whether the queue is in reach.
+    pub(super) fn is_connected(&self) -> bool {
+        self.writer.health().is_ok()
+    }
+
+    /// Memory of what is on its way to the queue.
+    pub(super) fn bytes_in_flight(&self) -> usize {
+        self.budget.in_use()
+    }
+
     /// Without a permit the batch is answered without being sent.
     fn start(&self, batch: Batch, permit: Option<Permit>) -> Sending {
         let (Self { writer, metrics, .. }, records) = (self.clone(), batch.len());

@@ -20,12 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::routing::get;
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::intake::{Busy, Intake};
-use self::metrics::Metrics;
+use self::metrics::{Metrics, Way};
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::{Batch, SendResult, Writer};
 use crate::rating::simulate::Researchers;
@@ -61,6 +60,7 @@ pub struct Producer {
     intake: Intake,
     researchers: Arc<Mutex<Researchers>>,
     metrics: Metrics,
+    http: web::requests::Numbers,
 }
 
 impl Producer {
@@ -75,6 +75,7 @@ impl Producer {
             writer,
             researchers: Arc::new(Mutex::new(Researchers::new(seed))),
             metrics,
+            http: web::requests::Numbers::default(),
         }
     }
 
@@ -104,11 +105,12 @@ impl Producer {
 
 /// The routes of the service port.
 pub fn router(producer: Producer) -> Router {
+    let http = producer.http.clone();
     let pages = Router::new()
         .route("/", get(page::hit::show).head(page::hit::head))
         .with_state(producer.clone());
     let api = api::routes().with_state(producer);
-    web::shell(spec::publish(api, &ABOUT).merge(pages))
+    web::shell(spec::publish(api, &ABOUT).merge(pages), &http)
 }
 
 /// Serves until `shutdown`, then stops in order: not ready, wait, stop accepting, drain. What was
@@ -119,9 +121,11 @@ pub async fn serve(
     producer: Producer,
     shutdown: CancellationToken,
 ) {
-    let mut registry = Registry::with_prefix("erboh_producer");
-    producer.metrics.register(&mut registry);
     let writer = producer.writer.clone();
+    let registry = ops::registry("producer", &producer.http, |registry| {
+        producer.metrics.register(registry);
+        registry.register_collector(Box::new(Way(producer.intake.clone())));
+    });
     let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
     let Stopping { wait, drain } = producer.settings.stopping;
     ops::with_ops(ops_listener, ops, async {

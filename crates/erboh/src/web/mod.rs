@@ -43,15 +43,17 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
-/// Wraps a role's routes with all that both services have in common.
-pub fn shell(routes: Router) -> Router {
+/// Wraps a role's routes with all that both services have in common. Their requests are counted in
+/// `numbers`.
+pub fn shell(routes: Router, numbers: &requests::Numbers) -> Router {
+    let books = requests::Books::new(numbers);
     routes
         .merge(assets::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(limits::RATING_BYTES_MAX))
         .layer(middleware::map_response(add_headers))
-        .layer(middleware::from_fn(requests::follow))
+        .layer(middleware::from_fn_with_state(books, requests::follow))
 }
 
 /// What both services answer to programs.
@@ -130,6 +132,7 @@ pub fn error(headers: &HeaderMap, problem: Problem) -> Response {
         return problem.into_response();
     }
     let mut response = html(problem.status, &ErrorPage { problem: &problem });
+    response.extensions_mut().insert(problem::Code(problem.code));
     if let Some(seconds) = problem.retry_after_seconds {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -27,6 +27,11 @@ pub struct Problem {
     pub retry_after_seconds: Option<u64>,
 }
 
+/// The code of the problem that an answer is about, among the answer's extensions: there the log and
+/// the numbers find it, in pages too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code(pub &'static str);
+
 /// An error, as RFC 9457 describes it. The type stays `about:blank`, whose meaning is "the status
 /// says it"; `code` tells problems of one status apart.
 #[derive(Serialize, ToSchema)]
@@ -116,6 +121,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
+        response.extensions_mut().insert(Code(self.code));
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -3,17 +3,29 @@
 use std::fmt::Write as _;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Extensions, HeaderMap, Request};
 use axum::routing::post;
-use erboh::web::{requests, shell};
+use erboh::web::requests::{self, Numbers};
+use erboh::web::shell;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 
 use crate::web::{Answer, ask};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
+/// What a service of these numbers shows under `/metrics`.
+fn shown(numbers: &Numbers) -> String {
+    let mut registry = Registry::default();
+    numbers.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("a string takes it");
+    text
+}
+
 /// A service that answers with the headers that it would give its records.
-fn service() -> Router {
+fn service(numbers: &Numbers) -> Router {
     let handler = async |extensions: Extensions| {
         let mut text = String::new();
         for (name, value) in requests::headers(&extensions) {
@@ -21,7 +33,7 @@ fn service() -> Router {
         }
         text
     };
-    shell(Router::new().route("/records", post(handler)))
+    shell(Router::new().route("/records", post(handler)), numbers)
 }
 
 async fn send(headers: &[(&'static str, &str)]) -> Answer {
@@ -29,7 +41,7 @@ async fn send(headers: &[(&'static str, &str)]) -> Answer {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    ask(&service(), request.body(Body::empty()).expect("a request")).await
+    ask(&service(&Numbers::default()), request.body(Body::empty()).expect("a request")).await
 }
 
 #[tokio::test]
@@ -40,7 +52,8 @@ async fn every_answer_carries_the_requests_id() {
     assert_eq!((fresh(&one.headers).len(), fresh(&two.headers).len()), (36, 36));
     assert_ne!(fresh(&one.headers), fresh(&two.headers));
     let missing = Request::get("/nothing-here").header("x-request-id", "x");
-    let answer = ask(&service(), missing.body(Body::empty()).expect("a request")).await;
+    let answer =
+        ask(&service(&Numbers::default()), missing.body(Body::empty()).expect("a request")).await;
     answer.problem(404, "not-found");
     assert_eq!(answer.header("x-request-id"), "x");
 }
@@ -60,4 +73,54 @@ async fn a_valid_trace_context_goes_into_the_records() {
     .await;
     check(&[("traceparent", PARENT), ("tracestate", "nonsense")], &parent).await;
     check(&[("traceparent", "nonsense"), ("tracestate", "a=1")], "").await;
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_never_by_what_clients_invent() {
+    let numbers = Numbers::default();
+    let router = service(&numbers);
+    let post = Request::post("/records?secret=1").body(Body::from("12345")).expect("a request");
+    ask(&router, post).await;
+    for path in ["/nothing-1", "/nothing-2"] {
+        let invented = Request::builder().method("BREW").uri(path).body(Body::empty());
+        ask(&router, invented.expect("a request")).await.problem(404, "not-found");
+    }
+    let text = shown(&numbers);
+    let check = |line: &str| assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    check(r#"http_requests_total{method="POST",route="/records",status="200"} 1"#);
+    check(r#"http_requests_total{method="other",route="none",status="404"} 2"#);
+    check(r#"http_problems_total{code="not-found"} 2"#);
+    check(r#"http_request_duration_seconds_count{method="POST",route="/records"} 1"#);
+    check(r#"http_request_body_bytes_total{method="POST",route="/records"} 0"#);
+    check("http_requests_in_flight 0");
+}
+
+#[tokio::test]
+async fn bytes_are_those_of_the_bodies() {
+    let numbers = Numbers::default();
+    let echo = Router::new().route("/echo", post(async |body: Bytes| body));
+    let router = shell(echo, &numbers);
+    let request = Request::post("/echo").body(Body::from("12345")).expect("a request");
+    assert_eq!(ask(&router, request).await.text, "12345");
+    let text = shown(&numbers);
+    let labels = r#"{method="POST",route="/echo"} 5"#;
+    assert!(text.contains(&format!("http_request_body_bytes_total{labels}")), "{text}");
+    assert!(text.contains(&format!("http_response_body_bytes_total{labels}")), "{text}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_counted_too() {
+    let numbers = Numbers::default();
+    let slow = Router::new().route("/", post(async || std::future::pending::<()>().await));
+    let router = shell(slow, &numbers);
+    let request = Request::post("/").body(Body::empty()).expect("a request");
+    let asking = tokio::spawn(async move { ask(&router, request).await.status });
+    while !shown(&numbers).contains("http_requests_in_flight 1") {
+        tokio::task::yield_now().await;
+    }
+    asking.abort();
+    assert!(asking.await.expect_err("it was aborted").is_cancelled());
+    let text = shown(&numbers);
+    assert!(text.contains(r#"{method="POST",route="/",status="499"} 1"#), "{text}");
+    assert!(text.contains("http_requests_in_flight 0"), "{text}");
 }

@@ -4,21 +4,28 @@
 //!  x-request-id ──► RequestId (taken over or new) ──► span "request" around all that is logged ──► answer
 //!  traceparent  ──► TraceContext, if it is valid  ──► headers() ──► headers of the records
 //!  tracestate   ──┘
+//!  the last byte of the answer ──► Numbers, and a line in the access log
 //! ```
 //!
 //! This is the outermost layer of a service, so that refusals by the other layers have an id too.
 
+mod access_log;
+mod exchange;
 mod id;
+mod numbers;
 mod trace_context;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::Extensions;
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use self::access_log::AccessLog;
+use self::exchange::Exchange;
 pub use self::id::{REQUEST_ID, RequestId};
+pub use self::numbers::Numbers;
 pub use self::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// The headers that records get from the request that brings them, so that whoever reads a record
@@ -30,8 +37,26 @@ pub fn headers(extensions: &Extensions) -> impl Iterator<Item = (&'static str, V
     parent.into_iter().chain(state)
 }
 
-/// The layer: notes the request's id and trace for the handlers, and puts the id on the answer.
-pub(super) async fn follow(mut request: Request, next: Next) -> Response {
+/// Where a service's requests are counted and written down.
+#[derive(Debug, Clone)]
+pub(super) struct Books {
+    numbers: Numbers,
+    log: AccessLog,
+}
+
+impl Books {
+    pub(super) fn new(numbers: &Numbers) -> Self {
+        Self { numbers: numbers.clone(), log: AccessLog::default() }
+    }
+}
+
+/// The layer: notes the request's id and trace for the handlers, puts the id on the answer, and
+/// watches the exchange to its end.
+pub(super) async fn follow(
+    State(Books { numbers, log }): State<Books>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = RequestId::read(request.headers());
     // A span of the highest level is there under every log filter: a warning must not lose the
     // request that it is about. Who has written is recorded once it is known.
@@ -41,7 +66,9 @@ pub(super) async fn follow(mut request: Request, next: Next) -> Response {
     }
     let header = id.header();
     request.extensions_mut().insert(id);
+    let exchange = Exchange::begin(numbers, log, span.clone(), &request);
+    let request = exchange.counting(request);
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, header);
-    response
+    exchange.answered(response)
 }
