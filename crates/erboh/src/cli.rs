@@ -14,6 +14,7 @@ pub use self::audit::AuditFlags;
 pub use self::demo::DemoFlags;
 pub use self::kafka::{KafkaFlags, Property};
 pub use self::producer::{HitFlags, ProducerFlags};
+pub use self::security::{SaslMechanism, SecurityFlags};
 use crate::telemetry::Format;
 
 mod audit;
@@ -21,6 +22,7 @@ mod convert;
 mod demo;
 mod kafka;
 mod producer;
+mod security;
 
 /// Ratings through a Kafka topic to exact totals: a message queue that you can see working.
 #[derive(Debug, Parser)]

@@ -15,40 +15,56 @@ import java.util.List;
  *   ca.p12 ──signs──► server.p12                              for the brokers
  *      │   ──signs──► client.p12 ──► client.pem, client.key   for clients
  *      └──► ca.pem                                            for both
+ *
+ *   with the argument "doors", what must be refused:
+ *   ca.p12 ──signs──► past.p12       it has ended; a broker's and a client's, past.pem, past.key
+ *          ──signs──► elsewhere.p12  for another host
+ *   other-ca.p12 ──signs──► stranger.p12 ──► stranger.pem, stranger.key
+ *      └──► other-ca.pem
  * </pre>
  *
  * One JVM does it all: keytool is a Java program, and starting it a dozen times takes seconds.
  */
 public final class Certificates {
     private static final String CA = "ca";
+    private static final String OTHER_CA = "other-ca";
     private static final String DAYS = "3650";
+    private static final String BOTH = "serverAuth,clientAuth";
+    private static final String HERE = "san=ip:127.0.0.1,dns:localhost";
     /** The file with the password of every key store; it is there before we start. */
     private static final String PASSWORD = "store.password";
 
     public static void main(String[] arguments) throws Exception {
-        authority();
-        signed("server", "serverAuth,clientAuth", "san=ip:127.0.0.1,dns:localhost");
-        signed("client", "clientAuth", null);
+        authority(CA);
+        signed(CA, "server", BOTH, "-ext", HERE);
+        signed(CA, "client", "clientAuth");
         unpack("client");
+        if (List.of(arguments).contains("doors")) {
+            // Of two validities the last one counts.
+            signed(CA, "past", BOTH, "-ext", HERE, "-startdate", "-10d", "-validity", "1");
+            unpack("past");
+            signed(CA, "elsewhere", BOTH, "-ext", "san=dns:kafka.example");
+            authority(OTHER_CA);
+            signed(OTHER_CA, "stranger", "clientAuth");
+            unpack("stranger");
+        }
     }
 
-    private static void authority() throws Exception {
-        in(CA, "-genkeypair", "-alias", CA, "-dname", "CN=erboh testbed", "-keyalg", "EC", "-groupname", "secp256r1",
-            "-validity", DAYS, "-ext", "bc:c=ca:true", "-ext", "ku:c=keyCertSign,cRLSign");
-        in(CA, "-exportcert", "-rfc", "-alias", CA, "-file", "ca.pem");
+    private static void authority(String name) throws Exception {
+        in(name, "-genkeypair", "-alias", name, "-dname", "CN=erboh testbed " + name, "-keyalg", "EC",
+            "-groupname", "secp256r1", "-validity", DAYS, "-ext", "bc:c=ca:true", "-ext", "ku:c=keyCertSign,cRLSign");
+        in(name, "-exportcert", "-rfc", "-alias", name, "-file", name + ".pem");
     }
 
-    /** A key pair whose certificate the authority has signed, with the whole chain in its store. */
-    private static void signed(String name, String usage, String names) throws Exception {
+    /** A key pair whose certificate that authority has signed, with the whole chain in its store. */
+    private static void signed(String by, String name, String usage, String... more) throws Exception {
         in(name, "-genkeypair", "-alias", name, "-dname", "CN=" + name, "-keyalg", "EC", "-groupname", "secp256r1");
         in(name, "-certreq", "-alias", name, "-file", name + ".csr");
-        List<String> sign = new ArrayList<>(List.of("-gencert", "-rfc", "-alias", CA, "-validity", DAYS,
+        List<String> sign = new ArrayList<>(List.of("-gencert", "-rfc", "-alias", by, "-validity", DAYS,
             "-infile", name + ".csr", "-outfile", name + ".crt", "-ext", "eku=" + usage));
-        if (names != null) {
-            sign.addAll(List.of("-ext", names));
-        }
-        in(CA, sign.toArray(String[]::new));
-        in(name, "-importcert", "-noprompt", "-alias", CA, "-file", "ca.pem");
+        sign.addAll(List.of(more));
+        in(by, sign.toArray(String[]::new));
+        in(name, "-importcert", "-noprompt", "-alias", by, "-file", by + ".pem");
         in(name, "-importcert", "-noprompt", "-alias", name, "-file", name + ".crt");
     }
 

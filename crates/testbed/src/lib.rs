@@ -18,6 +18,6 @@ mod ports;
 mod random;
 
 pub use child::{Child, Signal};
-pub use kafka::{Cluster, ClusterSettings, Tuning, java, share_classes};
+pub use kafka::{Cluster, ClusterSettings, Door, Tuning, java, share_classes};
 pub use link::Link;
 pub use ports::free as free_ports;

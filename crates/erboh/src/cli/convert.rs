@@ -6,35 +6,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{
-    BrokerFlags, ConsumerFlags, DemoFlags, DoctorFlags, Fsync, KafkaFlags, LossFlags, OnGap,
-    OnLogChange, ProducerFlags, SmokeFlags, StopFlags, StorageFlags,
+    BrokerFlags, ConsumerFlags, DemoFlags, DoctorFlags, Fsync, LossFlags, OnGap, OnLogChange,
+    ProducerFlags, SmokeFlags, StopFlags, StorageFlags,
 };
 use crate::consumer::{self, engine};
 use crate::ops::Stopping;
-use crate::queue::{KafkaSettings, Topics};
+use crate::queue::Topics;
 use crate::{broker, demo, doctor, producer, smoke};
-
-impl KafkaFlags {
-    /// The settings of a Kafka client, with the files of secret properties read.
-    ///
-    /// # Errors
-    /// Names the property and the file that cannot be read.
-    pub fn settings(&self) -> anyhow::Result<KafkaSettings> {
-        let mut settings = KafkaSettings::new(&self.brokers);
-        for property in &self.kafka_property {
-            settings.properties.push((property.name.clone(), property.value.clone()));
-        }
-        for property in &self.kafka_property_file {
-            let text = std::fs::read_to_string(&property.value).with_context(|| {
-                format!("--kafka-property-file: {} for {}", property.value, property.name)
-            })?;
-            // Files end in a line break that is no part of a password.
-            let value = text.trim_end_matches(['\r', '\n']).to_owned();
-            settings.properties.push((property.name.clone(), value));
-        }
-        Ok(settings)
-    }
-}
 
 impl StorageFlags {
     /// The directory to use.

@@ -1,7 +1,11 @@
-//! How to reach a Kafka cluster: addresses, and any property of the client library.
+//! How to reach a Kafka cluster: addresses, security, and any property of the client library.
 
+use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
+
+use super::SecurityFlags;
+use crate::queue::KafkaSettings;
 
 /// Where the cluster is and how to talk to it.
 #[derive(Debug, Clone, Args)]
@@ -19,6 +23,37 @@ pub struct KafkaFlags {
     #[arg(long, env = "ERBOH_KAFKA_PROPERTY_FILES", value_delimiter = '\n',
           value_name = "KEY=PATH", value_parser = property)]
     pub kafka_property_file: Vec<Property>,
+    /// How both sides make sure of each other.
+    #[command(flatten)]
+    pub security: SecurityFlags,
+}
+
+impl KafkaFlags {
+    /// The settings of a Kafka client, with the files of certificates, keys and secrets read and
+    /// checked. Properties come last, so that they override what follows from other flags.
+    ///
+    /// # Errors
+    /// Names the flag, the file, what is wrong with it, and what to do.
+    pub fn settings(&self) -> anyhow::Result<KafkaSettings> {
+        let security = self.security.security();
+        let mut settings = KafkaSettings::new(&self.brokers);
+        settings.properties = security.properties()?;
+        if let Some(warning) = security.warning() {
+            tracing::warn!(user = security.username, "{warning}");
+        }
+        for property in &self.kafka_property {
+            settings.properties.push((property.name.clone(), property.value.clone()));
+        }
+        for property in &self.kafka_property_file {
+            let text = std::fs::read_to_string(&property.value).with_context(|| {
+                format!("--kafka-property-file: {} for {}", property.value, property.name)
+            })?;
+            // Files end in a line break that is no part of a password.
+            let value = text.trim_end_matches(['\r', '\n']).to_owned();
+            settings.properties.push((property.name.clone(), value));
+        }
+        Ok(settings)
+    }
 }
 
 /// A name with a value, from `name=value`. Values may be secret, so they are not printed.

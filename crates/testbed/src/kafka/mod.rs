@@ -5,6 +5,7 @@
 //!
 //!            ┌ CLIENTS ◄──────────────── bootstrap()          plain, TLS, SASL
 //!  broker n ─┤ LINK_A  ◄──── Link a:n ◄─ bootstrap_via("a")   the same, and advertised at the link
+//!            ├ DOOR_…    ◄──────────────── bootstrap_at(door)   with security of its own
 //!            ├ BROKERS                   among themselves, plain; only with TLS or SASL
 //!            └ CONTROLLER
 //! ```
@@ -32,7 +33,7 @@ use settings::{Listener, Place};
 
 pub use archive::share_classes;
 pub use jvm::java;
-pub use settings::{ClusterSettings, Tuning};
+pub use settings::{ClusterSettings, Door, Tuning};
 
 use crate::{Link, Signal, random};
 
@@ -106,6 +107,17 @@ impl Cluster {
     #[must_use]
     pub fn bootstrap_of(&self, broker: u32) -> String {
         local(self.node(broker).ports.clients).to_string()
+    }
+
+    /// `host:port,…` of that door of all brokers.
+    ///
+    /// # Panics
+    /// If the settings have no such door.
+    #[must_use]
+    pub fn bootstrap_at(&self, door: Door) -> String {
+        let index = self.settings.doors.iter().position(|other| *other == door);
+        let index = index.unwrap_or_else(|| panic!("the settings have no door {door:?}"));
+        joined(self.nodes.iter().map(|node| local(node.ports.doors[index])))
     }
 
     /// `host:port,…` of all brokers behind the links of that name.
@@ -243,6 +255,15 @@ impl Cluster {
         self.settings.sasl.then(|| self.security.sasl_password_file())
     }
 
+    /// A file that clients may use, made for this cluster: `ca.pem` of the brokers' authority,
+    /// `client.pem` and `client.key`, and with doors also `other-ca.pem`, `stranger.pem` and
+    /// `stranger.key` of another authority, `past.pem` and `past.key` that have ended; and
+    /// `NAME.password` for each of the users.
+    #[must_use]
+    pub fn security_file(&self, name: &str) -> PathBuf {
+        self.security.file(name)
+    }
+
     /// Runs one of Kafka's own command-line tools against this cluster, by the name of its class,
     /// and answers what it printed.
     ///
@@ -318,6 +339,9 @@ impl Cluster {
             listeners.push(listener(&name, node.ports.behind_links[index], advertised, protocol));
         }
         let names: Vec<String> = listeners.iter().map(|each| each.name.clone()).collect();
+        for (door, port) in self.settings.doors.iter().zip(&node.ports.doors) {
+            listeners.push(listener(door.name(), *port, *port, door.protocol()));
+        }
         let mut between_brokers = CLIENTS;
         if self.settings.has_own_listener() {
             between_brokers = BROKERS;

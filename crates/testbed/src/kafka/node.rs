@@ -23,6 +23,8 @@ pub(super) struct Ports {
     pub(super) controller: u16,
     /// The plain listener that the brokers use among themselves; often that of the clients.
     pub(super) brokers: u16,
+    /// One for each door.
+    pub(super) doors: Vec<u16>,
     /// Behind each link.
     pub(super) behind_links: Vec<u16>,
 }

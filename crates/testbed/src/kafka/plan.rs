@@ -9,7 +9,7 @@ use crate::{Link, ports};
 
 /// Gives every node its ports and its links.
 pub(super) fn nodes(settings: &ClusterSettings, directory: &Path) -> Result<Vec<Node>, String> {
-    let per_node = 3 + settings.links.len();
+    let per_node = 3 + settings.doors.len() + settings.links.len();
     let mut free = ports::free(per_node * settings.brokers as usize)?.into_iter();
     // There are as many as are taken.
     let mut port = || free.next().unwrap_or_default();
@@ -19,6 +19,7 @@ pub(super) fn nodes(settings: &ClusterSettings, directory: &Path) -> Result<Vec<
             clients: port(),
             controller: port(),
             brokers: port(),
+            doors: settings.doors.iter().map(|_| port()).collect(),
             behind_links: settings.links.iter().map(|_| port()).collect(),
         };
         if let Some(first) = settings.first_port {

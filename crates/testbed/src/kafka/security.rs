@@ -4,7 +4,8 @@
 //!  directory/security/   ca.pem                               both sides trust it
 //!                        server.p12                           brokers
 //!                        client.p12  client.pem  client.key   clients, if they like
-//!                        store.password  sasl.password        new for every cluster
+//!                        past.* stranger.* elsewhere.*        with doors: to be refused
+//!                        store.password  sasl.password  USER.password   new for every cluster
 //!  directory/            client.properties                    for Java clients
 //!                        librdkafka.properties                for kcat and others
 //! ```
@@ -18,10 +19,10 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use super::jvm;
-use super::settings::ClusterSettings;
+use super::settings::{ClusterSettings, Door};
 use crate::random;
 
-/// The only user that the cluster knows.
+/// The user that every cluster with passwords knows, and who may do everything.
 pub(super) const USER: &str = "erboh";
 const MECHANISM: &str = "SCRAM-SHA-512";
 const LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
@@ -44,12 +45,20 @@ pub(super) struct Security {
     directory: PathBuf,
     tls: bool,
     sasl: bool,
+    users: Vec<String>,
+    doors: Vec<Door>,
 }
 
 impl Security {
     /// Where it is, or will be.
     pub(super) fn new(settings: &ClusterSettings, directory: &Path) -> Self {
-        Self { directory: directory.join("security"), tls: settings.tls, sasl: settings.sasl }
+        Self {
+            directory: directory.join("security"),
+            tls: settings.tls,
+            sasl: settings.sasl,
+            users: settings.users.clone(),
+            doors: settings.doors.clone(),
+        }
     }
 
     /// Makes certificates and passwords, unless an earlier start has made them.
@@ -64,11 +73,7 @@ impl Security {
             .create(&self.directory)
             .map_err(|error| format!("creating {shown}: {error}"))?;
         if self.sasl && !self.sasl_password_file().exists() {
-            write_secret(&self.sasl_password_file(), &password())?;
-            // The tool that formats the storage reads its arguments from here, so that the
-            // password does not stand in a command line.
-            let user = format!("{MECHANISM}=[name={USER},password={}]", self.sasl_password()?);
-            write_secret(&self.users(), &format!("--add-scram\n{user}\n"))?;
+            self.make_users()?;
         }
         if self.tls && !self.file("client.key").exists() {
             self.make_certificates()
@@ -77,11 +82,30 @@ impl Security {
         Ok(())
     }
 
+    fn make_users(&self) -> Result<(), String> {
+        let first = (USER, self.sasl_password_file());
+        let others =
+            self.users.iter().map(|user| (user.as_str(), self.file(&format!("{user}.password"))));
+        let mut arguments = String::new();
+        for (user, file) in std::iter::once(first).chain(others) {
+            let password = password();
+            write_secret(&file, &password)?;
+            let user = format!("{MECHANISM}=[name={user},password={password}]");
+            arguments.extend(["--add-scram\n", &user, "\n"]);
+        }
+        // The tool that formats the storage reads its arguments from here, so that no password
+        // stands in a command line.
+        write_secret(&self.users(), &arguments)
+    }
+
     fn make_certificates(&self) -> Result<(), String> {
         write_secret(&self.store_password_file(), &password())?;
         write_secret(&self.file(PROGRAM_NAME), PROGRAM)?;
         let mut arguments: Vec<String> = PROGRAM_OPTIONS.map(str::to_owned).into();
         arguments.push(PROGRAM_NAME.to_owned());
+        if !self.doors.is_empty() {
+            arguments.push("doors".to_owned());
+        }
         jvm::run_in(&self.directory, &arguments)?;
         let entries = fs::read_dir(&self.directory).map_err(|error| error.to_string())?;
         entries.flatten().try_for_each(|entry| {
@@ -123,6 +147,13 @@ impl Security {
                 line(&format!("listener.name.{}.ssl.client.auth", name.to_lowercase()), "requested")
             };
             properties.extend(listeners.iter().map(requested));
+            properties.extend(self.doors.iter().filter_map(|door| self.for_door(*door)));
+        }
+        if !self.users.is_empty() {
+            let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+            properties.push(line("authorizer.class.name", authorizer));
+            // Between the brokers nobody is asked who they are.
+            properties.push(line("super.users", &format!("User:{USER};User:ANONYMOUS")));
         }
         if self.sasl {
             properties.push(line("sasl.enabled.mechanisms", MECHANISM));
@@ -133,6 +164,17 @@ impl Security {
             }));
         }
         Ok(properties)
+    }
+
+    /// What makes a door another one than the other listeners with TLS.
+    fn for_door(&self, door: Door) -> Option<(String, String)> {
+        let (setting, value) = match door {
+            Door::Plain => return None,
+            Door::Certificate => ("ssl.client.auth", "required".to_owned()),
+            Door::Expired => ("ssl.keystore.location", self.shown("past.p12")),
+            Door::OtherHost => ("ssl.keystore.location", self.shown("elsewhere.p12")),
+        };
+        Some(line(&format!("listener.name.{}.{setting}", door.name().to_lowercase()), &value))
     }
 
     /// What a client built on librdkafka is told, without the password, which is in
@@ -212,7 +254,7 @@ impl Security {
         read(&self.sasl_password_file())
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 

@@ -18,6 +18,10 @@ pub struct ClusterSettings {
     pub tls: bool,
     /// Clients must give a name and a password (SCRAM-SHA-512).
     pub sasl: bool,
+    /// Users besides the first, who may do nothing until they are granted a right. Needs `sasl`.
+    pub users: Vec<String>,
+    /// Listeners besides, each with something that a client must get right. They need `tls`.
+    pub doors: Vec<Door>,
     /// Names of clients that get a listener of their own on every broker, behind a
     /// [`Link`](crate::Link): letters, digits and `-`.
     pub links: Vec<String>,
@@ -31,6 +35,35 @@ pub struct ClusterSettings {
     pub first_port: Option<u16>,
     /// What the brokers are tuned for.
     pub tuning: Tuning,
+}
+
+/// A listener with security of its own, for clients that shall meet it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Neither TLS nor passwords. Whoever comes by it may do everything, as the brokers may.
+    Plain,
+    /// TLS for whoever shows a certificate of the cluster's authority, and is who it names.
+    Certificate,
+    /// TLS, with a broker's certificate that has ended.
+    Expired,
+    /// TLS, with a broker's certificate for another host.
+    OtherHost,
+}
+
+impl Door {
+    /// The listener's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "DOOR_PLAIN",
+            Self::Certificate => "DOOR_CERTIFICATE",
+            Self::Expired => "DOOR_EXPIRED",
+            Self::OtherHost => "DOOR_OTHER_HOST",
+        }
+    }
+
+    pub(super) fn protocol(self) -> &'static str {
+        if self == Self::Plain { "PLAINTEXT" } else { "SSL" }
+    }
 }
 
 /// What brokers and JVMs are tuned for.
@@ -49,6 +82,8 @@ impl Default for ClusterSettings {
             brokers: 1,
             tls: false,
             sasl: false,
+            users: Vec::new(),
+            doors: Vec::new(),
             links: Vec::new(),
             properties: Vec::new(),
             heap_mb: 256,
@@ -67,6 +102,12 @@ impl ClusterSettings {
         }
         if self.heap_mb < HEAP_MB_MIN {
             return Err(format!("heap_mb: {} is less than {HEAP_MB_MIN}", self.heap_mb));
+        }
+        if !self.users.is_empty() && !self.sasl {
+            return Err("users: nobody is asked who they are without sasl".to_owned());
+        }
+        if !self.doors.is_empty() && !self.tls {
+            return Err("doors: they need certificates, which tls brings".to_owned());
         }
         for (index, link) in self.links.iter().enumerate() {
             let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -224,7 +265,7 @@ fn for_tests() -> Vec<(String, String)> {
 mod tests {
     use std::path::Path;
 
-    use super::{ClusterSettings, Listener, Place, Tuning, server_properties};
+    use super::{ClusterSettings, Door, Listener, Place, Tuning, server_properties};
 
     fn properties(settings: &ClusterSettings) -> String {
         let listener = |name: &str, port, advertised| Listener {
@@ -291,6 +332,8 @@ mod tests {
         let plain = ClusterSettings::default;
         check(ClusterSettings { brokers: 0, ..plain() }, "brokers: 0");
         check(ClusterSettings { heap_mb: 1, ..plain() }, "heap_mb: 1");
+        check(ClusterSettings { users: vec!["ann".to_owned()], ..plain() }, "users");
+        check(ClusterSettings { doors: vec![Door::Plain], ..plain() }, "doors");
         check(ClusterSettings { links: vec!["a b".to_owned()], ..plain() }, "`a b`");
         check(ClusterSettings { links: vec!["a".to_owned(), "A".to_owned()], ..plain() }, "twice");
     }
