@@ -10,7 +10,6 @@ pub(super) const MESSAGE_TIMEOUT_MS: u64 = 4_000;
 /// than [`MESSAGE_TIMEOUT_MS`], so that slow replicas leave time for a second try.
 pub(super) const WRITE_REQUEST_TIMEOUT_MS: u64 = 2_000;
 
-
 /// How long a writer waits for more records before it sends what it has, in milliseconds. Not at
 /// all: somebody waits for the answer. Under load batches form by themselves, because records that
 /// come while [five requests](https://kafka.apache.org/documentation/#producerconfigs_max.in.flight.requests.per.connection)

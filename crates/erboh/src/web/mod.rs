@@ -10,6 +10,7 @@
 
 pub mod assets;
 pub mod nav;
+mod places;
 pub mod problem;
 pub mod requests;
 pub mod server;

@@ -1,26 +1,27 @@
 //! The HTTP/1.1 server under each role: accepts, limits, and stops in order.
 //!
 //! ```text
-//!  accept ──(a free slot of CONNECTIONS_MAX)──► task per connection ──► router
+//!  accept ──(one of CONNECTIONS_MAX places)──► task per connection ──► router
 //!  shutdown ──► no new connections ──► requests under way finish, idle ones close ──► cut off
 //!                                      (at most `drain`)
 //! ```
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::places::{Place, Places};
 use crate::limits;
 
 /// Pause after a failed accept, which means that the process is out of file descriptors: trying
@@ -56,15 +57,25 @@ pub async fn serve(
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    let slots = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    serve_in(Places::new(connections_max()), listener, router, shutdown, drain).await;
+}
+
+/// As [`serve`], with a connection in each of `places`.
+async fn serve_in(
+    places: Places,
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+    drain: Duration,
+) {
     let tasks = TaskTracker::new();
     let cut_off = CancellationToken::new();
     let accepting = async {
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((socket, _)) => {
-                    let connection = connection(socket, router.clone(), shutdown.clone(), slot);
+                    let place = places.take().await;
+                    let connection = connection(socket, router.clone(), shutdown.clone(), place);
                     let cut_off = cut_off.clone();
                     tasks.spawn(async move { cut_off.run_until_cancelled(connection).await });
                 }
@@ -85,21 +96,35 @@ pub async fn serve(
     }
 }
 
-async fn connection(
-    socket: TcpStream,
-    router: Router,
-    shutdown: CancellationToken,
-    _slot: OwnedSemaphorePermit,
-) {
+/// Half of the files that this process may open, as far as that is known: the Kafka client needs
+/// some, and so do other listeners.
+fn connections_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    open_files_max(&limits)
+        .map_or(limits::CONNECTIONS_MAX, |files| (files / 2).clamp(1, limits::CONNECTIONS_MAX))
+}
+
+/// `Max open files   <soft> <hard> files`, as Linux says it.
+fn open_files_max(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+async fn connection(socket: TcpStream, router: Router, shutdown: CancellationToken, place: Place) {
     // Events and small answers go out at once instead of waiting for a full packet.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = TowerToHyperService::new(router);
+    let routes = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        let (under_way, answer) = (place.request(), routes.call(request));
+        async { Ok::<_, Infallible>(answer.await?.map(|body| under_way.answered_by(body))) }
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEADER_READ)
+            .max_buf_size(limits::CONNECTION_BUFFER_BYTES)
             .serve_connection(TokioIo::new(socket), service)
     );
     let ended = tokio::select! {
@@ -108,8 +133,21 @@ async fn connection(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = place.needed() => {
+            connection.as_mut().graceful_shutdown();
+            let ending = tokio::time::timeout(limits::LEAVING, connection.as_mut()).await;
+            match ending {
+                Ok(ended) => ended,
+                // A request came in at the last moment: it is the last one, and gets its answer.
+                Err(_) if !place.is_idle() => connection.await,
+                Err(_) => return,
+            }
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;
