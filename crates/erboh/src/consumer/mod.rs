@@ -29,13 +29,16 @@ use tokio_util::sync::CancellationToken;
 use self::metrics::Numbers;
 use self::view::BoardView;
 use crate::ops::{self, Ops, Stopping};
-use crate::{limits, spec, web};
+use crate::queue::Topics;
+use crate::spec::{self, Use};
+use crate::{limits, web};
 
 const ABOUT: spec::About = spec::About {
     title: "erboh consumer",
     description: "What the ratings add up to, counted exactly once. Any replica answers; what \
                   differs between two is only how far they have counted.",
     tags: &[("board", "The totals, whole or by partition, and live"), spec::SERVICE],
+    uses: &[Use::ReceiveRatings, Use::SendTotals, Use::ReceiveTotals, Use::SendDeadLetters],
 };
 
 /// Where the newest view is.
@@ -85,8 +88,9 @@ impl Consumer {
 pub fn router(consumer: Consumer) -> Router {
     let http = consumer.http.clone();
     let pages = Router::new().route("/", get(page::show)).with_state(consumer.clone());
+    let topics = Topics { ratings: consumer.settings.topic.clone(), ..Topics::default() };
     let api = api::routes().with_state(consumer);
-    web::shell(spec::publish(api, &ABOUT).merge(pages), &http)
+    web::shell(spec::publish(api, &ABOUT, &topics).merge(pages), &http)
 }
 
 /// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.

@@ -26,10 +26,11 @@ use tokio_util::sync::CancellationToken;
 use self::intake::{Busy, Intake};
 use self::metrics::{Metrics, Way};
 use crate::ops::{self, Ops, Stopping};
-use crate::queue::{Batch, SendResult, Writer};
+use crate::queue::{Batch, SendResult, Topics, Writer};
 use crate::rating::simulate::Researchers;
 use crate::rating::{Rating, RatingId};
-use crate::{spec, web};
+use crate::spec::{self, Use};
+use crate::web;
 
 const ABOUT: spec::About = spec::About {
     title: "erboh producer",
@@ -37,6 +38,7 @@ const ABOUT: spec::About = spec::About {
                   replica that counts, and is counted exactly once, however often it is sent \
                   with the same id.",
     tags: &[("ratings", "Ratings from people and programs"), spec::SERVICE],
+    uses: &[Use::SendRatings],
 };
 
 /// What a producer is told.
@@ -109,8 +111,9 @@ pub fn router(producer: Producer) -> Router {
     let pages = Router::new()
         .route("/", get(page::hit::show).head(page::hit::head))
         .with_state(producer.clone());
+    let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
     let api = api::routes().with_state(producer);
-    web::shell(spec::publish(api, &ABOUT).merge(pages), &http)
+    web::shell(spec::publish(api, &ABOUT, &topics).merge(pages), &http)
 }
 
 /// Serves until `shutdown`, then stops in order: not ready, wait, stop accepting, drain. What was

@@ -19,7 +19,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::limits;
 use super::log;
 use super::settings::{KafkaSettings, SettingsError};
-use super::topics::Topics;
+use super::topics::{TopicSetting, Topics};
 use crate::limits::{SNAPSHOT_BYTES_MAX, VOICES_MAX};
 
 /// Why a topic cannot be used.
@@ -96,12 +96,9 @@ impl Admin {
         partitions: i32,
         replication: i32,
     ) -> Result<(), AdminError> {
-        let week = (7 * 24 * 3_600_000_i64).to_string();
-        let month = (30 * 24 * 3_600_000_i64).to_string();
-        let snapshot = SNAPSHOT_BYTES_MAX.to_string();
         let copies = if replication >= 3 { "2" } else { "1" };
         // Without replicas to choose from, the broker's own minimum stays.
-        let with_copies = |mut config: Vec<(&'static str, String)>| {
+        let with_copies = |mut config: Vec<TopicSetting>| {
             if replication > 0 {
                 config.push(("min.insync.replicas", copies.into()));
             }
@@ -109,7 +106,7 @@ impl Admin {
         };
         let mut existing = self.partitions(&topics.ratings).await?;
         if existing == 0 {
-            let config = vec![("cleanup.policy", "delete".into()), ("retention.ms", week)];
+            let config = Topics::ratings_settings();
             if !self.create(&topics.ratings, partitions, replication, &with_copies(config)).await? {
                 existing = self.visible(&topics.ratings).await?;
             }
@@ -118,14 +115,7 @@ impl Admin {
 
         let mut existing = self.partitions(&topics.totals).await?;
         if existing == 0 {
-            // Small segments, because only closed ones are compacted and a board that starts
-            // should find little else than the newest snapshots.
-            let config = vec![
-                ("cleanup.policy", "compact".into()),
-                ("max.message.bytes", snapshot),
-                ("segment.bytes", (32 * 1024 * 1024).to_string()),
-                ("segment.ms", 3_600_000.to_string()),
-            ];
+            let config = Topics::totals_settings();
             if !self.create(&topics.totals, partitions, replication, &with_copies(config)).await? {
                 // Somebody else was faster, and may have wanted something else.
                 existing = self.visible(&topics.totals).await?;
@@ -139,7 +129,7 @@ impl Admin {
         }
 
         if self.partitions(&topics.dead_letters).await? == 0 {
-            let config = vec![("cleanup.policy", "compact,delete".into()), ("retention.ms", month)];
+            let config = Topics::dead_letters_settings();
             self.create(&topics.dead_letters, partitions, replication, &with_copies(config))
                 .await?;
         }

@@ -38,5 +38,5 @@ pub use reader::{Event, Reader};
 pub use record::Record;
 pub use security::{Mechanism, Security};
 pub use settings::{KafkaSettings, SettingsError};
-pub use topics::Topics;
+pub use topics::{TopicSetting, Topics};
 pub use writer::{OutRecord, Writer};

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!  #[utoipa::path] on handlers ─► OpenApiRouter ─┬─► the routes
-//!  #[derive(ToSchema)] on types ─┘               └─► OpenAPI 3.1 ─► /api/v1/openapi.json
+//!  #[derive(ToSchema)] on types ─┬──┘            └─► OpenAPI 3.1 ──► /api/v1/openapi.json
+//!  Topics and their settings ────┴─────────────────► AsyncAPI 3.0 ─► /api/v1/asyncapi.json
 //! ```
 //!
 //! A route of an API is registered by [`utoipa_axum::routes!`], which takes its method and path
 //! from the attribute that describes it: what is served and what is documented cannot drift apart.
 //! Pages and their assets are for people and stand in no document.
 
+mod asyncapi;
 mod openapi;
 mod problems;
 
@@ -23,8 +25,10 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use asyncapi::Use;
 pub use problems::problems;
 
+use crate::queue::Topics;
 use crate::web::{self, assets};
 
 /// What a role says of itself.
@@ -36,6 +40,8 @@ pub struct About {
     pub description: &'static str,
     /// What its operations are grouped by, in the order of reading: name and description.
     pub tags: &'static [(&'static str, &'static str)],
+    /// What it does with the topics.
+    pub uses: &'static [Use],
 }
 
 /// The tag of what both services answer.
@@ -44,11 +50,12 @@ pub const SERVICE: (&str, &str) = ("service", "The service itself");
 /// The documents of one service, made once.
 struct Documents {
     openapi: Document,
+    asyncapi: Document,
 }
 
 impl Documents {
-    fn new(openapi: &Value) -> Self {
-        Self { openapi: Document::new(openapi) }
+    fn new(openapi: &Value, asyncapi: &Value) -> Self {
+        Self { openapi: Document::new(openapi), asyncapi: Document::new(asyncapi) }
     }
 }
 
@@ -70,12 +77,15 @@ impl Document {
 }
 
 /// The routes of a role together with those that describe them.
-pub fn publish(role: OpenApiRouter, about: &About) -> Router {
+pub fn publish(role: OpenApiRouter, about: &About, topics: &Topics) -> Router {
     let (routes, mut api) = role.merge(web::api()).split_for_parts();
-    let own = OpenApiRouter::<Arc<Documents>>::default().routes(routes!(openapi_document));
+    let own = OpenApiRouter::<Arc<Documents>>::default()
+        .routes(routes!(openapi_document))
+        .routes(routes!(asyncapi_document));
     let (own, own_api) = own.split_for_parts();
     api.merge(own_api);
-    let documents = Documents::new(&openapi::document(api, about));
+    let documents =
+        Documents::new(&openapi::document(api, about), &asyncapi::document(about, topics));
     routes.merge(own.with_state(Arc::new(documents)))
 }
 
@@ -97,4 +107,26 @@ pub fn publish(role: OpenApiRouter, about: &About) -> Router {
 )]
 async fn openapi_document(State(documents): State<Arc<Documents>>, headers: HeaderMap) -> Response {
     documents.openapi.answer(&headers)
+}
+
+/// What this service does with the queue, as an AsyncAPI 3.0 document
+///
+/// The topics, the records on them and their keys, headers and fields.
+#[utoipa::path(
+    get,
+    path = "/api/v1/asyncapi.json",
+    tag = "service",
+    params(("if-none-match" = Option<String>, Header, description = "The `etag` of a copy at hand")),
+    responses(
+        (status = 200, description = "The document", content_type = "application/json", body = Object,
+         headers(("etag" = String, description = "Changes when the document does"))),
+        (status = 304, description = "The copy at hand is still right",
+         headers(("etag" = String, description = "The tag of that copy"))),
+    ),
+)]
+async fn asyncapi_document(
+    State(documents): State<Arc<Documents>>,
+    headers: HeaderMap,
+) -> Response {
+    documents.asyncapi.answer(&headers)
 }

@@ -10,12 +10,10 @@ use crate::web::Problem;
 /// Completes what the routes collected.
 pub(super) fn document(api: OpenApi, about: &About) -> Value {
     let mut document = serde_json::to_value(api).expect("a document is JSON");
-    document["info"] = json!({
-        "title": about.title,
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": about.description,
-        "license": { "name": "Apache License 2.0", "identifier": env!("CARGO_PKG_LICENSE") },
-    });
+    document["info"] = info(about);
+    // AsyncAPI knows licences by their address only, OpenAPI by their name as well.
+    document["info"]["license"] =
+        json!({ "name": "Apache License 2.0", "identifier": env!("CARGO_PKG_LICENSE") });
     document["servers"] = json!([{ "url": "/", "description": "Where this document came from" }]);
     let tag =
         |(name, description): &(&str, &str)| json!({ "name": name, "description": description });
@@ -26,8 +24,18 @@ pub(super) fn document(api: OpenApi, about: &About) -> Value {
     document
 }
 
+/// What a document says of its service first.
+pub(super) fn info(about: &About) -> Value {
+    json!({
+        "title": about.title,
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": about.description,
+        "license": { "name": env!("CARGO_PKG_LICENSE") },
+    })
+}
+
 /// Comments are broken into lines where the source is narrow; a document has paragraphs.
-fn join_lines(value: &mut Value) {
+pub(super) fn join_lines(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {

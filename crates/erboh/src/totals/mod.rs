@@ -42,6 +42,7 @@
 //! | anything else, or none (a tombstone) | dead | it has none |
 
 pub mod board;
+mod dead_letter;
 mod fingerprint;
 mod fold;
 mod hash;
@@ -49,9 +50,10 @@ mod snapshot;
 mod tally;
 mod window;
 
+pub use dead_letter::{BYTES_MAX as DEAD_LETTER_BYTES_MAX, DeadLetter, DeadLetterHeaders};
 pub use fingerprint::{Fingerprint, Hash};
 pub use fold::{Outcome, PartitionTotals};
-pub use snapshot::{Snapshot, SnapshotError};
+pub use snapshot::{SLOTS, Snapshot, SnapshotError};
 pub use tally::{Tally, Voices};
 pub use window::Window;
 

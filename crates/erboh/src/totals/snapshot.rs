@@ -17,6 +17,9 @@ use utoipa::ToSchema;
 use super::{FOLD, Fingerprint, Hash, Voices};
 use crate::limits::VOICES_MAX;
 
+/// Slots that the snapshots of a partition rotate through, as keys: so many older ones survive compaction.
+pub const SLOTS: u8 = 8;
+
 /// What is known of one partition up to `next_offset`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {

@@ -8,11 +8,11 @@
 
 use std::time::Instant;
 
-use super::limits::{DEAD_LETTER_BYTES, DEAD_LETTERS_WAITING, DEAD_LETTERS_WAITING_BYTES};
+use super::limits::{DEAD_LETTERS_WAITING, DEAD_LETTERS_WAITING_BYTES};
 use super::retry::Retry;
 use crate::queue::{OutRecord, Pending, SendError, Writer};
 use crate::rating::Invalid;
-use crate::totals::{FOLD, Record};
+use crate::totals::{DeadLetter, Record};
 
 /// The dead letters of one partition that are not acknowledged yet.
 #[derive(Default)]
@@ -34,23 +34,11 @@ impl DeadLetters {
         record: Record<'_>,
         invalid: &Invalid,
     ) {
-        let kept = record.value.map(|value| &value[..value.len().min(DEAD_LETTER_BYTES)]);
-        let mut headers = vec![
-            ("reason".to_owned(), invalid.to_string().into_bytes()),
-            ("source".to_owned(), format!("{source}/{partition}/{}", record.offset).into_bytes()),
-            ("fold".to_owned(), FOLD.to_string().into_bytes()),
-        ];
-        self.waiting_bytes += kept.map_or(0, <[u8]>::len);
-        let length = record.value.map_or(0, <[u8]>::len);
-        if length > DEAD_LETTER_BYTES {
-            headers.push(("length".to_owned(), length.to_string().into_bytes()));
-        }
+        let letter = DeadLetter::new(source, log, partition, &record, invalid);
+        self.waiting_bytes += letter.value.len();
         self.waiting.push(OutRecord {
-            key: Some(format!("{log}|{partition}|{}", record.offset).into_bytes()),
-            // A compacted topic would take a record without a value for a deletion.
-            value: Some(kept.unwrap_or_default().to_vec()),
-            headers,
-            partition: None,
+            headers: letter.headers,
+            ..OutRecord::new(letter.key, letter.value)
         });
     }
 
@@ -98,6 +86,7 @@ impl DeadLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::totals::DEAD_LETTER_BYTES_MAX;
 
     #[test]
     fn few_large_records_are_as_full_as_many_small_ones() {
@@ -114,6 +103,6 @@ mod tests {
             assert_eq!(added as usize, most);
         };
         check(10, DEAD_LETTERS_WAITING);
-        check(1024 * 1024, DEAD_LETTERS_WAITING_BYTES / DEAD_LETTER_BYTES);
+        check(1024 * 1024, DEAD_LETTERS_WAITING_BYTES / DEAD_LETTER_BYTES_MAX);
     }
 }

@@ -18,11 +18,11 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use super::doubt::{Place, Watch};
-use super::limits::{ENDS_INTERVAL, FOLLOW_WAIT, SLOTS, TAIL_RECORDS, TOPICS_INTERVAL};
+use super::limits::{ENDS_INTERVAL, FOLLOW_WAIT, TAIL_RECORDS, TOPICS_INTERVAL};
 use super::settings::EngineSettings;
 use super::takeover::slot_of;
 use crate::queue::{Admin, Event, KafkaSettings, Reader, Record};
-use crate::totals::Snapshot;
+use crate::totals::{SLOTS, Snapshot};
 
 /// What the counting thread is told.
 pub(super) enum News {

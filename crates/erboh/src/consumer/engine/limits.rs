@@ -17,17 +17,11 @@ pub(super) const BOARD_INTERVAL: Duration = Duration::from_millis(100);
 /// after a crash.
 pub(super) const PAUSE_DISTANCES: i64 = 4;
 
-/// Slots that the snapshots of a partition rotate through: so many older ones survive compaction.
-pub(super) const SLOTS: u8 = 8;
-
 /// Dead letters of one partition that may wait for their acknowledgement before it is paused.
 pub(super) const DEAD_LETTERS_WAITING: usize = 1_000;
 
 /// The same in bytes: bad records may be large, and every partition may be full of them.
 pub(super) const DEAD_LETTERS_WAITING_BYTES: usize = 8 * 1024 * 1024;
-
-/// Bytes of a bad record that its dead letter keeps. The offset in its key leads to the rest.
-pub(super) const DEAD_LETTER_BYTES: usize = 64 * 1024;
 
 /// Wait before something that failed is tried again, at first; it doubles from then on.
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(250);

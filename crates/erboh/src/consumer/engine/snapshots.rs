@@ -8,10 +8,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::limits::{PAUSE_DISTANCES, SLOTS};
+use super::limits::PAUSE_DISTANCES;
 use super::retry::Retry;
 use crate::queue::{OutRecord, Pending, SendError, Writer};
-use crate::totals::{PartitionTotals, Snapshot};
+use crate::totals::{PartitionTotals, SLOTS, Snapshot};
 
 /// Where the snapshots of one partition stand.
 pub(super) struct Snapshots {

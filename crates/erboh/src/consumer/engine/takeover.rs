@@ -177,7 +177,7 @@ impl Search<'_> {
     /// The newest snapshot of each slot in a part of the totals, and the highest other fold that was
     /// met. Where compaction has not been yet, every part that lies further back has older ones.
     fn tail(&mut self, from: i64, to: i64) -> Result<(Vec<Snapshot>, Option<u32>), LookupError> {
-        let mut slots: [Option<Snapshot>; super::limits::SLOTS as usize] = Default::default();
+        let mut slots: [Option<Snapshot>; crate::totals::SLOTS as usize] = Default::default();
         let mut other_fold = None;
         self.reader.range(&self.settings.topics.totals, self.partition, (from, to), |record| {
             let slot = slot_of(record.key());
@@ -323,5 +323,5 @@ impl Search<'_> {
 /// The slot that a key names.
 pub(super) fn slot_of(key: Option<&[u8]>) -> Option<u8> {
     let slot: u8 = std::str::from_utf8(key?).ok()?.parse().ok()?;
-    (slot < super::limits::SLOTS).then_some(slot)
+    (slot < crate::totals::SLOTS).then_some(slot)
 }

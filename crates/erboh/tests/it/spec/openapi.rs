@@ -7,16 +7,11 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 
-use super::operations;
+use super::{operations, references, services};
+use crate::board;
 use crate::web::{ask, get};
-use crate::{board, producer};
 
 const DOCUMENT: &str = "/api/v1/openapi.json";
-
-/// Both services, without a queue.
-fn services() -> [(&'static str, Router); 2] {
-    [("consumer", board::empty()), ("producer", producer::lonely())]
-}
 
 async fn document(router: &Router) -> Value {
     get(router, DOCUMENT).await.json()
@@ -117,17 +112,6 @@ async fn references_and_schemas_belong_together() {
         let schemas = document["components"]["schemas"].as_object().expect("schemas");
         let there = schemas.keys().map(|key| format!("#/components/schemas/{key}"));
         assert_eq!(named, there.collect(), "{name}");
-    }
-}
-
-fn references(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(map) => {
-            found.extend(map.get("$ref").and_then(Value::as_str).map(ToOwned::to_owned));
-            map.values().for_each(|value| references(value, found));
-        }
-        Value::Array(list) => list.iter().for_each(|value| references(value, found)),
-        _ => {}
     }
 }
 
