@@ -110,6 +110,7 @@ pub fn router(producer: Producer) -> Router {
     let http = producer.http.clone();
     let pages = Router::new()
         .route("/", get(page::hit::show).head(page::hit::head))
+        .route("/rate", get(page::form::show).post(page::form::send))
         .with_state(producer.clone());
     let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
     let api = api::routes().with_state(producer);

@@ -29,6 +29,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub use id::RatingId;
+pub(crate) use name::check as check_name;
 pub use name::{Battle, Voice};
 pub use score::Score;
 pub use view::RatingView;

@@ -12,7 +12,7 @@ use crate::limits::NAME_CHARS_MAX;
 
 /// Takes the white space off both ends of `text` and checks the rest: 1 to [`NAME_CHARS_MAX`] characters, none of them
 /// a control character. Names are compared character by character, without any folding.
-pub(super) fn check<'a>(field: &'static str, text: &'a str) -> Result<&'a str, Invalid> {
+pub(crate) fn check<'a>(field: &'static str, text: &'a str) -> Result<&'a str, Invalid> {
     let name = text.trim();
     if name.is_empty() {
         return Err(Invalid::new(field, "must not be empty"));

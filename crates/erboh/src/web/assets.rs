@@ -32,6 +32,12 @@ pub static SCRIPT: Asset = Asset::new(
     "text/javascript; charset=utf-8",
     include_bytes!("../../assets/page.js"),
 );
+/// Keeps the form's button from being pressed twice.
+pub static RATE_SCRIPT: Asset = Asset::new(
+    "/assets/rate.js",
+    "text/javascript; charset=utf-8",
+    include_bytes!("../../assets/rate.js"),
+);
 /// The mark in the browser's tab.
 pub static ICON: Asset =
     Asset::new("/assets/icon.svg", "image/svg+xml", include_bytes!("../../assets/icon.svg"));
@@ -98,7 +104,7 @@ pub const fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// The routes of all static files.
 pub fn routes() -> Router {
-    [&STYLE, &SCRIPT, &ICON].into_iter().fold(Router::new(), |router, asset| {
+    [&STYLE, &SCRIPT, &RATE_SCRIPT, &ICON].into_iter().fold(Router::new(), |router, asset| {
         let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| async move {
             asset.answer(query.as_deref(), &headers)
         };

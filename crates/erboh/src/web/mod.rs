@@ -90,7 +90,8 @@ async fn add_headers(mut response: Response) -> Response {
     let fixed = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
+        // Not "no-referrer": with that a browser hides the origin of a form from its own site too.
+        (REFERRER_POLICY, "same-origin"),
         (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
         (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
     ];

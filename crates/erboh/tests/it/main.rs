@@ -15,6 +15,7 @@ mod load;
 mod pages;
 mod process;
 mod producer;
+mod rate;
 mod requests;
 mod server;
 mod spec;

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use askama::Template;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::trouble::Trouble;
 use crate::producer::{Producer, api};
 use crate::queue::{Placed, SendError, SendResult};
 use crate::rating::{Rating, RatingId};
@@ -43,13 +44,6 @@ pub struct Page<'a> {
     ratings_per_hit: usize,
     topic: &'a str,
     board_url: Option<&'a str>,
-}
-
-/// What went wrong, in words for people.
-struct Trouble {
-    title: &'static str,
-    cause: String,
-    way_out: &'static str,
 }
 
 impl<'a> Page<'a> {
@@ -93,26 +87,7 @@ impl<'a> Page<'a> {
     }
 
     fn trouble(&self) -> Option<Trouble> {
-        Some(match self.worst()? {
-            SendError::Unavailable(cause) => Trouble {
-                title: "The queue is out of reach",
-                cause: cause.clone(),
-                way_out: "Nothing was sent that is not shown with an offset. Start the broker or \
-                          wait until it is back, then reload this page.",
-            },
-            SendError::Unknown(cause) => Trouble {
-                title: "The queue did not answer in time",
-                cause: cause.clone(),
-                way_out: "What is marked as unknown may or may not be on the queue; the board \
-                          shows what has arrived.",
-            },
-            error @ (SendError::TooLarge | SendError::Refused(_)) => Trouble {
-                title: "The queue refused ratings",
-                cause: error.to_string(),
-                way_out: "Whoever runs the cluster can tell why; the topic's settings are the \
-                          first place to look.",
-            },
-        })
+        self.worst().map(Trouble::of_hit)
     }
 
     /// 200 when anything was acknowledged, since that cannot be undone by an error status.
@@ -127,6 +102,7 @@ impl<'a> Page<'a> {
 pub(in crate::producer) async fn show(
     State(producer): State<Producer>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
     if is_prefetch(&headers) {
         return answer_prefetch();
@@ -143,7 +119,7 @@ pub(in crate::producer) async fn show(
     }
     let settings = &producer.settings;
     let ratings = producer.simulate(settings.ratings_per_hit);
-    let results = match producer.send(&ratings).await {
+    let results = match super::send(&producer, &ratings, &extensions).await {
         Ok(results) => results,
         Err(busy) => return web::error(&headers, busy.into()),
     };

@@ -1,0 +1,207 @@
+//! `GET /rate`, `POST /rate`: a person's own rating.
+//!
+//! ```text
+//!  GET /rate ──► a form with a new id
+//!  POST /rate ─┬─► 303 to GET /rate?sent=3:1234   acknowledged; reloading that sends nothing
+//!              ├─► 422 the form as typed          what to change, at the fields
+//!              └─► 429/503/504 the form as typed  with the same id: trying again cannot count twice
+//! ```
+//!
+//! The id is made when the form is shown, so that a double click and a repeated POST send the same
+//! rating, which is counted once. All of it works without a script.
+
+use askama::Template;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Form, FromRequest as _, Query, Request, State};
+use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use super::trouble::Trouble;
+use super::typed::{Flaw, Typed};
+use crate::limits;
+use crate::producer::{Producer, api};
+use crate::queue::{Placed, SendError};
+use crate::rating::{Battle, RatingId, Score, catalogue};
+use crate::web::{self, Nav, Problem};
+
+/// The form, with all that its sending has led to.
+#[derive(Debug, Template)]
+#[template(path = "rate.html")]
+struct Page<'a> {
+    nav: Nav,
+    board_url: Option<&'a str>,
+    id: RatingId,
+    typed: Typed,
+    flaws: Vec<Flaw>,
+    trouble: Option<Trouble>,
+    sent: Option<Placed>,
+}
+
+/// One voice in a list to choose from.
+struct Choice<'a> {
+    voice: &'a str,
+    chosen: bool,
+}
+
+impl<'a> Page<'a> {
+    fn new(producer: &'a Producer, id: RatingId) -> Self {
+        let board_url = producer.settings.board_url.as_deref();
+        let nav = Nav::of_producer("/rate", board_url);
+        let typed = Typed::default();
+        Self { nav, board_url, id, typed, flaws: Vec::new(), trouble: None, sent: None }
+    }
+
+    /// The word before the title in the browser's tab, which is what a screen reader reads first.
+    fn state(&self) -> &'static str {
+        match (&self.trouble, self.flaws.is_empty(), self.sent) {
+            (None, true, None) => "",
+            (None, true, Some(_)) => "Sent: ",
+            (None, false, _) => "Error: ",
+            (Some(_), ..) => "Not sent: ",
+        }
+    }
+
+    fn advice(&self, field: &str) -> Option<&str> {
+        self.flaws.iter().find(|flaw| flaw.field == field).map(|flaw| flaw.advice.as_str())
+    }
+
+    fn battles() -> &'static [Battle] {
+        catalogue::battles()
+    }
+
+    fn scores() -> [Score; 3] {
+        Score::ALL
+    }
+
+    fn is_chosen(&self, score: u8) -> bool {
+        self.typed.rating == score.to_string()
+    }
+
+    /// The voices under research, and the chosen one should it be another.
+    fn choices(chosen: &str) -> Vec<Choice<'_>> {
+        let known = catalogue::voices().iter();
+        let mut choices: Vec<_> = known
+            .map(|voice| Choice { voice: voice.as_str(), chosen: voice.as_str() == chosen })
+            .collect();
+        if !chosen.trim().is_empty() && choices.iter().all(|choice| !choice.chosen) {
+            choices.push(Choice { voice: chosen, chosen: true });
+        }
+        choices
+    }
+}
+
+/// What a form that was just sent says about itself.
+#[derive(Debug, Deserialize)]
+pub(in crate::producer) struct Question {
+    /// `partition:offset` of the rating.
+    sent: Option<String>,
+}
+
+impl Question {
+    fn place(&self) -> Option<Placed> {
+        let (partition, offset) = self.sent.as_deref()?.split_once(':')?;
+        // Written by whoever made the link: only what could be a place is shown as one.
+        let partition = partition.parse().ok().filter(|number| *number >= 0)?;
+        let offset = offset.parse().ok().filter(|number| *number >= 0)?;
+        Some(Placed { partition, offset })
+    }
+}
+
+pub(in crate::producer) async fn show(
+    State(producer): State<Producer>,
+    question: Result<Query<Question>, QueryRejection>,
+) -> Response {
+    let mut page = Page::new(&producer, RatingId::new());
+    page.sent = question.ok().and_then(|Query(question)| question.place());
+    web::html(StatusCode::OK, &page)
+}
+
+pub(in crate::producer) async fn send(
+    State(producer): State<Producer>,
+    request: Request,
+) -> Response {
+    let (headers, extensions) = (request.headers().clone(), request.extensions().clone());
+    let typed = match read(request).await {
+        Ok(pairs) => Typed::new(pairs),
+        Err(problem) => return web::error(&headers, problem),
+    };
+    let (id, rating) = match typed.check() {
+        Ok(checked) => checked,
+        Err(flaws) => {
+            let id = typed.id().unwrap_or_else(|_| RatingId::new());
+            let page = Page { typed, flaws, ..Page::new(&producer, id) };
+            return web::html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    let results = match super::send(&producer, &[(id, rating)], &extensions).await {
+        Ok(results) => results,
+        Err(busy) => return not_sent(&producer, id, typed, Trouble::busy(busy), &busy.into()),
+    };
+    let result = results.into_iter().next();
+    match result.unwrap_or_else(|| Err(SendError::Unknown("no answer".to_owned()))) {
+        Ok(place) => sent(place),
+        Err(error) => {
+            let trouble = Trouble::of_form(&error);
+            not_sent(&producer, id, typed, trouble, &api::problem(&error))
+        }
+    }
+}
+
+/// Sends the browser on to a page of its own, so that a reload asks for that page instead of
+/// sending the form again.
+fn sent(place: Placed) -> Response {
+    let address = format!("/rate?sent={}:{}", place.partition, place.offset);
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let Ok(address) = HeaderValue::from_str(&address) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
+}
+
+/// The form once more, with the same id and all that was typed.
+fn not_sent(
+    producer: &Producer,
+    id: RatingId,
+    typed: Typed,
+    trouble: Trouble,
+    problem: &Problem,
+) -> Response {
+    let page = Page { typed, trouble: Some(trouble), ..Page::new(producer, id) };
+    let mut response = web::html(problem.status, &page);
+    if let Some(seconds) = problem.retry_after_seconds {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The names and values of a form, as HTML's forms send them.
+async fn read(request: Request) -> Result<Vec<(String, String)>, Problem> {
+    let reading = Form::from_request(request, &());
+    let rejection = match tokio::time::timeout(limits::BODY_READ, reading).await {
+        Ok(Ok(Form(pairs))) => return Ok(pairs),
+        Ok(Err(rejection)) => rejection,
+        Err(_) => {
+            return Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body-too-slow",
+                format!("The form did not arrive within {} s.", limits::BODY_READ.as_secs()),
+            ));
+        }
+    };
+    Err(match rejection {
+        FormRejection::InvalidFormContentType(_) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-a-form",
+            "Send the form as application/x-www-form-urlencoded; programs use \
+             POST /api/v1/ratings.",
+        ),
+        rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            format!("A form has at most {} bytes.", limits::RATING_BYTES_MAX),
+        ),
+        rejection => Problem::new(rejection.status(), "body-not-read", rejection.body_text()),
+    })
+}

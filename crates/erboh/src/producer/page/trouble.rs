@@ -1,0 +1,70 @@
+//! What went wrong with the queue, in words for people: what, why, and what to do now.
+
+use crate::producer::intake::Busy;
+use crate::queue::SendError;
+
+/// One thing that went wrong.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) title: &'static str,
+    pub(super) cause: String,
+    pub(super) way_out: &'static str,
+}
+
+impl Trouble {
+    /// For a page that shows several ratings, of which `error` is the worst.
+    pub(super) fn of_hit(error: &SendError) -> Self {
+        let way_out = match error {
+            SendError::Unavailable(_) => {
+                "Nothing was sent that is not shown with an offset. Start the broker or wait until \
+                 it is back, then reload this page."
+            }
+            SendError::Unknown(_) => {
+                "What is marked as unknown may or may not be on the queue; the board shows what \
+                 has arrived."
+            }
+            SendError::TooLarge | SendError::Refused(_) => ASK_THE_OPERATOR,
+        };
+        Self::new(error, way_out)
+    }
+
+    /// For the form, whose rating keeps its id.
+    pub(super) fn of_form(error: &SendError) -> Self {
+        let way_out = match error {
+            SendError::Unavailable(_) => {
+                "Your rating was not sent. All that you entered is still here: try again when the \
+                 broker is back."
+            }
+            SendError::Unknown(_) => {
+                "Your rating may or may not be on the queue. Try again: it will be counted once, \
+                 not twice."
+            }
+            SendError::TooLarge | SendError::Refused(_) => ASK_THE_OPERATOR,
+        };
+        Self::new(error, way_out)
+    }
+
+    /// For the form, when the producer has as much on its way as it may.
+    pub(super) fn busy(busy: Busy) -> Self {
+        Self {
+            title: "Too many ratings at once",
+            cause: format!("{busy}."),
+            way_out: "Your rating was not sent. All that you entered is still here: try again in \
+                      a moment.",
+        }
+    }
+
+    fn new(error: &SendError, way_out: &'static str) -> Self {
+        let (title, cause) = match error {
+            SendError::Unavailable(cause) => ("The queue is out of reach", cause.clone()),
+            SendError::Unknown(cause) => ("The queue did not answer in time", cause.clone()),
+            SendError::TooLarge | SendError::Refused(_) => {
+                ("The queue refused what was sent", error.to_string())
+            }
+        };
+        Self { title, cause, way_out }
+    }
+}
+
+const ASK_THE_OPERATOR: &str = "Whoever runs the cluster can tell why; the topic's settings are \
+                                the first place to look.";

@@ -1,0 +1,150 @@
+//! The form on a real broker: what is sent is counted once, however often the form arrives.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::http::StatusCode;
+use erboh::broker;
+use erboh::consumer::engine::{self, Engine, EngineSettings};
+use erboh::consumer::{self, Consumer};
+use erboh::ops::Stopping;
+use erboh::producer::{self, Producer};
+use erboh::queue::{Admin, KafkaSettings, Topics, Writer};
+use erboh_testbed::Link;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{encoded, post, value};
+use crate::web::{Answer, get};
+
+/// Producer and board on an embedded broker, which the producer reaches over a link.
+struct Stage {
+    producer: Router,
+    board: Router,
+    link: Link,
+    engine: Engine,
+    stop: CancellationToken,
+    broker: tokio::task::JoinHandle<()>,
+    _data: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address: SocketAddr = listener.local_addr().expect("an address");
+        let link = Link::start(address).expect("a link");
+        // Every client is sent over the link, since that is the address the broker gives.
+        let advertise = Some(("127.0.0.1".to_owned(), link.address().port()));
+        let data_dir = data.path().to_owned();
+        let settings = broker::Settings { data_dir, fsync_always: false, advertise };
+        let broker = broker::open(settings).await.expect("a broker");
+        let stop = CancellationToken::new();
+        let serving = broker.serve(listener, stop.clone());
+        let broker = tokio::spawn(async move { serving.await.expect("the broker closes") });
+        let kafka = KafkaSettings::new(link.address().to_string());
+        let (topics, stopping) = (Topics::default(), Stopping::default());
+        let admin = Admin::connect(&kafka).expect("settings that the client takes");
+        admin.ensure_topics(&topics, 3, -1).await.expect("topics");
+        let writer = Writer::connect(&kafka, &topics.ratings).expect("a writer");
+        let settings = producer::Settings {
+            topic: topics.ratings.clone(),
+            ratings_per_hit: 20,
+            board_url: Some("http://board.example/".to_owned()),
+            stopping,
+        };
+        let producer = producer::router(Producer::new(writer, settings));
+        let engine_settings = EngineSettings { partitions: 3, ..EngineSettings::default() };
+        let engine = engine::start(kafka, engine_settings, &stop).expect("an engine");
+        let settings = consumer::Settings { topic: topics.ratings, producer_url: None, stopping };
+        let board = consumer::router(Consumer::new(engine.board(), settings, stop.clone()));
+        Self { producer, board, link, engine, stop, broker, _data: data }
+    }
+
+    /// A form as it comes to a browser, filled in.
+    async fn filled_in(&self, battle: &str) -> String {
+        let form = get(&self.producer, "/rate").await.text;
+        let id = value(&form, "id");
+        filled_in(&id, battle)
+    }
+
+    /// The totals with everything counted that was sent to these places.
+    async fn totals(&self, places: &[String]) -> Value {
+        let path = format!("/api/v1/totals?wait_ms=30000&after={}", places.join(","));
+        let answer = get(&self.board, &path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.json()
+    }
+
+    async fn close(self) {
+        self.engine.stop().await;
+        self.stop.cancel();
+        self.broker.await.expect("the broker's task");
+    }
+}
+
+fn filled_in(id: &str, battle: &str) -> String {
+    encoded(&[
+        ("id", id),
+        ("battle", battle),
+        ("voice1", "Joan of Arc"),
+        ("voice2", "Macho Man"),
+        ("rating", "2"),
+        ("rater", "Zoë"),
+    ])
+}
+
+/// Checks that the form was taken, and gives the place where the rating is.
+fn sent(answer: &Answer) -> String {
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let place = answer.header("location").strip_prefix("/rate?sent=");
+    place.expect("the form's own page").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_arrives_twice_counts_once() {
+    let stage = Stage::start().await;
+    let form = stage.filled_in("Moses vs Santa Claus").await;
+    // A double click: the second arrives while the first is under way.
+    let clicks =
+        tokio::join!(post(&stage.producer, form.clone()), post(&stage.producer, form.clone()));
+    let mut places = vec![sent(&clicks.0), sent(&clicks.1)];
+    // Somebody goes back and sends it once more.
+    places.push(sent(&post(&stage.producer, form).await));
+    // The page that says so can be loaded as often as one likes.
+    for _ in 0..3 {
+        let page = get(&stage.producer, &format!("/rate?sent={}", places[0])).await;
+        assert!(page.text.contains("Your rating is on the queue"), "{}", page.text);
+        assert!(page.text.contains(r#"<a href="http://board.example/">"#), "{}", page.text);
+    }
+    // The same opinion in a new form is a rating of its own.
+    let next = stage.filled_in("Moses vs Santa Claus").await;
+    places.push(sent(&post(&stage.producer, next).await));
+    let totals = stage.totals(&places).await;
+    assert_eq!((&totals["counted"], &totals["dead"]), (&2.into(), &0.into()), "{totals}");
+    let rows = totals["voices"].as_array().expect("voices");
+    for voice in ["Joan of Arc", "Macho Man"] {
+        let row = rows.iter().find(|row| row["voice"] == voice).expect("the voice");
+        assert_eq!((&row["count"], &row["sum"]), (&2.into(), &4.into()), "{row}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_that_nobody_knows_is_called_so_and_can_be_tried_again() {
+    let stage = Stage::start().await;
+    let mut places = vec![sent(&post(&stage.producer, stage.filled_in("before").await).await)];
+    let form = stage.filled_in("Moses vs Santa Claus").await;
+    stage.link.cut();
+    let answer = post(&stage.producer, form.clone()).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT, "{}", answer.text);
+    assert!(answer.text.contains("may or may not be on the queue"), "{}", answer.text);
+    let again = filled_in(&value(&answer.text, "id"), &value(&answer.text, "battle"));
+    assert_eq!(again, form, "the page keeps the id and all that was typed");
+    stage.link.heal();
+    places.push(sent(&post(&stage.producer, again).await));
+    let totals = stage.totals(&places).await;
+    assert_eq!(totals["counted"], 2, "{totals}");
+    stage.close().await;
+}
