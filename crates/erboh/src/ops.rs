@@ -9,18 +9,19 @@ mod process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router, middleware};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::web::host::Names;
 use crate::{limits, web};
 
 /// Says whether a role can serve, and if not, why.
@@ -88,7 +89,10 @@ pub fn registry(
 pub async fn with_ops(listener: Option<TcpListener>, ops: Ops, role: impl Future<Output = ()>) {
     let Some(listener) = listener else { return role.await };
     let ended = CancellationToken::new();
-    let server = web::server::serve(listener, router(ops), ended.clone(), limits::OPS_DRAIN);
+    let router = router(ops)
+        .layer(middleware::from_fn(web::host::check))
+        .layer(Extension(Names::of(&listener)));
+    let server = web::server::serve(listener, router, ended.clone(), limits::OPS_DRAIN);
     tokio::join!(server, async {
         role.await;
         ended.cancel();

@@ -20,8 +20,8 @@ pub mod view;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ use self::view::BoardView;
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::Topics;
 use crate::spec::{self, Use};
+use crate::web::host::Names;
 use crate::{limits, web};
 
 const ABOUT: spec::About = spec::About {
@@ -120,7 +121,8 @@ pub async fn serve(
     });
     let ops = Ops::new(registry, ready, shutdown);
     ops::with_ops(ops_listener, ops, async {
-        web::server::serve(listener, router(consumer), stop, drain).await;
+        let names = Extension(Names::of(&listener));
+        web::server::serve(listener, router(consumer).layer(names), stop, drain).await;
     })
     .await;
 }

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!  socket ──► server (connection limit, header time-out, drain)
-//!               └─► shell (request id, security headers, size limit, 404/405) ──► the role's routes
+//!               └─► shell (request id, security headers, Host, origin, size limit, 404/405) ──► the role's routes
 //!                                                                      ├─ pages    html()
 //!                                                                      ├─ API      Problem (RFC 9457)
 //!                                                                      └─ assets   ETag, cached
 //! ```
 
 pub mod assets;
+pub mod host;
 pub mod nav;
+pub mod origin;
 mod places;
 pub mod problem;
 pub mod requests;
@@ -53,6 +55,8 @@ pub fn shell(routes: Router, numbers: &requests::Numbers) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(limits::RATING_BYTES_MAX))
+        .layer(middleware::from_fn(origin::check))
+        .layer(middleware::from_fn(host::check))
         .layer(middleware::map_response(add_headers))
         .layer(middleware::from_fn_with_state(books, requests::follow))
 }

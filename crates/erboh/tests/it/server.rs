@@ -26,7 +26,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
 
 /// Asks on a connection of its own, in a thread, and gives the whole answer.
 async fn ask(address: SocketAddr, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let asking = move || {
         let mut socket = TcpStream::connect(address).expect("a connection");
         socket.set_read_timeout(Some(WAIT_MAX)).expect("a time-out");
