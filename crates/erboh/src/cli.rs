@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::access::AccessFlags;
 pub use self::audit::AuditFlags;
 pub use self::demo::DemoFlags;
 pub use self::kafka::{KafkaFlags, Property};
@@ -17,6 +18,7 @@ pub use self::producer::{HitFlags, ProducerFlags};
 pub use self::security::{SaslMechanism, SecurityFlags};
 use crate::telemetry::Format;
 
+mod access;
 mod audit;
 mod convert;
 mod demo;
@@ -272,6 +274,12 @@ impl Cli {
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
 }
+
+/// Settings that could be read but not be used: as much a wrong command line as one that cannot be
+/// read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(String);
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)

@@ -21,6 +21,7 @@ use crate::consumer::view::PartitionState;
 use crate::consumer::{self, View, engine};
 use crate::limits;
 use crate::ops::Stopping;
+use crate::producer::access::Guard;
 use crate::producer::{self, Producer};
 use crate::queue::{Admin, KafkaSettings, Topics, Writer};
 use crate::telemetry;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub on_gap: engine::OnGap,
     /// Ratings that one hit of the producer's page generates.
     pub ratings_per_hit: usize,
+    /// Who may write.
+    pub guard: Guard,
 }
 
 /// The member's name in its group. With it, a demo that was killed gets its partitions back at
@@ -165,7 +168,8 @@ async fn roles(
         producer_url: Some(places.producer.clone()),
         stopping,
     };
-    let producer = Producer::new(writer.clone(), producer_settings);
+    let producer =
+        Producer::new(writer.clone(), producer_settings).with_guard(settings.guard.clone());
     let announcing = async {
         let ready = ready(&writer, engine.board());
         if stop.run_until_cancelled(ready).await.is_some() {

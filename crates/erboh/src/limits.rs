@@ -53,6 +53,30 @@ pub const ACCESS_LINES_PER_SECOND: u32 = 50;
 /// How long a request's body may take to arrive.
 pub const BODY_READ: Duration = Duration::from_secs(10);
 
+/// Bytes in a token, at least: what can be guessed is no token. 16 random characters of 64 are 96 bits.
+pub const TOKEN_BYTES_MIN: usize = 16;
+
+/// Bytes in a token, at most. Longer ones are no safer, and every request carries one.
+pub const TOKEN_BYTES_MAX: usize = 256;
+
+/// Bytes in the name of a token. It stands in every line of the log that its owner causes.
+pub const TOKEN_NAME_BYTES_MAX: usize = 64;
+
+/// Tokens in one file. Every guarded request is compared with all of them, which takes microseconds for this many.
+pub const TOKENS_MAX: usize = 256;
+
+/// Bytes of a token file: [`TOKENS_MAX`] of the longest lines, and as much again for comments. A mistyped path, to a
+/// disk image for example, is not read to its end.
+pub const TOKEN_FILE_BYTES_MAX: usize = 128 * 1024;
+
+/// Time between two looks at the token file. A change is taken when two looks in a row see the same, so a token that
+/// was removed stops working within two of these, and the time of reading.
+pub const TOKEN_FILE_LOOK: Duration = Duration::from_millis(500);
+
+/// Shortest time between two lines of the log about requests without a valid token. Whoever knocks a thousand times a
+/// second must not fill the disk; the numbers count every one.
+pub const REFUSAL_LOG_PAUSE: Duration = Duration::from_secs(10);
+
 /// How long the producer waits for acknowledgements before it answers. Under the 5 seconds within
 /// which a person is told that the broker is down.
 pub const SEND: Duration = Duration::from_secs(4);

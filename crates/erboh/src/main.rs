@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use erboh::cli::{Cli, Command};
+use erboh::cli::{Cli, Command, Unusable};
 use erboh::{audit, broker, consumer, demo, doctor, limits, producer, smoke, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(limits::RUNTIME_STOP);
     ended.unwrap_or_else(|error| {
         eprintln!("erboh: {error:#}");
-        ExitCode::FAILURE
+        if error.is::<Unusable>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
     })
 }
 

@@ -65,9 +65,10 @@ impl ProducerFlags {
     /// The settings of the producer.
     ///
     /// # Errors
-    /// As [`KafkaFlags::settings`].
+    /// As [`KafkaFlags::settings`] and [`AccessFlags::guard`](super::AccessFlags::guard).
     pub fn role(self) -> anyhow::Result<producer::run::Role> {
         Ok(producer::run::Role {
+            guard: self.access.guard(self.listen, "--listen")?,
             kafka: self.kafka.settings()?,
             listen: self.listen,
             ops_listen: self.ops_listen,
@@ -133,9 +134,10 @@ impl DemoFlags {
     /// The settings of the demo.
     ///
     /// # Errors
-    /// As [`StorageFlags::directory`].
+    /// As [`StorageFlags::directory`] and [`AccessFlags::guard`](super::AccessFlags::guard).
     pub fn settings(&self) -> anyhow::Result<demo::Settings> {
         Ok(demo::Settings {
+            guard: self.access.guard(self.producer_listen, "--producer-listen")?,
             producer_listen: self.producer_listen,
             consumer_listen: self.consumer_listen,
             kafka_listen: self.kafka_listen,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{HitFlags, LossFlags, StorageFlags, ip_and_port, local};
+use super::{AccessFlags, HitFlags, LossFlags, StorageFlags, ip_and_port, local};
 
 /// Flags of `erboh demo`.
 #[derive(Debug, Args)]
@@ -33,4 +33,7 @@ pub struct DemoFlags {
     /// What a hit of the producer's page does.
     #[command(flatten)]
     pub hit: HitFlags,
+    /// Who may write.
+    #[command(flatten)]
+    pub access: AccessFlags,
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{KafkaFlags, StopFlags, TopicFlags, ip_and_port, local, web_url};
+use super::{AccessFlags, KafkaFlags, StopFlags, TopicFlags, ip_and_port, local, web_url};
 use crate::limits;
 
 /// Flags of `erboh producer`.
@@ -27,6 +27,9 @@ pub struct ProducerFlags {
     /// How the role stops.
     #[command(flatten)]
     pub stop: StopFlags,
+    /// Who may write.
+    #[command(flatten)]
+    pub access: AccessFlags,
     /// Where the cluster is.
     #[command(flatten)]
     pub kafka: KafkaFlags,

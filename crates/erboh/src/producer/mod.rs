@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!  GET /                  generate 20 ─┐
-//!  POST /api/v1/ratings   one rating ──┴─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
+//!  POST /api/v1/ratings   one rating ──┴─► Guard ─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
 //!                                                  └─ too many bytes in flight ─► Busy
 //! ```
 //!
 //! It answers only what the queue has said. A rating without an acknowledgement is never shown
 //! as sent, and an outcome that nobody knows is called unknown.
 
+pub mod access;
 pub mod api;
 mod budget;
 mod intake;
@@ -18,11 +19,12 @@ pub mod run;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::access::Guard;
 use self::intake::{Busy, Intake};
 use self::metrics::{Metrics, Way};
 use crate::ops::{self, Ops, Stopping};
@@ -63,6 +65,7 @@ pub struct Producer {
     researchers: Arc<Mutex<Researchers>>,
     metrics: Metrics,
     http: web::requests::Numbers,
+    guard: Guard,
 }
 
 impl Producer {
@@ -78,7 +81,14 @@ impl Producer {
             researchers: Arc::new(Mutex::new(Researchers::new(seed))),
             metrics,
             http: web::requests::Numbers::default(),
+            guard: Guard::open(),
         }
+    }
+
+    /// The same producer, which lets only those write whom `guard` admits.
+    #[must_use]
+    pub fn with_guard(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 
     /// What simulated researchers thought of `count` performances, each with an id of its own.
@@ -108,13 +118,15 @@ impl Producer {
 /// The routes of the service port.
 pub fn router(producer: Producer) -> Router {
     let http = producer.http.clone();
+    let guard = middleware::from_fn_with_state(producer.guard.clone(), access::check);
     let pages = Router::new()
         .route("/", get(page::hit::show).head(page::hit::head))
         .route("/rate", get(page::form::show).post(page::form::send))
         .with_state(producer.clone());
     let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
     let api = api::routes().with_state(producer);
-    web::shell(spec::publish(api, &ABOUT, &topics).merge(pages), &http)
+    let routes = spec::publish(api, &ABOUT, &topics).merge(pages).route_layer(guard);
+    web::shell(routes, &http)
 }
 
 /// Serves until `shutdown`, then stops in order: not ready, wait, stop accepting, drain. What was
@@ -128,13 +140,19 @@ pub async fn serve(
     let writer = producer.writer.clone();
     let registry = ops::registry("producer", &producer.http, |registry| {
         producer.metrics.register(registry);
+        producer.guard.register(registry);
         registry.register_collector(Box::new(Way(producer.intake.clone())));
     });
     let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
     let Stopping { wait, drain } = producer.settings.stopping;
-    ops::with_ops(ops_listener, ops, async {
+    let guard = producer.guard.clone();
+    let role = ops::with_ops(ops_listener, ops, async {
         let stop = ops::after(shutdown, wait);
-        web::server::serve(listener, router(producer), stop, drain).await;
-    })
-    .await;
+        let names = Extension(producer.guard.names(&listener));
+        web::server::serve(listener, router(producer).layer(names), stop, drain).await;
+    });
+    tokio::select! {
+        () = role => {}
+        never = guard.follow() => match never {},
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Guard;
 use super::{Producer, Settings, serve};
 use crate::queue::{Admin, KafkaSettings, Topics, Writer};
 use crate::web::server;
@@ -26,6 +27,8 @@ pub struct Role {
     pub partitions: i32,
     /// Copies of each partition of topics that must be created; -1 leaves it to the cluster.
     pub replication: i32,
+    /// Who may write.
+    pub guard: Guard,
     /// What the producer itself is told.
     pub settings: Settings,
 }
@@ -45,7 +48,8 @@ pub async fn run(role: Role, shutdown: CancellationToken) -> anyhow::Result<()> 
     tracing::info!("producer on http://{address}/, ops on http://{ops_address}/");
     let stop = shutdown.clone();
     let creating = tokio::spawn(async move { stop.run_until_cancelled(topics).await });
-    serve(listener, Some(ops), Producer::new(writer, role.settings), shutdown).await;
+    let producer = Producer::new(writer, role.settings).with_guard(role.guard);
+    serve(listener, Some(ops), producer, shutdown).await;
     creating.await.context("the task that creates topics")?;
     Ok(())
 }

@@ -33,7 +33,8 @@ impl Process {
         Self::start("broker", home, &[&["--listen=127.0.0.1:0"], flags].concat())
     }
 
-    fn start(role: &str, home: &Path, flags: &[&str]) -> Self {
+    /// Starts one of the roles with these flags.
+    pub(crate) fn start(role: &str, home: &Path, flags: &[&str]) -> Self {
         let errors = home.join("errors");
         let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
         command.args([role, "--log-format", "text"]).args(flags).env_clear().env("HOME", home);

@@ -1,0 +1,178 @@
+//! Before every route that writes: whose token is this?
+//!
+//! It is asked by method and not by route, so that a route which is added later is guarded
+//! without anybody remembering it. The answer comes from the headers alone: the body of a request
+//! that may not write is never read.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+use super::credentials::{Credentials, Refusal};
+use super::numbers::Numbers;
+use super::watch::{FileError, TokenFile};
+use crate::limits;
+use crate::web::host::Names;
+use crate::web::origin::{self, Sender};
+use crate::web::{self, Problem};
+
+/// Decides who may write. Clones decide alike and share their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    /// Without a file everybody may.
+    file: Option<Arc<TokenFile>>,
+    /// Whether the operator has said that whoever reaches the service is welcome.
+    anyone: bool,
+    numbers: Numbers,
+    refusals: Arc<Mutex<Refusals>>,
+}
+
+/// What the log has not said yet about refused requests.
+#[derive(Debug, Default)]
+struct Refusals {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Guard {
+    /// Lets everybody write who reaches the service; on loopback, by a name of this machine.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::default()
+    }
+
+    /// Lets everybody write who reaches the service, by whatever name.
+    #[must_use]
+    pub fn anyone() -> Self {
+        Self { anyone: true, ..Self::default() }
+    }
+
+    /// Lets those write who have a token of this file.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub fn by_file(path: PathBuf) -> Result<Self, FileError> {
+        Ok(Self { file: Some(Arc::new(TokenFile::open(path)?)), ..Self::default() })
+    }
+
+    /// The names that a service with this guard answers to. A foreign site that took a name for
+    /// this machine has no token, so with tokens a proxy on this machine may send any name.
+    pub(in crate::producer) fn names(&self, listener: &TcpListener) -> Names {
+        if self.anyone || self.file.is_some() { Names::Any } else { Names::of(listener) }
+    }
+
+    pub(in crate::producer) fn register(&self, registry: &mut Registry) {
+        self.numbers.register(registry);
+    }
+
+    /// Follows the token file for as long as it is polled; never ends.
+    pub(in crate::producer) async fn follow(&self) -> Infallible {
+        match &self.file {
+            Some(file) => file.follow(&self.numbers).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Says in the log that requests are refused, but not more often than the limit allows.
+    fn log(&self, refusal: Refusal, request: &Request) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.unsaid += 1;
+        if refusals.said.is_some_and(|said| said.elapsed() < limits::REFUSAL_LOG_PAUSE) {
+            return;
+        }
+        let requests = std::mem::take(&mut refusals.unsaid);
+        refusals.said = Some(Instant::now());
+        drop(refusals);
+        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let (method, reason) = (request.method(), refusal.reason());
+        tracing::warn!(requests, %method, route, reason, "refused to write for want of a token");
+    }
+}
+
+/// The name of whoever may write with these headers.
+fn admitted(file: &TokenFile, headers: &HeaderMap) -> Result<Arc<str>, Refusal> {
+    let credentials = Credentials::of(headers)?;
+    let tokens = file.tokens();
+    let name = tokens.name_of(&credentials.token).ok_or(Refusal::Unknown)?;
+    match credentials.name {
+        Some(claimed) if *claimed != **name => Err(Refusal::Unknown),
+        _ => Ok(Arc::clone(name)),
+    }
+}
+
+/// Lets a request through to its route, or answers 401.
+pub(in crate::producer) async fn check(
+    State(guard): State<Guard>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(file) = guard.file.as_deref().filter(|_| writes(&request)) else {
+        return next.run(request).await;
+    };
+    match admitted(file, request.headers()) {
+        Ok(name) => {
+            // The log of the request says who wrote.
+            tracing::Span::current().record("writer", &*name);
+            next.run(request).await
+        }
+        Err(refusal) => {
+            guard.numbers.refused(refusal);
+            guard.log(refusal, &request);
+            refuse(refusal, &request)
+        }
+    }
+}
+
+/// Whether a request puts something on the queue or changes what does. A visit of the first page
+/// does, although it is a GET: that is the walk-through's game.
+fn writes(request: &Request) -> bool {
+    let visit = request.method() == axum::http::Method::GET && request.uri().path() == "/";
+    visit || !origin::is_safe(request.method())
+}
+
+/// The answer 401. A browser shows its log-in box for Basic only, and a program is better served
+/// by Bearer, so each is offered what it can use.
+fn refuse(refusal: Refusal, request: &Request) -> Response {
+    let (code, detail) = match refusal {
+        Refusal::Missing => (
+            "token-needed",
+            "Whoever rates here needs a token. A program sends it as Authorization: Bearer TOKEN; \
+             in a browser it is the password. Who runs this service gives tokens out.",
+        ),
+        Refusal::Malformed => (
+            "token-refused",
+            "The header Authorization cannot be read. Send it once, as Bearer TOKEN, or as Basic \
+             with NAME:TOKEN in base64.",
+        ),
+        Refusal::Unknown => (
+            "token-refused",
+            "This token is not, or not any more, one of those that may rate here, or it has \
+             another name. Who runs this service gives tokens out.",
+        ),
+    };
+    let headers = request.headers();
+    let mut answer = web::error(headers, Problem::new(StatusCode::UNAUTHORIZED, code, detail));
+    let is_page = !request.uri().path().starts_with("/api/");
+    if is_page || Sender::of(request.uri(), headers) != Sender::Program {
+        let basic = HeaderValue::from_static(r#"Basic realm="erboh""#);
+        answer.headers_mut().append(WWW_AUTHENTICATE, basic);
+    }
+    if !is_page {
+        // RFC 6750, 3.1: no error code for who brought nothing.
+        let bearer = HeaderValue::from_static(match refusal {
+            Refusal::Missing => r#"Bearer realm="erboh""#,
+            _ => r#"Bearer realm="erboh", error="invalid_token""#,
+        });
+        answer.headers_mut().append(WWW_AUTHENTICATE, bearer);
+    }
+    answer
+}
