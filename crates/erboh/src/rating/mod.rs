@@ -28,7 +28,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-pub use id::RatingId;
+pub use id::{RatingId, TEXT_CHARS as ID_CHARS};
 pub(crate) use name::check as check_name;
 pub use name::{Battle, Voice};
 pub use score::Score;

@@ -195,7 +195,10 @@ proptest! {
         prop_assert_eq!(view.clone().map(Rating::from), Rating::parse(value.as_bytes()));
         if let Ok(view) = view {
             prop_assert_ne!(&view.voice1, &view.voice2);
+            let mut written = Vec::new();
+            view.write_json(ID.parse().unwrap(), &mut written);
             let rating = Rating::from(view);
+            prop_assert_eq!(written, rating.to_json());
             prop_assert_eq!(Rating::parse(&rating.to_json()), Ok(rating.clone()));
             prop_assert_eq!(Voice::parse(&voice1), Ok(rating.voice1));
             prop_assert_eq!(score, rating.score.value());

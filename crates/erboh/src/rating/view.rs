@@ -14,7 +14,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::draft::Draft;
-use super::{Invalid, RatingId, Score, name};
+use super::{Invalid, RatingId, Score, id, name};
 use crate::limits::RATING_BYTES_MAX;
 
 /// A rating that borrows its names. [`super::Rating`] is the same rating with names of its own.
@@ -65,6 +65,25 @@ impl<'a> RatingView<'a> {
         Self::from_json(text(body)?)
     }
 
+    /// Appends the value to put on the queue, with this id: the bytes that [`super::Rating::to_json`] gives.
+    pub fn write_json(&self, id: RatingId, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"{\"id\":\"");
+        to.extend_from_slice(id.encode(&mut [0; id::TEXT_CHARS]).as_bytes());
+        to.extend_from_slice(b"\",\"battle\":");
+        write_text(&self.battle, to);
+        to.extend_from_slice(b",\"voice1\":");
+        write_text(&self.voice1, to);
+        to.extend_from_slice(b",\"voice2\":");
+        write_text(&self.voice2, to);
+        to.extend_from_slice(b",\"rating\":");
+        to.push(b'0' + self.score.value());
+        if let Some(rater) = &self.rater {
+            to.extend_from_slice(b",\"rater\":");
+            write_text(rater, to);
+        }
+        to.push(b'}');
+    }
+
     /// As [`super::Rating`]'s own `Deserialize`.
     pub(super) fn deserialize_request<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
         Draft::deserialize(from)?.check().map_err(D::Error::custom)
@@ -111,6 +130,10 @@ fn text(value: &[u8]) -> Result<&str, Invalid> {
         return Err(Invalid::new("value", reason));
     }
     std::str::from_utf8(value).map_err(|_| Invalid::new("value", "is not UTF-8 text"))
+}
+
+fn write_text(text: &str, to: &mut Vec<u8>) {
+    serde_json::to_writer(to, text).expect("text always serializes into memory");
 }
 
 fn checked_name<'a>(field: &'static str, text: Cow<'a, str>) -> Result<Cow<'a, str>, Invalid> {
