@@ -106,6 +106,50 @@ pub const BUDGET_WAIT: Duration = Duration::from_millis(100);
 /// What a client is told to wait before it tries again when too much is in flight already.
 pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Bytes of an array of ratings, decompressed. With [`ARRAY_ITEMS_MAX`] it leaves 128 bytes for each, which is what one
+/// takes. Whoever has more sends lines, which have no such limit.
+pub const ARRAY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Ratings in one array: all of them wait for their answers together.
+pub const ARRAY_ITEMS_MAX: usize = 65_536;
+
+/// How long the body of an array may take to arrive: [`ARRAY_BYTES_MAX`] over a line of two Mbit/s.
+pub const ARRAY_READ: Duration = Duration::from_secs(40);
+
+/// Bytes of a stream of ratings that are read at once: some hundred ratings, so that what is done once for all of them
+/// costs each next to nothing. Holds the longest line several times.
+pub const INGEST_READ_BYTES: usize = 64 * 1024;
+
+/// Ratings that travel together at most, so that lines of next to no length take no more memory than others.
+pub const PORTION_ITEMS_MAX: usize = 1024;
+
+/// Portions of one stream that wait for their results. The budget above is the limit when many streams share it; alone,
+/// a stream can have as many ratings on their way as the slowest cluster needs to be busy.
+pub const STREAM_PORTIONS_MAX: usize = 32;
+
+/// Pieces of a stream's answer that wait for its client to read them.
+pub const STREAM_ANSWERS_MAX: usize = 4;
+
+/// How long a client may leave the answer to its stream unread. It must be reading while it writes; one that reads only
+/// when it has written everything would wait for us as we for it.
+pub const ANSWER_UNREAD: Duration = Duration::from_secs(30);
+
+/// Bytes that one stream takes at most: [`INGEST_READ_BYTES`], about 64 KiB for what is known of each portion of
+/// [`STREAM_PORTIONS_MAX`], and [`STREAM_ANSWERS_MAX`] answers.
+pub const STREAM_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that lists and streams take together while they are read. 64 streams, or ten of the largest lists.
+pub const UPLOADS_BYTES: usize = 256 * 1024 * 1024;
+
+/// Bytes that may come out of one compressed body: about 25 million ratings. A body that says nothing takes no memory
+/// however large it gets, but seconds of a core; this is where that ends. What is not compressed costs its sender as
+/// much as us, and is not limited.
+pub const DECODED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Ids chosen by clients that one producer remembers, with what each was given to: 131,072 as many as the counting
+/// compares with, 10 MB.
+pub const RECENT_IDS_MAX: usize = 131_072;
+
 /// How long a role waits for requests under way after it stopped accepting: longer than any of
 /// them waits for the queue.
 pub const DRAIN: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  GET /                  generate 20 ─┐
-//!  POST /api/v1/ratings   one rating ──┴─► Guard ─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
+//!  POST /api/v1/ratings   one or many ─┴─► Guard ─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
 //!                                                  └─ too many bytes in flight ─► Busy
 //! ```
 //!
@@ -10,11 +10,11 @@
 //! as sent, and an outcome that nobody knows is called unknown.
 
 pub mod access;
-pub mod api;
 mod budget;
 mod intake;
 mod metrics;
 pub mod page;
+pub mod ratings;
 pub mod run;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::access::Guard;
 use self::intake::{Busy, Intake};
 use self::metrics::{Metrics, Way};
+use self::ratings::Ratings;
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::{Batch, SendResult, Topics, Writer};
 use crate::rating::simulate::Researchers;
@@ -62,6 +63,7 @@ pub struct Producer {
     settings: Arc<Settings>,
     writer: Writer,
     intake: Intake,
+    ratings: Ratings,
     researchers: Arc<Mutex<Researchers>>,
     metrics: Metrics,
     http: web::requests::Numbers,
@@ -78,6 +80,7 @@ impl Producer {
             settings: Arc::new(settings),
             intake: Intake::new(writer.clone(), metrics.clone()),
             writer,
+            ratings: Ratings::default(),
             researchers: Arc::new(Mutex::new(Researchers::new(seed))),
             metrics,
             http: web::requests::Numbers::default(),
@@ -124,7 +127,7 @@ pub fn router(producer: Producer) -> Router {
         .route("/rate", get(page::form::show).post(page::form::send))
         .with_state(producer.clone());
     let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
-    let api = api::routes().with_state(producer);
+    let api = ratings::routes().with_state(producer);
     let routes = spec::publish(api, &ABOUT, &topics).merge(pages).route_layer(guard);
     web::shell(routes, &http)
 }

@@ -10,20 +10,28 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 /// Every code of a problem, and what it says.
 const CODES: &[(&str, &str)] = &[
+    (
+        "bad-idempotency-key",
+        "The idempotency key is not one header of 1 to 255 visible ASCII characters.",
+    ),
+    ("body-damaged", "The compressed body cannot be decompressed."),
     ("body-not-read", "The body could not be read to its end."),
     ("body-too-slow", "The body did not arrive in time."),
     ("cross-site", "Another site's page sent this; send it from this site or from a program."),
+    ("id-reused", "The `id` was given to another rating just now; nothing was sent."),
     ("invalid-question", "A parameter is wrong; `field` names it."),
     ("invalid-rating", "The rating is wrong; `field` names what of it."),
     ("no-totals", "This replica has no totals of such a partition."),
     ("not-counted-yet", "The ratings asked for are not in the totals yet. Ask again."),
-    ("not-json", "The body is not JSON, or is not said to be."),
+    ("not-json", "The body is not JSON."),
     ("outcome-unknown", "It may be on the queue or not: send it again with the same `id`."),
     ("queue-unavailable", "The queue is out of reach and nothing was sent. Try again."),
     ("refused", "The queue refused; whoever runs the cluster can tell why."),
     ("too-busy", "The queue works, and as much is on its way as may be: send more slowly."),
     ("too-large", "There is more in the body than is taken."),
     ("too-many-streams", "As many live streams as are served are open."),
+    ("unsupported-coding", "The body is compressed in a way that is not known."),
+    ("unsupported-media-type", "The body is of another type, or of none that is named."),
 ];
 
 /// What a code says.

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::trouble::Trouble;
 use super::typed::{Flaw, Typed};
 use crate::limits;
-use crate::producer::{Producer, api};
+use crate::producer::{Producer, ratings};
 use crate::queue::{Placed, SendError};
 use crate::rating::{Battle, RatingId, Score, catalogue};
 use crate::web::{self, Nav, Problem};
@@ -144,7 +144,7 @@ pub(in crate::producer) async fn send(
         Ok(place) => sent(place),
         Err(error) => {
             let trouble = Trouble::of_form(&error);
-            not_sent(&producer, id, typed, trouble, &api::problem(&error))
+            not_sent(&producer, id, typed, trouble, &ratings::problem(&error))
         }
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::trouble::Trouble;
-use crate::producer::{Producer, api};
+use crate::producer::{Producer, ratings};
 use crate::queue::{Placed, SendError, SendResult};
 use crate::rating::{Rating, RatingId};
 use crate::web::{self, Nav, Problem};
@@ -93,7 +93,7 @@ impl<'a> Page<'a> {
     /// 200 when anything was acknowledged, since that cannot be undone by an error status.
     fn status(&self) -> StatusCode {
         match self.worst() {
-            Some(error) if self.acknowledged() == 0 => api::problem(error).status,
+            Some(error) if self.acknowledged() == 0 => ratings::problem(error).status,
             _ => StatusCode::OK,
         }
     }
@@ -127,7 +127,9 @@ pub(in crate::producer) async fn show(
         ratings.into_iter().zip(results).map(|(rating, result)| Row { rating, result }).collect();
     let page = Page::new(&rows, &settings.topic, settings.board_url.as_deref());
     let mut response = web::html(page.status(), &page);
-    if let Some(seconds) = page.worst().and_then(|error| api::problem(error).retry_after_seconds) {
+    if let Some(seconds) =
+        page.worst().and_then(|error| ratings::problem(error).retry_after_seconds)
+    {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -1,0 +1,119 @@
+//! A key: what a client sends in `Idempotency-Key` to make a whole request safe to repeat without choosing ids itself.
+//!
+//! ```text
+//!  item i ─► id = UUID version 8 of SHA-256(KEY_SPACE, key, 0, i as 8 bytes)     the same for every repetition
+//!  a single rating whose key is a UUID ─► that UUID
+//! ```
+
+use axum::http::{HeaderMap, StatusCode};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::rating::RatingId;
+use crate::web::Problem;
+
+/// The header's name.
+const NAME: &str = "idempotency-key";
+
+/// Bytes in a key: as long as other services of this kind allow, so that their clients need no change.
+const KEY_BYTES_MAX: usize = 255;
+
+/// Hashed before everything else, so that an id made here is not also what somebody else makes from the same key.
+const KEY_SPACE: &[u8] = b"erboh rating of idempotency key\0";
+
+/// A client's name for one request, the same each time it is repeated.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    /// What the key has been hashed to so far; only the item's number is missing.
+    seed: Sha256,
+    own: Option<RatingId>,
+}
+
+impl Key {
+    /// The key of a request, if it has one. Quotes around it, as in the header's draft standard, are left out.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let mut keys = headers.get_all(NAME).iter();
+        let Some(key) = keys.next() else { return Ok(None) };
+        let text = key.as_bytes();
+        let text =
+            text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
+        let fits =
+            (1..=KEY_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+        match (fits, keys.next()) {
+            (true, None) => Ok(Some(Self::new(text))),
+            _ => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad-idempotency-key",
+                format!(
+                    "Idempotency-Key is one header with 1 to {KEY_BYTES_MAX} visible ASCII characters; a UUID is best."
+                ),
+            )),
+        }
+    }
+
+    fn new(text: &[u8]) -> Self {
+        let own = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        Self {
+            seed: Sha256::new().chain_update(KEY_SPACE).chain_update(text).chain_update(b"\0"),
+            own,
+        }
+    }
+
+    /// The id of the only rating of a request.
+    pub(super) fn id(&self) -> RatingId {
+        self.own.unwrap_or_else(|| self.id_of_item(0))
+    }
+
+    /// The id of an item of a list, by its place from 0.
+    pub(super) fn id_of_item(&self, index: u64) -> RatingId {
+        let digest = self.seed.clone().chain_update(index.to_be_bytes()).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        RatingId::from_uuid(Uuid::new_v8(bytes)).expect("a UUID with a version is not nil")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f";
+
+    fn key(values: &[&str]) -> Result<Option<Key>, &'static str> {
+        let values = values
+            .iter()
+            .map(|value| (NAME.parse().expect("a name"), value.parse().expect("a value")));
+        Key::of(&values.collect()).map_err(|problem| problem.code)
+    }
+
+    fn some(value: &str) -> Key {
+        key(&[value]).expect("a good key").expect("a key")
+    }
+
+    #[test]
+    fn a_key_is_one_header_of_visible_text() {
+        assert!(matches!(key(&[]), Ok(None)));
+        for bad in [&["a", "b"][..], &[""], &["a b"], &["ä"], &["\"\""], &[&"x".repeat(256)]] {
+            assert_eq!(key(bad).err(), Some("bad-idempotency-key"), "{bad:?}");
+        }
+        assert!(key(&[&"x".repeat(255)]).is_ok());
+    }
+
+    #[test]
+    fn ids_follow_from_the_key_for_ever() {
+        assert_eq!(some("order-17").id().to_string(), "ee3645df-ee4c-8354-99a1-ce99443c5718");
+        assert_eq!(
+            some("order-17").id_of_item(1).to_string(),
+            "a00b027f-b6df-83b8-9e5b-749405ab2247"
+        );
+        assert_eq!(some("\"order-17\"").id(), some("order-17").id());
+        assert_ne!(some("order-1").id_of_item(7), some("order-17").id());
+    }
+
+    #[test]
+    fn a_uuid_is_the_id_of_a_single_rating_only() {
+        assert_eq!(some(UUID).id().to_string(), UUID);
+        assert_ne!(some(UUID).id_of_item(0), some(UUID).id());
+        assert_ne!(some("00000000-0000-0000-0000-000000000000").id().as_bytes(), &[0; 16]);
+    }
+}

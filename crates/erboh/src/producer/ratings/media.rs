@@ -1,0 +1,174 @@
+//! Media: in which form a request brings its ratings, and in which it wants the answer.
+//!
+//! ```text
+//!  content-type      application/json      one object, or an array
+//!                    application/x-ndjson  one object a line; also application/ndjson, application/jsonl
+//!  content-encoding  gzip, zstd            or none; one of them, once
+//!  prefer            return=minimal        RFC 7240: only what was not created
+//! ```
+
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::web::Problem;
+
+/// What a body of lines is called here; RFC-less, but the most used of its names.
+pub(super) const NDJSON: &str = "application/x-ndjson";
+
+/// In the answer, by RFC 7240: the preference was followed.
+pub(super) const PREFERENCE_APPLIED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("preference-applied"), HeaderValue::from_static("return=minimal"));
+
+/// The code of the problem that a coding is not known.
+const UNKNOWN_CODING: &str = "unsupported-coding";
+
+/// How the ratings of a body are separated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON value.
+    Json,
+    /// Lines of JSON.
+    Lines,
+}
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl Form {
+    /// Only JSON, named as such. This also keeps other sites' forms out: a browser asks before it
+    /// sends JSON to another site, and is not allowed to.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let kind = headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("not readable"));
+        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        match kind.to_ascii_lowercase().as_str() {
+            "application/json" => Ok(Self::Json),
+            NDJSON | "application/ndjson" | "application/jsonl" => Ok(Self::Lines),
+            "" => Err(unsupported("there is none".to_owned())),
+            _ => Err(unsupported(format!("this is {kind}"))),
+        }
+    }
+}
+
+fn unsupported(found: String) -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        format!(
+            "Send one rating or an array with content-type: application/json, or a rating a line \
+             with content-type: {NDJSON}; {found}."
+        ),
+    )
+}
+
+impl Coding {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut codings = headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("not readable").split(','))
+            .map(|coding| coding.trim().to_ascii_lowercase())
+            .filter(|coding| !coding.is_empty() && coding != "identity");
+        match (codings.next().as_deref(), codings.next()) {
+            (None, _) => Ok(Self::Identity),
+            (Some("gzip" | "x-gzip"), None) => Ok(Self::Gzip),
+            (Some("zstd"), None) => Ok(Self::Zstd),
+            (Some(first), second) => {
+                let found = second.map_or(first.to_owned(), |second| format!("{first}, {second}"));
+                Err(Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    UNKNOWN_CODING,
+                    format!(
+                        "Compress a body once, with gzip or zstd, or not at all; this is {found}."
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+/// A problem as the answer. Where the coding was at fault it names those that are taken, as RFC 9110 asks.
+pub(super) fn refuse(problem: Problem) -> Response {
+    let coding = problem.code == UNKNOWN_CODING;
+    let mut response = problem.into_response();
+    if coding {
+        let taken = HeaderValue::from_static("gzip, zstd");
+        response.headers_mut().insert(ACCEPT_ENCODING, taken);
+    }
+    response
+}
+
+/// Whether the client wants to hear only of what was not created.
+pub(super) fn wants_minimal(headers: &HeaderMap) -> bool {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split(';').next()?.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("return"))
+        .is_some_and(|(_, value)| value.trim().trim_matches('"') == "minimal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
+        let values = values
+            .iter()
+            .map(|value| (HeaderName::from_static(name), value.parse().expect("a value")));
+        values.collect()
+    }
+
+    #[test]
+    fn the_content_type_names_the_form() {
+        let check = |values: &[&str], expected: Result<Form, &str>| {
+            let found = Form::of(&headers("content-type", values));
+            assert_eq!(found.map_err(|problem| problem.code), expected, "{values:?}");
+        };
+        check(&["application/json"], Ok(Form::Json));
+        check(&["Application/JSON ; charset=utf-8"], Ok(Form::Json));
+        for lines in [NDJSON, "application/ndjson", "application/jsonl; charset=utf-8"] {
+            check(&[lines], Ok(Form::Lines));
+        }
+        for other in [&[][..], &[""], &["text/plain"], &["application/jsonp"]] {
+            check(other, Err("unsupported-media-type"));
+        }
+    }
+
+    #[test]
+    fn a_body_is_compressed_once_at_most() {
+        let check = |values: &[&str], expected: Result<Coding, &str>| {
+            let found = Coding::of(&headers("content-encoding", values));
+            assert_eq!(found.map_err(|problem| problem.code), expected, "{values:?}");
+        };
+        for none in [&[][..], &[""], &["identity"], &["identity, identity"]] {
+            check(none, Ok(Coding::Identity));
+        }
+        check(&["gzip"], Ok(Coding::Gzip));
+        check(&["X-GZip"], Ok(Coding::Gzip));
+        check(&["identity", "ZSTD"], Ok(Coding::Zstd));
+        for bad in [&["br"][..], &["gzip, zstd"], &["gzip", "gzip"], &["deflate"]] {
+            check(bad, Err(UNKNOWN_CODING));
+        }
+    }
+
+    #[test]
+    fn the_preference_is_one_of_several() {
+        let check = |values: &[&str], expected: bool| {
+            assert_eq!(wants_minimal(&headers("prefer", values)), expected, "{values:?}");
+        };
+        check(&["return=minimal"], true);
+        check(&["respond-async, Return=\"minimal\"; a=b"], true);
+        check(&["wait=5", "return = minimal"], true);
+        check(&["return=representation, return=minimal"], false);
+        check(&["minimal"], false);
+        check(&[], false);
+    }
+}

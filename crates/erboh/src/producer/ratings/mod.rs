@@ -1,0 +1,180 @@
+//! `POST /api/v1/ratings`: ratings from people and programs, one, some or very many at a time.
+//!
+//! ```text
+//!  request ─► Form, Coding, Key ─► Body ─┬─ json: one, or an array ─┬─► Dispatch ─► Intake ─► the queue
+//!                                        └─ stream: lines ──────────┘      └─ Recent: ids that clients chose
+//!
+//!  one rating  201 {"id","partition","offset"}   on the queue, acknowledged by all replicas that count
+//!              400 / 413 / 415 / 422             the request is at fault; 422 names the field
+//!              429 / 503 Retry-After             not on the queue: we are full / it is out of reach
+//!              504                               may be on the queue: try again with the same id
+//!  a list      200                               the same said of each item
+//! ```
+
+mod answer;
+mod body;
+mod json;
+mod key;
+pub mod lines;
+mod media;
+mod portion;
+pub mod recent;
+mod stream;
+mod uploads;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::answer::{AnswerLine, Created, List};
+use self::body::Body;
+use self::json::Document;
+use self::key::Key;
+use self::media::{Coding, Form};
+use self::portion::{Dispatch, Naming};
+use self::recent::Recent;
+use self::uploads::Uploads;
+use super::Producer;
+use crate::queue::SendError;
+use crate::rating::Rating;
+use crate::web::{Problem, requests};
+use crate::{limits, spec};
+
+/// One rating, or an array of them.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is the schema of a body that is read by hand")]
+enum Posted {
+    One(Rating),
+    /// At most 65,536, each a rating; whatever else an element is, it is answered as `invalid`.
+    Many(Vec<serde_json::Value>),
+}
+
+/// What all requests share.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ratings {
+    pub(super) recent: Recent,
+    uploads: Uploads,
+}
+
+/// The API for programs: its routes and what they say of themselves.
+pub(super) fn routes() -> OpenApiRouter<Producer> {
+    OpenApiRouter::default().routes(spec::problems(
+        routes!(create),
+        &[
+            (400, "bad-idempotency-key"),
+            (400, "body-damaged"),
+            (400, "body-not-read"),
+            (400, "not-json"),
+            (408, "body-too-slow"),
+            (413, "too-large"),
+            (415, "unsupported-coding"),
+            (415, "unsupported-media-type"),
+            (422, "id-reused"),
+            (422, "invalid-rating"),
+            (429, "too-busy"),
+            (502, "refused"),
+            (503, "queue-unavailable"),
+            (504, "outcome-unknown"),
+        ],
+    ))
+}
+
+/// Put ratings on the queue
+///
+/// One rating as a JSON object, several as an array, or any number as lines of JSON. Lines are
+/// answered while more of them arrive; read the answer while you write, or ask for less of it with
+/// `prefer`. What is wrong with one rating of a list does not fail the others.
+///
+/// A rating with an `id` of the client's choice, or whose request has an `idempotency-key`, may be
+/// sent again: it counts once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/ratings",
+    tag = "ratings",
+    params(
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+         description = "Names the request, so that repeating it is safe: ratings without an `id` get one that follows from it"),
+        ("content-encoding" = Option<String>, Header, pattern = "^(gzip|zstd|identity)$",
+         description = "How the body is compressed"),
+        ("prefer" = Option<String>, Header,
+         description = "`return=minimal`: of a list, answer only what was not created"),
+    ),
+    request_body(content(
+        (Posted = "application/json", example = json!({
+            "battle": "Moses vs Santa Claus", "voice1": "Big Bird", "voice2": "Macho Man", "rating": 2,
+        })),
+        (String = "application/x-ndjson", example = "{\"battle\":\"Moses vs Santa Claus\",\"voice1\":\"Big Bird\",\"voice2\":\"Macho Man\",\"rating\":2}\n"),
+    )),
+    responses(
+        (status = 201, description = "The one rating is on the queue, and this is where", body = Created),
+        (status = 200, description = "What became of each rating of a list",
+         content((List<'static> = "application/json"), (AnswerLine<'static> = "application/x-ndjson")),
+         headers(("preference-applied" = String, description = "`return=minimal`, if that was asked for"))),
+    ),
+)]
+async fn create(State(producer): State<Producer>, request: Request) -> Response {
+    answer(producer, request).await.unwrap_or_else(media::refuse)
+}
+
+async fn answer(producer: Producer, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let form = Form::of(&head.headers)?;
+    let coding = Coding::of(&head.headers)?;
+    let key = Key::of(&head.headers)?;
+    let minimal = media::wants_minimal(&head.headers);
+    let body = Body::new(body, coding);
+    let Ratings { recent, uploads } = producer.ratings;
+    let mut dispatch = Dispatch {
+        intake: producer.intake,
+        recent,
+        naming: key.map_or(Naming::Fresh, Naming::Many),
+        headers: requests::headers(&head.extensions).collect(),
+    };
+    if form == Form::Lines {
+        let place = uploads.stream(coding).await?;
+        return stream::answer(body, dispatch, minimal, place).await;
+    }
+    let document = Document::read(body, &head.headers, coding, &uploads).await?;
+    if document.is_array() {
+        return json::many(document, &dispatch, minimal).await;
+    }
+    if let Naming::Many(key) = dispatch.naming {
+        dispatch.naming = Naming::One(key);
+    }
+    json::one(document, &dispatch).await
+}
+
+/// What a failed sending is to an HTTP client.
+pub(super) fn problem(error: &SendError) -> Problem {
+    match error {
+        SendError::Unavailable(cause) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "queue-unavailable",
+            format!("The queue is out of reach, nothing was sent: {cause}. Try again later."),
+        )
+        .retry_after(limits::RETRY_AFTER),
+        SendError::Unknown(cause) => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "outcome-unknown",
+            format!(
+                "The queue did not say what became of the rating ({cause}); it may have been \
+                 taken. Send it again with the same id: then it counts once."
+            ),
+        )
+        .retry_after(limits::RETRY_AFTER),
+        SendError::TooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The queue takes no record of this size (max.message.bytes of the topic).",
+        ),
+        SendError::Refused(cause) => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "refused",
+            format!("The queue refused the rating: {cause}. The cluster's operator can tell why."),
+        ),
+    }
+}

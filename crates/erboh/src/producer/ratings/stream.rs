@@ -1,0 +1,199 @@
+//! Stream: lines of ratings that are answered while more of them arrive.
+//!
+//! ```text
+//!  body ─► Source: lines ─► portion ─► Intake ─► FIFO (STREAM_PORTIONS_MAX) ─► outcomes ─► lines ─► client
+//!     └── waits ◄── when the budget is spent ◄── when the FIFO is full ◄── when the client does not read ──┘
+//! ```
+//!
+//! Nothing here grows with the length of the upload. Before anything is sent a fault is answered as a problem; after
+//! that the status is out, and the last line says how it ended.
+
+use axum::body;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::stream::poll_fn;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::answer::{At, Counts, Last};
+use super::body::{Body, Broken};
+use super::lines::Lines;
+use super::media::{NDJSON, PREFERENCE_APPLIED};
+use super::portion::{Dispatch, Portion, Sent};
+use super::uploads::Place;
+use crate::limits;
+use crate::web::Problem;
+
+/// Room for the answer to a portion of usual size.
+const ANSWER_BYTES: usize = limits::INGEST_READ_BYTES;
+
+/// The lines of an upload, portion by portion.
+struct Source {
+    body: Body,
+    lines: Lines,
+    end: Option<Result<(), Broken>>,
+}
+
+/// Why an answer is not told to its end.
+enum Unheard {
+    /// The client is gone.
+    Gone,
+    /// The client does not read. What was counted until then, and the first line whose answer it does not get.
+    Unread(Counts, u64),
+}
+
+/// The client's end of the answer.
+struct Answers {
+    pieces: mpsc::Sender<Bytes>,
+    buffer: BytesMut,
+    minimal: bool,
+    counts: Counts,
+}
+
+/// Answers an upload of lines.
+pub(super) async fn answer(
+    body: Body,
+    dispatch: Dispatch,
+    minimal: bool,
+    place: Place,
+) -> Result<Response, Problem> {
+    let mut source = Source { body, lines: Lines::default(), end: None };
+    // Nothing is sent yet, so that both a bad body and a lack of room are answered by a status.
+    let first = match source.next(&dispatch).await {
+        Some(portion) => Some(dispatch.send(portion).await?),
+        None => None,
+    };
+    if let (None, Some(Err(broken))) = (&first, &source.end) {
+        return Err(broken.clone().into());
+    }
+    let (pieces, mut answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
+    tokio::spawn(async move {
+        run(source, first, dispatch, Answers::new(pieces, minimal)).await;
+        drop(place);
+    });
+    let pieces = poll_fn(move |context| {
+        answer.poll_recv(context).map(|piece| piece.map(Ok::<_, std::convert::Infallible>))
+    });
+    let kind = [(CONTENT_TYPE, HeaderValue::from_static(NDJSON))];
+    let mut response = (kind, body::Body::from_stream(pieces)).into_response();
+    if minimal {
+        let (name, value) = PREFERENCE_APPLIED;
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}
+
+impl Source {
+    /// The next portion: all whole lines that have arrived, if there are any; none at the end.
+    async fn next(&mut self, dispatch: &Dispatch) -> Option<Portion> {
+        loop {
+            // What is left of a body that broke is not a line, even if it looks like one.
+            let ended = matches!(self.end, Some(Ok(())));
+            let lines = self.lines.cut(ended).take(limits::PORTION_ITEMS_MAX);
+            let portion = dispatch.read(lines.map(|(line, content)| (line - 1, content)));
+            if !portion.is_empty() {
+                return Some(portion);
+            }
+            if self.end.is_some() {
+                return None;
+            }
+            let (buffer, room) = self.lines.room();
+            match self.body.read(buffer, room).await {
+                Ok(0) => self.end = Some(Ok(())),
+                Ok(_) => {}
+                Err(broken) => self.end = Some(Err(broken)),
+            }
+        }
+    }
+}
+
+/// Sends what arrives and answers what was sent, both at once, until one of them ends.
+async fn run(mut source: Source, first: Option<Sent>, dispatch: Dispatch, mut answers: Answers) {
+    // Kept for the last line, so that it can be said also where nothing else can.
+    let Ok(last) = answers.pieces.clone().reserve_owned().await else { return };
+    let (queue, mut sent) = mpsc::channel(limits::STREAM_PORTIONS_MAX);
+    let reading = async {
+        let mut next = first;
+        loop {
+            let portion = match next.take() {
+                Some(first) => first,
+                None => match source.next(&dispatch).await {
+                    Some(portion) => dispatch.send_waiting(portion).await,
+                    None => break,
+                },
+            };
+            if queue.send(portion).await.is_err() {
+                break;
+            }
+        }
+        drop(queue);
+        Ok::<_, Unheard>(())
+    };
+    let answering = async {
+        while let Some(portion) = sent.recv().await {
+            answers.give(dispatch.outcomes(portion).await).await?;
+        }
+        Ok(answers.counts)
+    };
+    let ended = tokio::try_join!(reading, answering);
+    let lines = source.lines.taken();
+    let line = match (ended, source.end) {
+        (Ok(((), counts)), Some(Err(broken))) => {
+            let reason = format!("{broken}; go on after line {lines}");
+            Last::Aborted { reason, counts, lines }
+        }
+        (Ok(((), counts)), _) => Last::Done { counts, lines },
+        (Err(Unheard::Unread(counts, from)), _) => {
+            Last::Aborted { reason: unread(from), counts, lines }
+        }
+        (Err(Unheard::Gone), _) => return,
+    };
+    let mut piece = BytesMut::new();
+    write(&line, &mut piece);
+    last.send(piece.freeze());
+}
+
+fn unread(from: u64) -> String {
+    format!(
+        "the answer was not read for {} s, so that those to line {from} and after it are lost: send these lines again \
+         with the same ids, and read while you write or ask with `Prefer: return=minimal`",
+        limits::ANSWER_UNREAD.as_secs()
+    )
+}
+
+impl Answers {
+    fn new(pieces: mpsc::Sender<Bytes>, minimal: bool) -> Self {
+        Self { pieces, buffer: BytesMut::new(), minimal, counts: Counts::default() }
+    }
+
+    /// Tells what became of the lines of a portion.
+    async fn give(&mut self, outcomes: Vec<(u64, super::answer::Outcome)>) -> Result<(), Unheard> {
+        let Some((first, _)) = outcomes.first() else { return Ok(()) };
+        let before = self.counts;
+        self.buffer.reserve(ANSWER_BYTES);
+        for (index, outcome) in &outcomes {
+            let item = outcome.item(At::Line(index + 1));
+            self.counts.add(&item);
+            if !(self.minimal && outcome.is_created()) {
+                write(&item, &mut self.buffer);
+            }
+        }
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        match timeout(limits::ANSWER_UNREAD, self.pieces.send(self.buffer.split().freeze())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Unheard::Gone),
+            Err(_) => Err(Unheard::Unread(before, first + 1)),
+        }
+    }
+}
+
+/// Appends a line of JSON.
+fn write(line: &impl Serialize, to: &mut BytesMut) {
+    serde_json::to_writer(to.writer(), line).expect("answers always serialize into memory");
+    to.put_u8(b'\n');
+}
