@@ -33,7 +33,8 @@ pub fn init(format: Format, filter: &str) -> Result<(), ParseError> {
     if text {
         builder.compact().init();
     } else {
-        builder.json().flatten_event(true).init();
+        // The spans around an event are enough; the innermost one is among them.
+        builder.json().flatten_event(true).with_current_span(false).init();
     }
     Ok(())
 }

@@ -192,7 +192,7 @@ fn messages(schemas: &mut Map<String, Value>) -> Value {
         "deadLetter": {
             "title": "A record that is no rating",
             "contentType": "application/octet-stream",
-            "headers": headers,
+            "headers": { "allOf": [headers, trace_headers()] },
             "payload": {
                 "type": "string",
                 "maxLength": DEAD_LETTER_BYTES_MAX,

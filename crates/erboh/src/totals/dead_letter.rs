@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  key      log|partition|offset      of the record, so that a letter written twice replaces itself
-//!  headers  reason, source, fold, length
+//!  headers  reason, source, fold, length, and the trace that the record had
 //!  value    the record's own bytes, at most BYTES_MAX of them
 //! ```
 

@@ -13,6 +13,8 @@ mod engine;
 mod game;
 mod hazards;
 mod load;
+mod logs;
+mod metrics;
 mod pages;
 mod process;
 mod producer;

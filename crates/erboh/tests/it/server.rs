@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
 
-async fn listen() -> (TcpListener, SocketAddr) {
+pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
 }
 
 /// Asks on a connection of its own, in a thread, and gives the whole answer.
-async fn ask(address: SocketAddr, path: &str) -> String {
+pub(crate) async fn ask(address: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let asking = move || {
         let mut socket = TcpStream::connect(address).expect("a connection");
@@ -94,11 +94,6 @@ async fn a_request_that_takes_too_long_is_cut_off() {
     assert_eq!(asked.await.expect("the connection ends"), "");
 }
 
-/// The names of the metrics in an answer of `/metrics`, as they are declared.
-fn names(metrics: &str) -> Vec<&str> {
-    metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect()
-}
-
 #[tokio::test]
 async fn the_producers_ops_port_tells_the_truth() {
     let ((listener, _), (ops, address)) = (listen().await, listen().await);
@@ -114,7 +109,7 @@ async fn the_producers_ops_port_tells_the_truth() {
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("not ready: "), "{ready}");
     let metrics = ask(address, "/metrics").await;
     assert!(metrics.contains("openmetrics-text; version=1.0.0"), "{metrics}");
-    insta::assert_debug_snapshot!("metrics_producer", names(&metrics));
+    assert!(metrics.contains("erboh_producer_connected 0\n"), "{metrics}");
     shutdown.cancel();
     tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
 }
@@ -155,7 +150,6 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     check("200", "ready").await;
     let metrics = ask(address, "/metrics").await;
     assert!(metrics.contains("erboh_consumer_lag_records{partition=\"0\"} 5"), "{metrics}");
-    insta::assert_debug_snapshot!("metrics_consumer", names(&metrics));
     shutdown.cancel();
     check("503", "stopping").await;
     serving.abort();

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::dead_letters;
 use super::follow::News;
 use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REVOKE_TIME, STOP_TIME};
 use super::live::Live;
@@ -103,16 +104,17 @@ impl Counting {
             };
             wait = Duration::ZERO;
             match event {
-                Event::Record(record) => {
-                    let owned = self.owned.get_mut(&record.partition());
+                Event::Record(message) => {
+                    let owned = self.owned.get_mut(&message.partition());
                     if let Some(live) = owned.and_then(Owned::live) {
                         let record = Record {
-                            offset: record.offset(),
-                            timestamp_ms: record.timestamp_ms(),
-                            key: record.key(),
-                            value: record.value(),
+                            offset: message.offset(),
+                            timestamp_ms: message.timestamp_ms(),
+                            key: message.key(),
+                            value: message.value(),
                         };
-                        if !live.take(ratings, record) {
+                        let trace = || dead_letters::trace(&message);
+                        if !live.take(ratings, record, trace) {
                             self.restore_all("the last counted record is another one now");
                             return;
                         }

@@ -10,9 +10,26 @@ use std::time::Instant;
 
 use super::limits::{DEAD_LETTERS_WAITING, DEAD_LETTERS_WAITING_BYTES};
 use super::retry::Retry;
-use crate::queue::{OutRecord, Pending, SendError, Writer};
+use crate::queue::{self, OutRecord, Pending, SendError, Writer};
 use crate::rating::Invalid;
 use crate::totals::{DeadLetter, Record};
+use crate::web::requests::{TRACEPARENT, TRACESTATE};
+
+/// A record's header: its name and its value.
+pub(super) type Header = (String, Vec<u8>);
+
+/// What a dead letter keeps of its record's headers: the trace that it belongs to, so that whoever
+/// looks at it finds where it came from. Each has at most the bytes that the standard has in mind.
+const TRACE_HEADERS: [(&str, usize); 2] = [(TRACEPARENT, 64), (TRACESTATE, 512)];
+
+/// The headers of a record that name its trace.
+pub(super) fn trace(record: &queue::Record<'_>) -> Vec<Header> {
+    let kept = TRACE_HEADERS.into_iter().filter_map(|(name, bytes_max)| {
+        let value = record.header(name).filter(|value| value.len() <= bytes_max)?;
+        Some((name.to_owned(), value.to_vec()))
+    });
+    kept.collect()
+}
 
 /// The dead letters of one partition that are not acknowledged yet.
 #[derive(Default)]
@@ -25,7 +42,7 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Adds a record. `source` is the topic that it stands in, `log` which log that is.
+    /// Adds a record with its trace. `source` is the topic that it stands in, `log` which log that is.
     pub(super) fn add(
         &mut self,
         source: &str,
@@ -33,11 +50,12 @@ impl DeadLetters {
         partition: i32,
         record: Record<'_>,
         invalid: &Invalid,
+        trace: Vec<Header>,
     ) {
         let letter = DeadLetter::new(source, log, partition, &record, invalid);
         self.waiting_bytes += letter.value.len();
         self.waiting.push(OutRecord {
-            headers: letter.headers,
+            headers: letter.headers.into_iter().chain(trace).collect(),
             ..OutRecord::new(letter.key, letter.value)
         });
     }
@@ -97,7 +115,7 @@ mod tests {
             while !dead.is_full() {
                 let record =
                     Record { offset: added, timestamp_ms: 0, key: None, value: Some(&value) };
-                dead.add("ratings", "log", 0, record, &Invalid::new("value", "is bad"));
+                dead.add("ratings", "log", 0, record, &Invalid::new("value", "is bad"), vec![]);
                 added += 1;
             }
             assert_eq!(added as usize, most);

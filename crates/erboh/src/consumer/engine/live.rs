@@ -13,7 +13,7 @@
 use std::cmp::Ordering;
 use std::time::Instant;
 
-use super::dead_letters::DeadLetters;
+use super::dead_letters::{DeadLetters, Header};
 use super::doubt::{Place, Watch};
 use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
@@ -144,10 +144,15 @@ impl Live {
         self.read_from()
     }
 
-    /// Looks at the next record. False: the log is not the one that the totals are of, so that it
+    /// Looks at the next record, whose trace is asked for if it becomes a dead letter. False: the log is not the one that the totals are of, so that it
     /// was cut off or made anew.
     #[must_use]
-    pub(super) fn take(&mut self, source: &str, record: Record<'_>) -> bool {
+    pub(super) fn take(
+        &mut self,
+        source: &str,
+        record: Record<'_>,
+        trace: impl FnOnce() -> Vec<Header>,
+    ) -> bool {
         if let Some(last) = self.unseen.filter(|last| record.offset >= last.offset) {
             let Record { offset, timestamp_ms, key, value } = record;
             if last != Fingerprint::of(offset, timestamp_ms, key, value) {
@@ -167,7 +172,7 @@ impl Live {
         self.changed = true;
         if let Outcome::Dead(invalid) = self.totals.apply(record) {
             let partition = self.totals.partition();
-            self.dead.add(source, self.totals.log(), partition, record, &invalid);
+            self.dead.add(source, self.totals.log(), partition, record, &invalid, trace());
         }
         true
     }

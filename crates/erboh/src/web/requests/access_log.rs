@@ -41,10 +41,9 @@ pub(super) struct Line<'a> {
 }
 
 macro_rules! write_line {
-    ($level:expr, $span:expr, $line:expr) => {
+    ($level:expr, $line:expr) => {
         tracing::event!(
             target: "erboh::access",
-            parent: $span,
             $level,
             method = $line.method,
             path = $line.path,
@@ -68,18 +67,21 @@ impl Default for AccessLog {
 }
 
 impl AccessLog {
+    /// Writes the line of a request, inside of its span.
     pub(super) fn write(&self, span: &Span, line: &Line<'_>) {
+        // Named as the event's parent, the span would be missing from a JSON line.
+        let _entered = span.enter();
         if !line.notable {
-            return write_line!(tracing::Level::DEBUG, span, line);
+            return write_line!(tracing::Level::DEBUG, line);
         }
         let (room, left_out) = self.take(Instant::now());
         if left_out > 0 {
-            tracing::info!(target: "erboh::access", left_out, "requests without a line of their own");
+            tracing::info!(target: "erboh::access", parent: None, left_out, "requests without a line of their own");
         }
         if room {
-            write_line!(tracing::Level::INFO, span, line);
+            write_line!(tracing::Level::INFO, line);
         } else {
-            write_line!(tracing::Level::DEBUG, span, line);
+            write_line!(tracing::Level::DEBUG, line);
         }
     }
 

@@ -151,7 +151,7 @@ impl Bench {
                 found.push(Stored {
                     key: text(record.key()),
                     value: record.value().unwrap_or_default().to_vec(),
-                    headers: ["reason", "source", "fold"]
+                    headers: ["reason", "source", "fold", "traceparent"]
                         .map(|name| (name.to_owned(), text(record.header(name))))
                         .to_vec(),
                 });

@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::bench::{Bench, rating, until, until_counted};
 use super::broker::{On, on_both};
 
+const TRACEPARENT: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 on_both!(
     a_second_copy_does_not_count_even_after_a_restart,
     what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it,
@@ -39,11 +41,12 @@ async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it(on:
     let mut bench = Bench::new(on, 1).await;
     let engine = bench.start();
     bench.rate(1).await;
+    let trace = ("traceparent".to_owned(), TRACEPARENT.to_vec());
     let bad = vec![
         OutRecord::new("a", "not a rating"),
         OutRecord { value: None, ..OutRecord::new("b", "") },
         OutRecord::new("c", vec![b'x'; 200_000]),
-        OutRecord::new("d", [0xff, 0xfe]),
+        OutRecord { headers: vec![trace], ..OutRecord::new("d", [0xff, 0xfe]) },
     ];
     let placed = bench.write(bad).await;
     bench.rate(1).await;
@@ -68,4 +71,5 @@ async fn what_is_no_rating_becomes_a_dead_letter_before_a_snapshot_passes_it(on:
         assert_eq!(letter.headers[2].1, "1");
         assert!(!letter.headers[0].1.is_empty());
     }
+    assert_eq!(letters[3].headers[3].1.as_bytes(), TRACEPARENT, "its trace goes with it");
 }

@@ -15,7 +15,11 @@ fn live(records: i64) -> Live {
 fn take(live: &mut Live, offsets: std::ops::Range<i64>) {
     for offset in offsets {
         let value = Some(b"A vs B|A|B|1".as_slice());
-        assert!(live.take("ratings", Record { offset, timestamp_ms: 0, key: None, value }));
+        assert!(live.take(
+            "ratings",
+            Record { offset, timestamp_ms: 0, key: None, value },
+            Vec::new
+        ));
     }
 }
 
@@ -133,5 +137,9 @@ fn another_record_in_the_place_of_the_last_one_is_another_log() {
     take(&mut live, 0..2);
     assert!(!live.is_warm());
     let value = Some(b"A vs B|A|B|2".as_slice());
-    assert!(!live.take("ratings", Record { offset: 2, timestamp_ms: 0, key: None, value }));
+    assert!(!live.take(
+        "ratings",
+        Record { offset: 2, timestamp_ms: 0, key: None, value },
+        Vec::new
+    ));
 }

@@ -1,0 +1,133 @@
+//! The numbers that the services show: their names, and that the page about them is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
+use erboh::ops::Stopping;
+use erboh::producer::Producer;
+use erboh::queue::{KafkaSettings, Writer};
+use erboh::totals::board::Board;
+use erboh::totals::{PartitionTotals, Record};
+use erboh::{consumer, producer};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::WAIT_MAX;
+use crate::server::{ask, listen};
+
+/// What is said of a metric: its type, and the names of its labels.
+#[derive(Debug, PartialEq, Eq)]
+struct About {
+    kind: String,
+    labels: BTreeSet<String>,
+}
+
+type Metrics = BTreeMap<String, About>;
+
+/// Starts a role, asks it for something that is there and something that is not, and reads its
+/// metrics: each by the name that its series have.
+async fn shown<F: Future<Output = ()> + Send + 'static>(
+    role: impl FnOnce(tokio::net::TcpListener, tokio::net::TcpListener, CancellationToken) -> F,
+) -> Metrics {
+    let ((service, address), (ops, ops_address)) = (listen().await, listen().await);
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(role(service, ops, shutdown.clone()));
+    ask(address, "/health").await;
+    ask(address, "/nothing-here").await;
+    let text = answered(ops_address).await;
+    shutdown.cancel();
+    tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
+    parse(&text)
+}
+
+async fn answered(ops: SocketAddr) -> String {
+    let answer = ask(ops, "/metrics").await;
+    assert!(answer.ends_with("# EOF\n"), "{answer}");
+    answer
+}
+
+/// Reads the text of `/metrics`. The declared name lacks the ending that a type gives to its series.
+fn parse(text: &str) -> Metrics {
+    let mut metrics = Metrics::new();
+    for declared in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = declared.split_once(' ').expect("a name and a type");
+        let ending = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            "histogram" => "_count",
+            _ => "",
+        };
+        let series = text.lines().find_map(|line| line.strip_prefix(&format!("{name}{ending}{{")));
+        let labels = series.map_or("", |line| line.split('}').next().unwrap_or(""));
+        // No value of a label in this test has a comma or an equals sign.
+        let labels = labels.split(',').filter_map(|label| label.split_once('='));
+        let labels = labels.map(|(name, _)| name.to_owned()).collect();
+        let name = if kind == "histogram" { name.to_owned() } else { format!("{name}{ending}") };
+        metrics.insert(name, About { kind: kind.to_owned(), labels });
+    }
+    metrics
+}
+
+/// The rows of the page's tables below that heading.
+fn documented(heading: &str) -> Metrics {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/observability.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let section = page.split(&format!("### {heading}\n")).nth(1).expect("the heading");
+    let section = section.split("\n## ").next().and_then(|text| text.split("\n### ").next());
+    let rows = section.expect("a section").lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let labels = cells[2].split(", ").filter(|label| !label.is_empty());
+        let labels = labels.map(str::to_owned).collect();
+        (cells[0].to_owned(), About { kind: cells[1].to_owned(), labels })
+    })
+    .collect()
+}
+
+fn producer() -> Producer {
+    let settings = producer::Settings {
+        topic: "erboh-ratings".to_owned(),
+        ratings_per_hit: 20,
+        board_url: None,
+        stopping: Stopping::default(),
+    };
+    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "erboh-ratings");
+    Producer::new(writer.expect("settings that the client takes"), settings)
+}
+
+/// A view with one partition, so that every family of the board has a series.
+fn view() -> BoardView {
+    let state = PartitionState::Owned;
+    let (position, end_offset, writer) = (4, 9, "replica-a".to_owned());
+    let partition = PartitionView { partition: 0, position, end_offset, lag: 5, state, writer };
+    let mut totals = PartitionTotals::start(0, 0);
+    let value = Some(b"A vs B|A|B|1".as_slice());
+    totals.apply(Record { offset: 0, timestamp_ms: 0, key: None, value });
+    let mut board = Board::new();
+    board.merge(totals.snapshot("replica-a", 1));
+    BoardView { partitions: vec![partition], board, ..BoardView::default() }
+}
+
+#[tokio::test]
+async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_shown() {
+    let check = |shown: &Metrics, role: &str| {
+        let mut expected = documented("Both services");
+        expected.extend(documented(role));
+        assert_eq!(shown, &expected, "left: shown, right: docs/observability.md");
+    };
+    let role = producer();
+    let numbers = shown(|service, ops, stop| producer::serve(service, Some(ops), role, stop)).await;
+    check(&numbers, "The producer");
+    let settings = consumer::Settings {
+        topic: "erboh-ratings".to_owned(),
+        producer_url: None,
+        stopping: Stopping::default(),
+    };
+    let (_sender, view) = watch::channel(Arc::new(view()));
+    let numbers =
+        shown(|service, ops, stop| consumer::serve(service, Some(ops), settings, view, stop)).await;
+    check(&numbers, "The consumer");
+}
