@@ -181,6 +181,9 @@ pub const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a silent live stream sends a comment, so that proxies keep it open.
 pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long a browser waits before it opens a lost stream again.
+pub const EVENT_RECONNECT: Duration = Duration::from_secs(2);
+
 /// How long an answer waits for ratings to be counted where the client did not say.
 pub const TOTALS_WAIT: Duration = Duration::from_secs(5);
 

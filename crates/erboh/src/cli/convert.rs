@@ -74,6 +74,7 @@ impl ProducerFlags {
             ops_listen: self.ops_listen,
             partitions: self.topics.partitions,
             replication: self.topics.replication,
+            simulate: self.simulate,
             settings: producer::Settings {
                 topic: Topics::default().ratings,
                 ratings_per_hit: self.hit.ratings_per_hit,

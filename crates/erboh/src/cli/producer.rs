@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{AccessFlags, KafkaFlags, StopFlags, TopicFlags, ip_and_port, local, web_url};
 use crate::limits;
+use crate::producer::simulations::Rate;
 
 /// Flags of `erboh producer`.
 #[derive(Debug, Args)]
@@ -21,6 +22,9 @@ pub struct ProducerFlags {
     /// What a hit of the page does.
     #[command(flatten)]
     pub hit: HitFlags,
+    /// Let simulated researchers rate from the start on, this many ratings per second
+    #[arg(long, env = "ERBOH_SIMULATE", value_name = "RATE", value_parser = rate)]
+    pub simulate: Option<Rate>,
     /// Address of the board as browsers reach it; the page links to it
     #[arg(long, env = "ERBOH_BOARD_URL", value_name = "URL", value_parser = web_url)]
     pub board_url: Option<String>,
@@ -51,4 +55,8 @@ fn ratings_per_hit(text: &str) -> Result<usize, String> {
         Ok(count) if (1..=limits::RATINGS_PER_HIT_MAX).contains(&count) => Ok(count),
         _ => Err(format!("expected a number from 1 to {}", limits::RATINGS_PER_HIT_MAX)),
     }
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    text.parse().ok().and_then(Rate::new).ok_or_else(Rate::expected)
 }

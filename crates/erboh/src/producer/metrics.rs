@@ -6,7 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -40,6 +40,8 @@ struct Outcome {
 pub(super) struct Metrics {
     ratings: Family<Outcome, Counter>,
     seconds: Histogram,
+    /// Simulations that run.
+    pub(super) simulations: Gauge,
 }
 
 impl Default for Metrics {
@@ -49,7 +51,7 @@ impl Default for Metrics {
         for outcome in OUTCOMES {
             drop(ratings.get_or_create(&Outcome { outcome }));
         }
-        Self { ratings, seconds: Histogram::new(SECONDS) }
+        Self { ratings, seconds: Histogram::new(SECONDS), simulations: Gauge::default() }
     }
 }
 
@@ -61,6 +63,11 @@ impl Metrics {
             "Time until a batch of ratings was acknowledged or given up",
             Unit::Seconds,
             self.seconds.clone(),
+        );
+        registry.register(
+            "simulations_running",
+            "Simulations that send ratings or wait for the queue to do so",
+            self.simulations.clone(),
         );
     }
 

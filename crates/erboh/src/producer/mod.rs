@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  GET /                  generate 20 ─┐
-//!  POST /api/v1/ratings   one or many ─┴─► Guard ─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
-//!                                                  └─ too many bytes in flight ─► Busy
+//!  POST /api/v1/ratings   one or many ─┼─► Guard ─► ids ─► Intake ─► Writer (acks=all) ─► place of each, or why not
+//!  simulations            what is due ─┘            └─ too many bytes in flight ─► Busy
 //! ```
 //!
 //! It answers only what the queue has said. A rating without an acknowledgement is never shown
@@ -16,6 +16,7 @@ mod metrics;
 pub mod page;
 pub mod ratings;
 pub mod run;
+pub mod simulations;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,6 +29,7 @@ use self::access::Guard;
 use self::intake::{Busy, Intake};
 use self::metrics::{Metrics, Way};
 use self::ratings::Ratings;
+use self::simulations::{Rate, Registry};
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::{Batch, SendResult, Topics, Writer};
 use crate::rating::simulate::Researchers;
@@ -40,7 +42,11 @@ const ABOUT: spec::About = spec::About {
     description: "Puts ratings on the queue. What it calls created is acknowledged by every \
                   replica that counts, and is counted exactly once, however often it is sent \
                   with the same id.",
-    tags: &[("ratings", "Ratings from people and programs"), spec::SERVICE],
+    tags: &[
+        ("ratings", "Ratings from people and programs"),
+        ("simulations", "Ratings from simulated researchers"),
+        spec::SERVICE,
+    ],
     uses: &[Use::SendRatings],
 };
 
@@ -65,6 +71,7 @@ pub struct Producer {
     intake: Intake,
     ratings: Ratings,
     researchers: Arc<Mutex<Researchers>>,
+    simulations: Registry,
     metrics: Metrics,
     http: web::requests::Numbers,
     guard: Guard,
@@ -76,9 +83,11 @@ impl Producer {
     pub fn new(writer: Writer, settings: Settings) -> Self {
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         let metrics = Metrics::default();
+        let intake = Intake::new(writer.clone(), metrics.clone());
         Self {
             settings: Arc::new(settings),
-            intake: Intake::new(writer.clone(), metrics.clone()),
+            simulations: Registry::new(intake.clone(), metrics.simulations.clone()),
+            intake,
             writer,
             ratings: Ratings::default(),
             researchers: Arc::new(Mutex::new(Researchers::new(seed))),
@@ -108,6 +117,20 @@ impl Producer {
             .collect()
     }
 
+    /// Simulates researchers until `stop`, if they are wanted.
+    fn simulate_from_the_start(
+        &self,
+        rate: Option<Rate>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        let (simulations, writer) = (self.simulations.clone(), self.writer.clone());
+        async move {
+            if let Some(rate) = rate {
+                simulations::with_process::simulate(simulations, writer, rate, stop).await;
+            }
+        }
+    }
+
     /// Sends ratings and waits for their acknowledgements; the results stand in their order.
     async fn send(&self, ratings: &[(RatingId, Rating)]) -> Result<Vec<SendResult>, Busy> {
         let mut batch = Batch::new();
@@ -127,7 +150,7 @@ pub fn router(producer: Producer) -> Router {
         .route("/rate", get(page::form::show).post(page::form::send))
         .with_state(producer.clone());
     let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
-    let api = ratings::routes().with_state(producer);
+    let api = ratings::routes().merge(simulations::api()).with_state(producer);
     let routes = spec::publish(api, &ABOUT, &topics).merge(pages).route_layer(guard);
     web::shell(routes, &http)
 }
@@ -149,10 +172,17 @@ pub async fn serve(
     let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
     let Stopping { wait, drain } = producer.settings.stopping;
     let guard = producer.guard.clone();
+    let simulations = producer.simulations.clone();
     let role = ops::with_ops(ops_listener, ops, async {
         let stop = ops::after(shutdown, wait);
+        let stop_simulations = async {
+            stop.cancelled().await;
+            // What is in flight is told its outcome by then, or the process does not wait for it.
+            drop(tokio::time::timeout(drain, simulations.stop()).await);
+        };
         let names = Extension(producer.guard.names(&listener));
-        web::server::serve(listener, router(producer).layer(names), stop, drain).await;
+        let router = router(producer).layer(names);
+        tokio::join!(web::server::serve(listener, router, stop.clone(), drain), stop_simulations);
     });
     tokio::select! {
         () = role => {}

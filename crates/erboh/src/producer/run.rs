@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Guard;
+use super::simulations::Rate;
 use super::{Producer, Settings, serve};
 use crate::queue::{Admin, KafkaSettings, Topics, Writer};
 use crate::web::server;
@@ -29,6 +30,8 @@ pub struct Role {
     pub replication: i32,
     /// Who may write.
     pub guard: Guard,
+    /// How fast simulated researchers rate from the start on, if they are to.
+    pub simulate: Option<Rate>,
     /// What the producer itself is told.
     pub settings: Settings,
 }
@@ -49,7 +52,8 @@ pub async fn run(role: Role, shutdown: CancellationToken) -> anyhow::Result<()> 
     let stop = shutdown.clone();
     let creating = tokio::spawn(async move { stop.run_until_cancelled(topics).await });
     let producer = Producer::new(writer, role.settings).with_guard(role.guard);
-    serve(listener, Some(ops), producer, shutdown).await;
+    let simulating = producer.simulate_from_the_start(role.simulate, shutdown.clone());
+    tokio::join!(serve(listener, Some(ops), producer, shutdown), simulating);
     creating.await.context("the task that creates topics")?;
     Ok(())
 }

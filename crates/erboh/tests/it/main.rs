@@ -21,6 +21,7 @@ mod producer;
 mod rate;
 mod requests;
 mod server;
+mod simulations;
 mod spec;
 mod tidy;
 mod web;

@@ -1,0 +1,62 @@
+//! Simulated researchers as a service: load that people and programs order, watch and stop.
+//!
+//! ```text
+//!  POST order ─► Registry ─► Simulation: a task ─ what is due by its Pace ─► batches ─► Intake ─► queue
+//!                   │             ▲ stop, rate        at most IN_FLIGHT ──┘                │
+//!  page, GET, SSE ◄─┴── Progress: state and counts (newest only) ◄── results of each batch ┘
+//!                       History: acknowledged and failed of each second ◄──┘
+//! ```
+//!
+//! The books are exact. `sent = acknowledged + failed + unknown + refused + in flight`, and nothing
+//! is in flight once a simulation has ended. What is acknowledged is on the queue, once; what failed
+//! or was refused is not; an unknown rating may be. Unknown ones are **not** sent again: a retry
+//! that comes later than the board's duplicate window would be counted twice, and then the sums
+//! would lie. So `acknowledged ≤ counted by the board ≤ acknowledged + unknown`, always.
+
+mod api;
+mod events;
+mod history;
+pub mod limits;
+mod order;
+mod pace;
+mod rate;
+mod registry;
+mod running;
+mod simulation;
+pub(super) mod with_process;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use self::order::Order;
+pub use self::rate::Rate;
+pub(super) use self::registry::Registry;
+use super::Producer;
+use crate::spec::problems;
+
+/// Problems of whoever names a simulation.
+const NAMED: (u16, &str) = (404, "no-simulation");
+
+/// The API.
+pub(super) fn api() -> OpenApiRouter<Producer> {
+    let body = [
+        (400, "not-json"),
+        (408, "body-too-slow"),
+        (413, "too-large"),
+        (415, "unsupported-media-type"),
+        (422, "invalid-simulation"),
+    ];
+    let started = [(409, "too-many-simulations"), (503, "stopping")];
+    let streamed = (503, "too-many-streams");
+    OpenApiRouter::new()
+        .routes(routes!(api::list))
+        .routes(problems(routes!(api::start), &[&body[..], &started].concat()))
+        .routes(problems(routes!(api::one), &[NAMED]))
+        .routes(problems(
+            routes!(api::change),
+            &[&body[..], &[NAMED, (409, "not-running")]].concat(),
+        ))
+        .routes(problems(routes!(api::stop), &[NAMED]))
+        .routes(problems(routes!(events::of_all), &[streamed]))
+        .routes(problems(routes!(events::of_one), &[NAMED, streamed]))
+}

@@ -1,0 +1,224 @@
+//! Running: the task that carries a simulation out.
+//!
+//! ```text
+//!  ┌─► look: what is due? ─► batches, each in a place of its own ─► results ─► counts
+//!  │     └ wait for the next moment, another rate, or the stop         │
+//!  └── one rating at a time, with pauses ◄── the queue has taken nothing of a batch
+//! ```
+//!
+//! While the queue is out of reach, the schedule stands still: what was not due for want of a queue
+//! is not made good afterwards.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::history::History;
+use super::limits;
+use super::pace::Pace;
+use super::simulation::{Outcome, Simulation, State};
+use crate::producer::intake::Intake;
+use crate::queue::Batch;
+use crate::rating::RatingId;
+use crate::rating::simulate::Researchers;
+
+/// Carries `simulation` out to its end. Whatever ends it, what was sent is accounted for by then.
+pub(super) async fn run(simulation: Arc<Simulation>, intake: Intake, history: History) {
+    let mut running = Running::new(simulation, intake, history);
+    let end = running.carry_out().await;
+    // All places are free when nothing is in flight any more.
+    let _ = running.places.acquire_many(limits::IN_FLIGHT).await;
+    let (state, error) = match (end, running.trouble().refusal.take()) {
+        (_, Some(refusal)) => (State::Failed, Some(refusal)),
+        (end, None) => (end, None),
+    };
+    running.simulation.end(state, error);
+}
+
+struct Running {
+    simulation: Arc<Simulation>,
+    intake: Intake,
+    history: History,
+    researchers: Researchers,
+    pace: Pace,
+    /// Ratings that are still to be sent, if they are counted.
+    left: Option<u64>,
+    places: Arc<Semaphore>,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What the last batch has said about the queue.
+#[derive(Default)]
+struct Trouble {
+    /// It took nothing of the last batch; it is tried again after this pause.
+    pause: Option<Duration>,
+    /// It refuses the ratings, and would do so again.
+    refusal: Option<String>,
+}
+
+impl Trouble {
+    fn learn(&mut self, outcome: &Outcome) {
+        if outcome.is_refusal() {
+            self.refusal.clone_from(&outcome.error);
+        } else if outcome.acknowledged > 0 {
+            self.pause = None;
+        } else if self.pause.is_none() {
+            self.pause = Some(limits::PAUSE_MIN);
+        }
+    }
+}
+
+impl Running {
+    fn new(simulation: Arc<Simulation>, intake: Intake, history: History) -> Self {
+        let researchers = Researchers::new(simulation.seed);
+        Self {
+            researchers: match simulation.order.researchers {
+                Some(count) => researchers.named(count),
+                None => researchers,
+            },
+            pace: Pace::new(simulation.order.rate),
+            left: simulation.order.count,
+            places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
+            trouble: Arc::default(),
+            simulation,
+            intake,
+            history,
+        }
+    }
+
+    /// Sends until the order is carried out, the queue refuses, or somebody stops it.
+    async fn carry_out(&mut self) -> State {
+        loop {
+            let now = self.now();
+            if self.trouble().refusal.is_some() {
+                return State::Failed;
+            }
+            let pause = self.trouble().pause;
+            if let Some(pause) = pause {
+                if !self.probe(pause).await {
+                    return self.ended_by();
+                }
+            } else if !self.send_due(now).await {
+                return State::Stopped;
+            }
+            let is_over = self.simulation.order.duration().is_some_and(|end| now >= end);
+            if is_over || self.left == Some(0) {
+                return State::Finished;
+            }
+            if !self.wait(now).await {
+                return State::Stopped;
+            }
+        }
+    }
+
+    /// The time since the start. Nothing is due after the end.
+    fn now(&self) -> Duration {
+        let end = self.simulation.order.duration().unwrap_or(Duration::MAX);
+        self.simulation.elapsed().min(end)
+    }
+
+    /// Sends all that is due, as far as there are places; false when it was stopped meanwhile.
+    async fn send_due(&mut self, now: Duration) -> bool {
+        let mut due = self.pace.due(now).min(self.left.unwrap_or(u64::MAX));
+        while due > 0 && self.trouble().pause.is_none() {
+            let places = Arc::clone(&self.places);
+            let stop = self.simulation.stop.clone();
+            let Some(Ok(place)) = stop.run_until_cancelled(places.acquire_owned()).await else {
+                return false;
+            };
+            let ratings = due.min(limits::BATCH_RATINGS);
+            let batch = self.batch(ratings);
+            tokio::spawn(self.deliver(batch, Some(place)));
+            due -= ratings;
+        }
+        true
+    }
+
+    /// After a pause, sends one rating and waits for what becomes of it; false when the simulation
+    /// has come to its end meanwhile.
+    async fn probe(&mut self, pause: Duration) -> bool {
+        let time_left = self.simulation.order.duration().map(|end| end.saturating_sub(self.now()));
+        let pausing = tokio::time::sleep(pause.min(time_left.unwrap_or(pause)));
+        let stop = self.simulation.stop.clone();
+        if stop.run_until_cancelled(pausing).await.is_none() || time_left == Some(Duration::ZERO) {
+            return false;
+        }
+        self.pace.slip(self.now());
+        let batch = self.batch(1);
+        self.deliver(batch, None).await;
+        let mut trouble = self.trouble();
+        // Still there: that was a try for nothing.
+        trouble.pause = trouble.pause.map(|pause| (pause * 2).min(limits::PAUSE_MAX));
+        true
+    }
+
+    /// Whether somebody has stopped it, or its time is up.
+    fn ended_by(&self) -> State {
+        if self.simulation.stop.is_cancelled() { State::Stopped } else { State::Finished }
+    }
+
+    /// Waits until something is due, or somebody wants another rate; false when it is to stop.
+    async fn wait(&mut self, now: Duration) -> bool {
+        if self.trouble().pause.is_some() {
+            return !self.simulation.stop.is_cancelled();
+        }
+        let mut progress = self.simulation.watch();
+        let old = self.pace.rate();
+        let changed = progress.wait_for(|progress| progress.rate != old);
+        let end = self.simulation.order.duration().unwrap_or(Duration::MAX);
+        let pause = self
+            .pace
+            .next()
+            .max(now + limits::TICK)
+            .min(end)
+            .saturating_sub(self.simulation.elapsed());
+        let rate = tokio::select! {
+            () = self.simulation.stop.cancelled() => return false,
+            () = tokio::time::sleep_until(Instant::now() + pause) => None,
+            changed = changed => changed.ok().map(|progress| progress.rate),
+        };
+        if let Some(rate) = rate {
+            self.pace.change(rate, self.now());
+        }
+        true
+    }
+
+    /// The next ratings, each with a new id.
+    fn batch(&mut self, ratings: u64) -> Batch {
+        let mut batch = Batch::new();
+        for _ in 0..ratings {
+            let (id, opinion) = (RatingId::new(), self.researchers.opinion());
+            batch.push_with(id.to_string().as_bytes(), |bytes| opinion.write_json(id, bytes));
+        }
+        self.pace.take(ratings);
+        self.left = self.left.map(|left| left - ratings);
+        self.simulation.sent(ratings);
+        batch
+    }
+
+    /// Hands a batch to the queue and does the books on what becomes of it. Its place is free after
+    /// that.
+    fn deliver(
+        &self,
+        batch: Batch,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (simulation, history) = (Arc::clone(&self.simulation), self.history.clone());
+        let (intake, trouble) = (self.intake.clone(), Arc::clone(&self.trouble));
+        async move {
+            let results = intake.accept_waiting(batch).await.results().await;
+            let outcome = Outcome::new(&results);
+            trouble.lock().unwrap_or_else(PoisonError::into_inner).learn(&outcome);
+            history.add(outcome.acknowledged, outcome.failed + outcome.unknown + outcome.refused);
+            simulation.told(&outcome);
+            drop(place);
+        }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        // Both fields are complete at any moment.
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
