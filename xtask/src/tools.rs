@@ -2,6 +2,7 @@
 //! install those that are missing.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::{process, repository};
 
@@ -61,6 +62,25 @@ pub(crate) const KAFKA: Tool = Tool {
     present: erboh_testbed::Cluster::is_available,
 };
 
+pub(crate) const NODE: Tool = Tool {
+    name: "node",
+    without: "the checks of the pages (they need Node.js 18 or newer and its packages)",
+    install: "sudo apt-get install nodejs npm && npm ci --prefix tests/pages",
+    present: || {
+        let packages = ["axe-core", "puppeteer-core"];
+        let is_there =
+            |name: &str| repository::path("tests/pages/node_modules").join(name).is_dir();
+        process::answers("node".as_ref(), &["--version"]) && packages.into_iter().all(is_there)
+    },
+};
+
+pub(crate) const CHROMIUM: Tool = Tool {
+    name: "chromium",
+    without: "the checks of the pages (they need a Chromium or Chrome on the PATH)",
+    install: "sudo apt-get install chromium  (macOS: brew install chromium)",
+    present: || chromium().is_some(),
+};
+
 pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     without: "the licence and advisory checks",
@@ -70,8 +90,10 @@ pub(crate) const DENY: Tool = Tool {
 
 /// What the client suite uses.
 pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, PYTHON, JAVA];
+/// What the checks of the pages use.
+pub(crate) const FOR_PAGES: &[Tool] = &[NODE, CHROMIUM];
 /// What must be there for `ci`.
-pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, KAFKA, DENY];
+pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, KAFKA, NODE, CHROMIUM, DENY];
 
 /// Those of `tools` that this machine does not have.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
@@ -84,7 +106,15 @@ pub(crate) fn python() -> OsString {
     if own.exists() { own.into_os_string() } else { "python3".into() }
 }
 
+/// A browser of Chromium's kind on the PATH, as an absolute path.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let files = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name)));
+    files.into_iter().find(|file| file.is_file())
+}
+
 /// Where Maven puts Apache Kafka's jars.
-pub(crate) fn kafka_jars() -> std::path::PathBuf {
+pub(crate) fn kafka_jars() -> PathBuf {
     repository::path("target/kafka")
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, chaos, clients, fuzz, no_arguments, test};
+use super::{Command, chaos, clients, fuzz, no_arguments, pages, test};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -50,6 +50,7 @@ fn run(arguments: &[String]) -> Outcome {
     steps.run("chaos", || chaos::short(&["--minutes", CHAOS_MINUTES]));
     steps.run("chaos self-test", || chaos::short(&["--self-test"]));
     steps.run("clients", || clients::run_suite(&[]));
+    steps.run("pages", || pages::run_suite(&[]));
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));
     steps.finish()
 }

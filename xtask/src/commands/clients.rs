@@ -41,10 +41,7 @@ pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     let mut suite = Process::new(tools::python());
     suite.arg(repository::path("tests/clients/run.py"));
     if !arguments.iter().any(|argument| argument.starts_with("--bootstrap")) {
-        // The binary that the tests use too: built alone it would need other features of the
-        // dependencies, and so most of them once more.
-        process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-run"]))?;
-        suite.arg("--erboh").arg(repository::target("debug/erboh"));
+        suite.arg("--erboh").arg(super::build_erboh()?);
     }
     for tool in missing_tools() {
         suite.args(["--without", tool.name]);

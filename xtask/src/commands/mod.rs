@@ -9,10 +9,13 @@ mod ci;
 mod clients;
 mod fuzz;
 mod kafka;
+mod pages;
 mod test;
 mod trials;
 
-use crate::Outcome;
+use std::path::PathBuf;
+
+use crate::{Outcome, process, repository};
 
 /// A subcommand: what a person types, what `help` says about it, and what runs.
 pub(crate) struct Command {
@@ -26,6 +29,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     test::COMMAND,
     ci::COMMAND,
     clients::COMMAND,
+    pages::COMMAND,
     fuzz::COMMAND,
     chaos::COMMAND,
     bench_broker::COMMAND,
@@ -40,6 +44,13 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, String> {
     COMMANDS.iter().find(|command| command.name == asked).ok_or_else(|| {
         format!("there is no subcommand `{name}`; `cargo xtask help` lists what there is")
     })
+}
+
+/// Builds the binary that the tests use too, and answers where it is: built alone it would need
+/// other features of the dependencies, and so most of them once more.
+fn build_erboh() -> Result<PathBuf, String> {
+    process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-run"]))?;
+    Ok(repository::target("debug/erboh"))
 }
 
 /// For subcommands that take no arguments: refuses what would otherwise be silently ignored.

@@ -17,7 +17,7 @@ struct File {
 const LINES_MAX: usize = 500;
 
 /// What people write by hand and what is therefore held short.
-const CODE: [&str; 9] = ["rs", "py", "java", "sh", "html", "css", "js", "toml", "run"];
+const CODE: [&str; 10] = ["rs", "py", "java", "sh", "html", "css", "js", "mjs", "toml", "run"];
 
 /// What is read for machine paths and links besides the code.
 const OTHER_TEXT: [&str; 5] = ["md", "yaml", "yml", "xml", "txt"];
