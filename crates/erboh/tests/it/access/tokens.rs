@@ -1,8 +1,10 @@
 //! Which requests need a token, and which tokens do.
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
 use erboh::producer::access::Guard;
+use tower::ServiceExt as _;
 
 use super::{OTHER, RATINGS, TOKEN, guarded, lonely, post, send};
 use crate::web::{ask, get};
@@ -92,4 +94,51 @@ async fn without_a_file_nobody_is_asked() {
     let router = erboh::producer::router(lonely(Guard::open()));
     post(&router, &[]).await.problem(422, "invalid-rating");
     post(&router, &[("authorization", "Bearer x")]).await.problem(422, "invalid-rating");
+}
+
+/// Every operation that the service's own document names: method and path.
+async fn operations(router: &Router) -> Vec<(Method, String)> {
+    let document = get(router, "/api/v1/openapi.json").await.json();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let path = path.replace("{id}", "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f");
+        assert!(!path.contains('{'), "give this test a value for {path}");
+        let methods = item.as_object().expect("operations").keys();
+        let methods = methods.filter_map(|name| name.to_uppercase().parse().ok());
+        operations.extend(methods.map(|method| (method, path.clone())));
+    }
+    operations
+}
+
+/// The status alone: some answers go on for ever.
+async fn status(router: &Router, method: &Method, path: &str) -> StatusCode {
+    let request = Request::builder().method(method).uri(path).body(Body::empty());
+    router.clone().oneshot(request.expect("a request")).await.expect("an answer").status()
+}
+
+#[tokio::test]
+async fn every_route_that_writes_is_guarded_and_no_other() {
+    let router = guarded();
+    let mut operations = operations(&router).await;
+    assert!(operations.contains(&(Method::POST, RATINGS.to_owned())), "{operations:?}");
+    // The pages are for people and stand in no document.
+    operations.push((Method::GET, "/".to_owned()));
+    for page in ["/rate", "/simulations", "/api"] {
+        operations.push((Method::GET, page.to_owned()));
+    }
+    operations.push((Method::POST, "/rate".to_owned()));
+    for (method, path) in &operations {
+        let writes = method != Method::GET || path == "/";
+        let refused = status(&router, method, path).await == StatusCode::UNAUTHORIZED;
+        assert_eq!(refused, writes, "{method} {path}");
+    }
+    // And what no list names: a method that changes something is refused or not there at all.
+    for (_, path) in &operations {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let status = status(&router, &method, path).await;
+            let kept_out =
+                [StatusCode::UNAUTHORIZED, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_FOUND];
+            assert!(kept_out.contains(&status), "{method} {path}: {status}");
+        }
+    }
 }
