@@ -28,11 +28,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::metrics::Numbers;
 use self::view::BoardView;
+use crate::limits;
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::Topics;
 use crate::spec::{self, Use};
 use crate::web::host::Names;
-use crate::{limits, web};
+use crate::web::{self, Nav};
 
 const ABOUT: spec::About = spec::About {
     title: "erboh consumer",
@@ -90,8 +91,9 @@ pub fn router(consumer: Consumer) -> Router {
     let http = consumer.http.clone();
     let pages = Router::new().route("/", get(page::show)).with_state(consumer.clone());
     let topics = Topics { ratings: consumer.settings.topic.clone(), ..Topics::default() };
+    let nav = Nav::of_board("/api", consumer.settings.producer_url.as_deref());
     let api = api::routes().with_state(consumer);
-    web::shell(spec::publish(api, &ABOUT, &topics).merge(pages), &http)
+    web::shell(spec::publish(api, &ABOUT, &topics, nav).merge(pages), &http)
 }
 
 /// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.

@@ -35,7 +35,7 @@ use crate::queue::{Batch, SendResult, Topics, Writer};
 use crate::rating::simulate::Researchers;
 use crate::rating::{Rating, RatingId};
 use crate::spec::{self, Use};
-use crate::web;
+use crate::web::{self, Nav};
 
 const ABOUT: spec::About = spec::About {
     title: "erboh producer",
@@ -150,8 +150,9 @@ pub fn router(producer: Producer) -> Router {
         .route("/rate", get(page::form::show).post(page::form::send))
         .with_state(producer.clone());
     let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
+    let nav = Nav::of_producer("/api", producer.settings.board_url.as_deref());
     let api = ratings::routes().merge(simulations::api()).with_state(producer);
-    let routes = spec::publish(api, &ABOUT, &topics).merge(pages).route_layer(guard);
+    let routes = spec::publish(api, &ABOUT, &topics, nav).merge(pages).route_layer(guard);
     web::shell(routes, &http)
 }
 

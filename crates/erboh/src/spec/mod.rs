@@ -4,6 +4,7 @@
 //!  #[utoipa::path] on handlers ─► OpenApiRouter ─┬─► the routes
 //!  #[derive(ToSchema)] on types ─┬──┘            └─► OpenAPI 3.1 ──► /api/v1/openapi.json
 //!  Topics and their settings ────┴─────────────────► AsyncAPI 3.0 ─► /api/v1/asyncapi.json
+//!                                                       both ──────► /api, for people
 //! ```
 //!
 //! A route of an API is registered by [`utoipa_axum::routes!`], which takes its method and path
@@ -11,7 +12,10 @@
 //! Pages and their assets are for people and stand in no document.
 
 mod asyncapi;
+mod curl;
+mod fields;
 mod openapi;
+mod page;
 mod problems;
 
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use axum::routing::get;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,8 +33,9 @@ use utoipa_axum::routes;
 pub use asyncapi::Use;
 pub use problems::problems;
 
+use self::page::Overview;
 use crate::queue::Topics;
-use crate::web::{self, assets};
+use crate::web::{self, Nav, assets};
 
 /// What a role says of itself.
 #[derive(Debug, Clone)]
@@ -51,11 +57,18 @@ pub const SERVICE: (&str, &str) = ("service", "The service itself");
 struct Documents {
     openapi: Document,
     asyncapi: Document,
+    overview: Overview,
+    nav: Nav,
 }
 
 impl Documents {
-    fn new(openapi: &Value, asyncapi: &Value) -> Self {
-        Self { openapi: Document::new(openapi), asyncapi: Document::new(asyncapi) }
+    fn new(openapi: &Value, asyncapi: &Value, nav: Nav) -> Self {
+        Self {
+            openapi: Document::new(openapi),
+            asyncapi: Document::new(asyncapi),
+            overview: Overview::new(openapi, asyncapi),
+            nav,
+        }
     }
 }
 
@@ -77,7 +90,7 @@ impl Document {
 }
 
 /// The routes of a role together with those that describe them.
-pub fn publish(role: OpenApiRouter, about: &About, topics: &Topics) -> Router {
+pub fn publish(role: OpenApiRouter, about: &About, topics: &Topics, nav: Nav) -> Router {
     let (routes, mut api) = role.merge(web::api()).split_for_parts();
     let own = OpenApiRouter::<Arc<Documents>>::default()
         .routes(routes!(openapi_document))
@@ -85,8 +98,8 @@ pub fn publish(role: OpenApiRouter, about: &About, topics: &Topics) -> Router {
     let (own, own_api) = own.split_for_parts();
     api.merge(own_api);
     let documents =
-        Documents::new(&openapi::document(api, about), &asyncapi::document(about, topics));
-    routes.merge(own.with_state(Arc::new(documents)))
+        Documents::new(&openapi::document(api, about), &asyncapi::document(about, topics), nav);
+    routes.merge(own.route("/api", get(page::show)).with_state(Arc::new(documents)))
 }
 
 /// This service as an OpenAPI 3.1 document

@@ -2,6 +2,7 @@
 
 mod asyncapi;
 mod openapi;
+mod page;
 
 use std::collections::BTreeSet;
 
