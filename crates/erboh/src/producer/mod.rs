@@ -26,12 +26,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Guard;
-use self::intake::{Busy, Intake};
+use self::intake::Intake;
 use self::metrics::{Metrics, Way};
 use self::ratings::Ratings;
 use self::simulations::{Rate, Registry};
 use crate::ops::{self, Ops, Stopping};
-use crate::queue::{Batch, SendResult, Topics, Writer};
+use crate::queue::{Topics, Writer};
 use crate::rating::simulate::Researchers;
 use crate::rating::{Rating, RatingId};
 use crate::spec::{self, Use};
@@ -129,15 +129,6 @@ impl Producer {
                 simulations::with_process::simulate(simulations, writer, rate, stop).await;
             }
         }
-    }
-
-    /// Sends ratings and waits for their acknowledgements; the results stand in their order.
-    async fn send(&self, ratings: &[(RatingId, Rating)]) -> Result<Vec<SendResult>, Busy> {
-        let mut batch = Batch::new();
-        for (id, rating) in ratings {
-            batch.push(id.to_string().as_bytes(), &rating.to_json());
-        }
-        self.intake.send(batch).await
     }
 }
 

@@ -199,6 +199,7 @@ proptest! {
             view.write_json(ID.parse().unwrap(), &mut written);
             let rating = Rating::from(view);
             prop_assert_eq!(written, rating.to_json());
+            prop_assert_eq!(Rating::from(RatingView::from(&rating)), rating.clone());
             prop_assert_eq!(Rating::parse(&rating.to_json()), Ok(rating.clone()));
             prop_assert_eq!(Voice::parse(&voice1), Ok(rating.voice1));
             prop_assert_eq!(score, rating.score.value());

@@ -14,7 +14,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::draft::Draft;
-use super::{Invalid, RatingId, Score, id, name};
+use super::{Invalid, Rating, RatingId, Score, id, name};
 use crate::limits::RATING_BYTES_MAX;
 
 /// A rating that borrows its names. [`super::Rating`] is the same rating with names of its own.
@@ -115,6 +115,19 @@ impl<'a> RatingView<'a> {
             return Err(Invalid::new("voice2", "is the same as voice1: a battle needs two voices"));
         }
         Ok(view)
+    }
+}
+
+impl<'a> From<&'a Rating> for RatingView<'a> {
+    fn from(rating: &'a Rating) -> Self {
+        Self {
+            id: rating.id,
+            battle: rating.battle.as_str().into(),
+            voice1: rating.voice1.as_str().into(),
+            voice2: rating.voice2.as_str().into(),
+            score: rating.score,
+            rater: rating.rater.as_deref().map(Cow::Borrowed),
+        }
     }
 }
 

@@ -21,15 +21,15 @@ use crate::pages::{cells, ids};
 use crate::web::{get, post_json};
 
 /// An embedded broker on a port of its own, with the topics of erboh.
-struct Broker {
-    kafka: KafkaSettings,
+pub(crate) struct Broker {
+    pub(crate) kafka: KafkaSettings,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     _data: tempfile::TempDir,
 }
 
 impl Broker {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let kafka = KafkaSettings::new(listener.local_addr().expect("an address").to_string());
@@ -47,7 +47,7 @@ impl Broker {
         Self { kafka, stop, task, _data: data }
     }
 
-    fn producer(&self) -> Router {
+    pub(crate) fn producer(&self) -> Router {
         let topic = Topics::default().ratings;
         let writer = Writer::connect(&self.kafka, &topic).expect("settings that the client takes");
         let stopping = Stopping::default();
@@ -56,7 +56,7 @@ impl Broker {
     }
 
     /// The value of the record at a place that the page showed.
-    async fn record(&self, partition: i32, offset: i64) -> (String, Value) {
+    pub(crate) async fn record(&self, partition: i32, offset: i64) -> (String, Value) {
         let kafka = self.kafka.clone();
         let reading = move || {
             let reader = Reader::connect(&kafka, "reads-back").expect("a reader");
@@ -74,7 +74,7 @@ impl Broker {
         tokio::task::spawn_blocking(reading).await.expect("the reading thread")
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         self.stop.cancel();
         self.task.await.expect("the broker's task");
     }

@@ -19,6 +19,7 @@ mod pages;
 mod process;
 mod producer;
 mod rate;
+mod ratings;
 mod requests;
 mod server;
 mod simulations;

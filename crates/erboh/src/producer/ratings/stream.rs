@@ -8,6 +8,9 @@
 //! Nothing here grows with the length of the upload. Before anything is sent a fault is answered as a problem; after
 //! that the status is out, and the last line says how it ended.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
@@ -51,6 +54,7 @@ struct Answers {
     buffer: BytesMut,
     minimal: bool,
     counts: Counts,
+    unread_max: Duration,
 }
 
 /// Answers an upload of lines.
@@ -75,7 +79,7 @@ pub(super) async fn answer(
         drop(place);
     });
     let pieces = poll_fn(move |context| {
-        answer.poll_recv(context).map(|piece| piece.map(Ok::<_, std::convert::Infallible>))
+        answer.poll_recv(context).map(|piece| piece.map(Ok::<_, Infallible>))
     });
     let kind = [(CONTENT_TYPE, HeaderValue::from_static(NDJSON))];
     let mut response = (kind, body::Body::from_stream(pieces)).into_response();
@@ -158,15 +162,17 @@ async fn run(mut source: Source, first: Option<Sent>, dispatch: Dispatch, mut an
 
 fn unread(from: u64) -> String {
     format!(
-        "the answer was not read for {} s, so that those to line {from} and after it are lost: send these lines again \
-         with the same ids, and read while you write or ask with `Prefer: return=minimal`",
-        limits::ANSWER_UNREAD.as_secs()
+        "the answer was not read for {} s, so that it ends before line {from}; what became of that line and those \
+         after it is not told: send them again with the same ids, and read while you write, or ask for less with \
+         `Prefer: return=minimal`",
+        limits::ANSWER_UNREAD.as_secs(),
     )
 }
 
 impl Answers {
     fn new(pieces: mpsc::Sender<Bytes>, minimal: bool) -> Self {
-        Self { pieces, buffer: BytesMut::new(), minimal, counts: Counts::default() }
+        let (buffer, counts) = (BytesMut::new(), Counts::default());
+        Self { pieces, buffer, minimal, counts, unread_max: limits::ANSWER_UNREAD }
     }
 
     /// Tells what became of the lines of a portion.
@@ -184,7 +190,7 @@ impl Answers {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        match timeout(limits::ANSWER_UNREAD, self.pieces.send(self.buffer.split().freeze())).await {
+        match timeout(self.unread_max, self.pieces.send(self.buffer.split().freeze())).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Unheard::Gone),
             Err(_) => Err(Unheard::Unread(before, first + 1)),

@@ -1,0 +1,121 @@
+//! Arrays: an answer for each element, and nothing sent of what is no array.
+
+use serde_json::json;
+
+use super::{ID, JSON, post, rating, rating_with, records};
+use crate::game::Broker;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_element_has_its_answer() {
+    let broker = Broker::start().await;
+    let router = broker.producer();
+    let long = rating(&"x".repeat(16 * 1024));
+    let twice = rating("one").replace("\"rating\":2", "\"rating\":2,\"rating\":1");
+    let elements = [
+        rating_with(ID, "one"),
+        "7".to_owned(),
+        rating("two").replace(":2", ":3"),
+        "[[{}]]".to_owned(),
+        long,
+        twice,
+        rating_with(ID, "other"),
+        rating("last"),
+    ];
+    let body = format!(" [ {} ]\n", elements.join(" , "));
+    let answer = post(&router, JSON, &[], body.clone()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let list = answer.json();
+    let statuses: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| {
+            (
+                item["index"].as_u64().unwrap(),
+                item["status"].as_str().unwrap(),
+                item["field"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (0, "created", None),
+            (1, "invalid", Some("value")),
+            (2, "invalid", Some("rating")),
+            (3, "invalid", Some("value")),
+            (4, "invalid", Some("value")),
+            (5, "invalid", Some("value")),
+            (6, "invalid", Some("id")),
+            (7, "created", None),
+        ]
+    );
+    let counts = ["created", "invalid", "unavailable", "unknown"].map(|name| &list[name]);
+    assert_eq!(counts, [&json!(2), &json!(6), &json!(0), &json!(0)]);
+
+    for (index, battle) in [(0, "one"), (7, "last")] {
+        let item = &list["items"][index];
+        let place = (item["partition"].as_i64().unwrap(), item["offset"].as_i64().unwrap());
+        let (key, value) = broker.record(place.0 as i32, place.1).await;
+        assert_eq!(
+            (&json!(key), &value["id"], &value["battle"]),
+            (&item["id"], &item["id"], &json!(battle))
+        );
+    }
+    assert_eq!(records(&broker).await, 2);
+
+    let minimal = post(&router, JSON, &[("prefer", "return=minimal")], body).await;
+    assert_eq!(minimal.header("preference-applied"), "return=minimal");
+    let list = minimal.json();
+    assert_eq!(
+        (&list["created"], list["items"].as_array().unwrap().len()),
+        (&json!(2), 6),
+        "{list}"
+    );
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_array_is_answered_in_its_order() {
+    let broker = Broker::start().await;
+    let elements: Vec<_> = (0..3000).map(|number| rating(&format!("battle {number}"))).collect();
+    let answer = post(&broker.producer(), JSON, &[], format!("[{}]", elements.join(","))).await;
+    let list = answer.json();
+    assert_eq!((&list["created"], list["items"].as_array().unwrap().len()), (&json!(3000), 3000));
+    for (index, item) in list["items"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(item["index"], index);
+    }
+    let item = &list["items"][2999];
+    let partition = item["partition"].as_i64().unwrap() as i32;
+    let (_, value) = broker.record(partition, item["offset"].as_i64().unwrap()).await;
+    assert_eq!(value["battle"], "battle 2999");
+    assert_eq!(records(&broker).await, 3000);
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_array_or_too_much_of_one_sends_nothing() {
+    let broker = Broker::start().await;
+    let router = broker.producer();
+    let good = rating("good");
+    for broken in [
+        format!("[{good}"),
+        format!("[{good},]"),
+        format!("[{good}] x"),
+        format!("[{good} {good}]"),
+    ] {
+        post(&router, JSON, &[], broken).await.problem(400, "not-json");
+    }
+    let empty = post(&router, JSON, &[], "[ ]").await.json();
+    assert_eq!(
+        empty,
+        json!({"items": [], "created": 0, "invalid": 0, "unavailable": 0, "unknown": 0})
+    );
+    let many = format!("[{good}{}]", ",1".repeat(65_536));
+    post(&router, JSON, &[], many).await.problem(413, "too-large");
+    let large = format!("[{good}{}]", " ".repeat(8 * 1024 * 1024));
+    post(&router, JSON, &[], large).await.problem(413, "too-large");
+    post(&router, JSON, &[], " ".repeat(20_000)).await.problem(413, "too-large");
+    assert_eq!(records(&broker).await, 0);
+    broker.close().await;
+}
