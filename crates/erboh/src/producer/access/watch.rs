@@ -76,6 +76,31 @@ impl Look {
     }
 }
 
+/// Tells what is new in a sequence of looks.
+struct Looker {
+    /// What was last put in force or complained about.
+    handled: Look,
+    before: Look,
+}
+
+impl Looker {
+    fn new(opened: Look) -> Self {
+        Self { handled: opened.clone(), before: opened }
+    }
+
+    /// Whether this look differs from what is handled, and is the second in a row to do so alike.
+    /// It counts as handled then.
+    fn is_news(&mut self, look: Look) -> bool {
+        let settled = look == self.before;
+        self.before = look;
+        let news = settled && self.before != self.handled;
+        if news {
+            self.handled = self.before.clone();
+        }
+        news
+    }
+}
+
 impl TokenFile {
     /// Reads a token file.
     ///
@@ -103,7 +128,7 @@ impl TokenFile {
     /// Follows the changes of the file for as long as it is polled.
     pub(super) async fn follow(&self, numbers: &Numbers) -> Infallible {
         numbers.taken(self.tokens().len());
-        let (mut handled, mut before) = (self.opened.clone(), self.opened.clone());
+        let mut looker = Looker::new(self.opened.clone());
         let mut looks = tokio::time::interval(limits::TOKEN_FILE_LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -112,11 +137,7 @@ impl TokenFile {
             let Ok(content) = tokio::task::spawn_blocking(move || read(&path)).await else {
                 continue;
             };
-            let look = Look::of(&content);
-            let settled = look == before;
-            before = look.clone();
-            if settled && look != handled {
-                handled = look;
+            if looker.is_news(Look::of(&content)) {
                 self.take(content, numbers);
             }
         }
@@ -172,6 +193,26 @@ fn mode(metadata: &Metadata) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_two_looks_agree_on_is_news_and_that_once() {
+        let check = |looks: &str, expected: &str| {
+            let look = |name: char| match name {
+                '-' => Look::Failed("gone".to_owned()),
+                name => Look::Content([name as u8; 32]),
+            };
+            let mut looker = Looker::new(look('a'));
+            let news = |name: char| if looker.is_news(look(name)) { name } else { ' ' };
+            assert_eq!(looks.chars().map(news).collect::<String>(), expected, "{looks}");
+        };
+        check("aaaa", "    ");
+        check("abbbb", "  b  ");
+        check("abcdd", "    d");
+        check("abaab", "     ");
+        check("a---bb--", "  -  b -");
+        check("a--aab", "  - a ");
+        check("abbaa", "  b a");
+    }
 
     #[test]
     fn an_error_names_the_file_and_the_cause() {

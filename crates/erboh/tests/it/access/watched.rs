@@ -117,6 +117,7 @@ fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
     assert_eq!(log.matches(fault).count(), 1, "an error is said once: {log}");
     assert!(log.contains("refused to write for want of a token"), "{log}");
     assert!(!log.contains("other users can read"), "{log}");
+    assert!(log.contains(r#"writer="lab""#), "who has written is said by name: {log}");
     // Everything was logged that can be, and none of it is a token, in the file or in a request.
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
     for text in [&log, &metrics] {
