@@ -19,7 +19,7 @@ pub(crate) fn look(settings: &Settings, runtime: &Handle) -> ClusterState {
     let kafka = &settings.kafka;
     let mut state = nothing(settings);
     let addresses = kafka.addresses();
-    let probes = probe::all(&addresses);
+    let probes = probe::all(&addresses, kafka);
     let named = addresses.iter().map(|(host, port)| format!("{host}:{port}"));
     state.bootstrap = named.zip(probes).collect();
 
@@ -44,7 +44,7 @@ pub(crate) fn look(settings: &Settings, runtime: &Handle) -> ClusterState {
     state.cluster = advertised.cluster;
     let addresses: Vec<_> =
         advertised.brokers.iter().map(|(_, host, port)| (host.clone(), *port)).collect();
-    let probes = probe::all(&addresses);
+    let probes = probe::all(&addresses, kafka);
     for ((id, host, port), probe) in advertised.brokers.into_iter().zip(probes) {
         let settings = if is_worth_asking(&probe, &state.ours.security) {
             runtime.block_on(inspector.broker_settings(id))
@@ -65,6 +65,7 @@ fn nothing(settings: &Settings) -> ClusterState {
         ours: Ours {
             brokers: kafka.brokers.clone(),
             security: kafka.security_protocol(),
+            user: kafka.user(),
             properties: kafka.visible_properties(),
             session_timeout_ms: kafka.session_timeout_ms(),
             group: settings.group.clone(),
@@ -83,12 +84,11 @@ fn nothing(settings: &Settings) -> ClusterState {
 
 /// Whether a client with this `security` could get an answer there.
 fn is_worth_asking(probe: &Probe, security: &str) -> bool {
-    match probe {
-        Probe::Kafka(spoken) if spoken.sasl.is_some() => security == "sasl_plaintext",
-        Probe::Kafka(_) => security == "plaintext",
-        Probe::Tls => matches!(security, "ssl" | "sasl_ssl"),
-        _ => false,
-    }
+    let Probe::Kafka(spoken) = probe else {
+        // A probe that cannot do TLS as the client does it.
+        return *probe == Probe::Tls && security.ends_with("ssl");
+    };
+    spoken.tls == security.ends_with("ssl") && spoken.sasl.is_some() == security.starts_with("sasl")
 }
 
 fn topics(settings: &Settings, inspector: &Inspector, runtime: &Handle, state: &mut ClusterState) {

@@ -200,7 +200,8 @@ mod tests {
     use crate::doctor::rules::judge;
     use crate::doctor::rules::sample::{good, set};
     use crate::doctor::state::Role;
-    use crate::queue::inspect::{Resource, Right, Trouble};
+    use crate::queue::inspect::Trouble;
+    use crate::queue::{Resource, Right};
 
     #[test]
     fn the_worst_finding_decides() {

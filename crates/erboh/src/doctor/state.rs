@@ -15,6 +15,8 @@ pub(crate) struct Ours {
     pub brokers: String,
     /// `security.protocol` in small letters.
     pub security: String,
+    /// Who the brokers take us for.
+    pub user: String,
     /// The client's properties that the user has set; secret values are not in here.
     pub properties: Vec<(String, String)>,
     /// The time, in milliseconds, after which the group takes a silent consumer for dead.

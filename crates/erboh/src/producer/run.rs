@@ -9,11 +9,15 @@ use tokio_util::sync::CancellationToken;
 use super::access::Guard;
 use super::simulations::Rate;
 use super::{Producer, Settings, serve};
-use crate::queue::{Admin, KafkaSettings, Topics, Writer};
+use crate::queue::{Admin, AdminError, KafkaSettings, Topics, Writer};
 use crate::web::server;
 
 /// Time between two tries to create topics: short, because a person may be waiting for the page.
 const TOPICS_PAUSE: Duration = Duration::from_secs(1);
+
+/// The same where the user may not create them: somebody who may has to come first, and brokers log
+/// every refusal.
+const DENIED_PAUSE: Duration = Duration::from_mins(1);
 
 /// What a producer process is told.
 #[derive(Debug, Clone)]
@@ -69,8 +73,11 @@ async fn create_topics(kafka: KafkaSettings, partitions: i32, replication: i32) 
         };
         match created {
             Ok(()) => return,
-            Err(error) => tracing::warn!(%error, "the topics are not ready; trying again"),
+            Err(error) => {
+                let is_denied = matches!(error, AdminError::Denied { .. });
+                tracing::warn!(%error, "the topics are not ready; trying again");
+                tokio::time::sleep(if is_denied { DENIED_PAUSE } else { TOPICS_PAUSE }).await;
+            }
         }
-        tokio::time::sleep(TOPICS_PAUSE).await;
     }
 }

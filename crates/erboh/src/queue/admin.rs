@@ -18,6 +18,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::limits;
 use super::log;
+use super::refusal::{Explainer, PATIENCE};
+use super::rights::{Right, is_denial};
 use super::settings::{KafkaSettings, SettingsError};
 use super::topics::{TopicSetting, Topics};
 use crate::limits::{SNAPSHOT_BYTES_MAX, VOICES_MAX};
@@ -34,6 +36,14 @@ pub enum AdminError {
         brokers: String,
         /// What came back.
         reason: String,
+    },
+    /// The user may not do it.
+    #[error("cannot {what}: {missing}")]
+    Denied {
+        /// What was to be done.
+        what: String,
+        /// The right that is missing, and how to grant it.
+        missing: String,
     },
     /// A topic exists with a setting under which totals would be lost.
     #[error("topic {topic} has {setting}={value}, but erboh needs {needed}; mend it with: {fix}")]
@@ -67,7 +77,8 @@ impl ClientContext for Quiet {
 #[derive(Clone)]
 pub struct Admin {
     client: Arc<AdminClient<Quiet>>,
-    brokers: String,
+    explainer: Explainer,
+    settings: KafkaSettings,
 }
 
 impl Admin {
@@ -80,7 +91,8 @@ impl Admin {
             .client(&[], &[])
             .create_with_context(Quiet)
             .map_err(|error| SettingsError(error.to_string()))?;
-        Ok(Self { client: Arc::new(client), brokers: settings.brokers.clone() })
+        let explainer = Explainer::new(settings);
+        Ok(Self { client: Arc::new(client), explainer, settings: settings.clone() })
     }
 
     /// Creates those of the three topics that are missing and checks the others.
@@ -141,16 +153,27 @@ impl Admin {
     /// # Errors
     /// When no broker answers.
     pub async fn partitions(&self, topic: &str) -> Result<i32, AdminError> {
-        let client = Arc::clone(&self.client);
+        let (client, explainer) = (Arc::clone(&self.client), self.explainer.clone());
         // All topics are listed, because the question for one creates it on many brokers.
+        let list = move |timeout| client.inner().fetch_metadata(None, timeout);
         let all = tokio::task::spawn_blocking(move || {
-            client.inner().fetch_metadata(None, Duration::from_millis(limits::ADMIN_TIMEOUT_MS))
+            // No callback of this client is served, so that it has to be found out what is wrong.
+            let first = match list(PATIENCE) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            let why = explainer.explain(&log::reason(&first));
+            if why.is_lasting {
+                return Err(why.text);
+            }
+            let timeout = Duration::from_millis(limits::ADMIN_TIMEOUT_MS).saturating_sub(PATIENCE);
+            list(timeout).map_err(|error| explainer.explain(&log::reason(&error)).text)
         });
         let what = || format!("list the topic {topic}");
         let metadata = all
             .await
             .map_err(|error| self.failed(what(), error))?
-            .map_err(|error| self.failed(what(), log::reason(&error)))?;
+            .map_err(|reason| self.failed(what(), reason))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found.map_or(0, |found| found.partitions().len() as i32))
     }
@@ -177,7 +200,15 @@ impl Admin {
                 Ok(true)
             }
             Err(refusal) if refusal.code == Some(Code::TopicAlreadyExists) => Ok(false),
-            Err(refusal) => Err(self.failed(format!("create the topic {topic}"), refusal.reason)),
+            Err(refusal) => {
+                // A topic that must not be seen looks like one that is not there.
+                let what = format!("see or create the topic {topic}");
+                let mut refused = self.refused(what, refusal, &Right::on_topic("Create", topic));
+                if let AdminError::Denied { missing, .. } = &mut refused {
+                    missing.push_str("; or, if the topic is there already, the right Describe");
+                }
+                Err(refused)
+            }
         }
     }
 
@@ -189,7 +220,8 @@ impl Admin {
         let results = self.client.delete_topics(&[topic], &options()).await;
         match single(results) {
             Err(refusal) if refusal.code != Some(Code::UnknownTopicOrPartition) => {
-                Err(self.failed(format!("delete the topic {topic}"), refusal.reason))
+                let right = Right::on_topic("Delete", topic);
+                Err(self.refused(format!("delete the topic {topic}"), refusal, &right))
             }
             _ => Ok(()),
         }
@@ -211,7 +243,7 @@ impl Admin {
             Err(_) if self.partitions(topic).await? >= total => Ok(()),
             Err(refusal) => {
                 let what = format!("give {total} partitions to the topic {topic}");
-                Err(self.failed(what, refusal.reason))
+                Err(self.refused(what, refusal, &Right::on_topic("Alter", topic)))
             }
         }
     }
@@ -310,12 +342,24 @@ impl Admin {
         format!(
             "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name \
              {topic} --add-config {setting}",
-            self.brokers
+            self.settings.brokers
         )
     }
 
+    fn refused(&self, what: String, refusal: Refusal, right: &Right) -> AdminError {
+        if is_denial(refusal.code) {
+            AdminError::Denied { what, missing: right.missing(&self.settings) }
+        } else {
+            self.failed(what, refusal.reason)
+        }
+    }
+
     fn failed(&self, what: String, reason: impl std::fmt::Display) -> AdminError {
-        AdminError::Failed { what, brokers: self.brokers.clone(), reason: reason.to_string() }
+        AdminError::Failed {
+            what,
+            brokers: self.settings.brokers.clone(),
+            reason: reason.to_string(),
+        }
     }
 }
 

@@ -127,6 +127,10 @@ pub(super) const PROBE_READ_MS: u64 = 3_000;
 /// Bytes that a probe reads of one answer. Metadata without topics has about 50 a broker.
 pub(super) const PROBE_ANSWER_BYTES: u32 = 64 * 1024;
 
+/// Rounds of hashing that a probe does for a broker that asks for a proof of the password. Kafka's own
+/// largest number is 16,384; a listener that is no broker could keep a core busy with more.
+pub(super) const PROBE_SCRAM_ROUNDS_MAX: usize = 1 << 20;
+
 /// Probes at one time, each in a thread.
 pub(super) const PROBES: usize = 16;
 
@@ -135,3 +139,14 @@ pub(super) const REASON_WAIT: Duration = Duration::from_millis(100);
 
 /// Reasons that an inspection listens to; a connection that fails over and over has always another one.
 pub(super) const REASONS: usize = 8;
+
+/// How long a callback of librdkafka may wait for an explanation. A broker that refuses says so within
+/// milliseconds, and Kafka answers a wrong password after 100.
+pub(super) const EXPLAIN_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a writer waits before it asks again for a right that it was denied: somebody may have granted
+/// it. Brokers log every refusal.
+pub(super) const DENIED_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long an explanation holds: what a person has changed meanwhile shows after this time.
+pub(super) const EXPLANATION_FRESH: Duration = Duration::from_secs(5);

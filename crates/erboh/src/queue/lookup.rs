@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::limits;
 use super::log;
 use super::reader::{Reader, list};
+use super::rights::Right;
 
 /// A question that was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +34,7 @@ impl Reader {
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), lookup())
-            .map_err(|error| failed("partitions", topic, log::reason(&error)))?;
+            .map_err(|error| self.failed("partitions", topic, &error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found.map_or(0, |found| found.partitions().len() as i32))
     }
@@ -44,7 +46,7 @@ impl Reader {
     pub fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LookupError> {
         self.consumer
             .fetch_watermarks(topic, partition, lookup())
-            .map_err(|error| failed("watermarks", topic, log::reason(&error)))
+            .map_err(|error| self.failed("watermarks", topic, &error))
     }
 
     /// The ends of the partitions 0 to `partitions` - 1, of all in one question.
@@ -56,7 +58,7 @@ impl Reader {
         ends.set_all_offsets(Offset::End)
             .and_then(|()| self.consumer.offsets_for_times(ends, lookup()))
             .map(|ends| offsets(&ends))
-            .map_err(|error| failed("ends", topic, log::reason(&error)))
+            .map_err(|error| self.failed("ends", topic, &error))
     }
 
     /// What the group has committed for a partition.
@@ -67,7 +69,26 @@ impl Reader {
         self.consumer
             .committed_offsets(list(topic, [partition]), lookup())
             .map(|list| offsets(&list).remove(&partition))
-            .map_err(|error| failed("committed offsets", topic, log::reason(&error)))
+            .map_err(|error| self.failed("committed offsets", topic, &error))
+    }
+
+    /// Why a question was not answered: the right that is missing, or what is wrong with the brokers.
+    pub(super) fn failed(
+        &self,
+        what: &'static str,
+        topic: &str,
+        error: &KafkaError,
+    ) -> LookupError {
+        let reason = match error.rdkafka_error_code() {
+            Some(Code::TopicAuthorizationFailed) => {
+                Right::on_topic("Describe", topic).missing(self.settings())
+            }
+            Some(Code::GroupAuthorizationFailed) => {
+                Right::on_group("Describe", self.group()).missing(self.settings())
+            }
+            _ => self.why(&log::reason(error)),
+        };
+        failed(what, topic, reason)
     }
 }
 

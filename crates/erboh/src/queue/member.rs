@@ -24,6 +24,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::limits;
 use super::log;
+use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded::{self, Stranded};
 
@@ -148,6 +149,8 @@ pub struct Member {
     consumer: Option<BaseConsumer<Signals>>,
     signals: Signals,
     topic: String,
+    group: String,
+    settings: KafkaSettings,
 }
 
 impl Member {
@@ -196,7 +199,8 @@ impl Member {
             .create_with_context(signals.clone())
             .map_err(failed)?;
         consumer.subscribe(&[topic]).map_err(failed)?;
-        Ok(Self { consumer: Some(consumer), signals, topic: topic.into() })
+        let (settings, group) = (settings.clone(), group.to_owned());
+        Ok(Self { consumer: Some(consumer), signals, topic: topic.into(), group, settings })
     }
 
     /// Serves the group without waiting; returns what happened, oldest first, one at a time.
@@ -225,7 +229,7 @@ impl Member {
     fn fatal(&self, error: &KafkaError) -> Option<GroupEvent> {
         let fatal = self.client().client().fatal_error();
         let code = fatal.as_ref().map(|(code, _)| *code).or(error.rdkafka_error_code());
-        let refused = || code.is_some_and(is_refusal).then(|| refusal(error));
+        let refused = || code.is_some_and(is_refusal).then(|| self.refusal(error));
         if let Some(reason) = fatal.map(|(_, reason)| reason).or_else(refused) {
             // A member whose session has ended fences itself: a commit that waited for the coordinator goes out, or a
             // join is tried again, without the member id by which the group knows it.
@@ -235,6 +239,16 @@ impl Member {
         }
         tracing::debug!(%error, "group member");
         None
+    }
+
+    /// A refusal as a reason for people: the right that is missing, where that is why.
+    fn refusal(&self, error: &KafkaError) -> String {
+        let right = match error.rdkafka_error_code() {
+            Some(Code::GroupAuthorizationFailed) => Right::on_group("Read", &self.group),
+            Some(Code::TopicAuthorizationFailed) => Right::on_topic("Describe", &self.topic),
+            _ => return refusal(error),
+        };
+        right.missing(&self.settings)
     }
 
     /// Takes newly assigned partitions.
@@ -295,6 +309,7 @@ fn is_refusal(code: Code) -> bool {
     matches!(
         code,
         Code::GroupAuthorizationFailed
+            | Code::TopicAuthorizationFailed
             | Code::GroupMaxSizeReached
             | Code::InconsistentGroupProtocol
             | Code::InvalidGroupId
@@ -312,9 +327,6 @@ fn refusal(error: &KafkaError) -> String {
         Some(Code::InvalidSessionTimeout) => {
             "; set one between the cluster's group.min.session.timeout.ms and \
              group.max.session.timeout.ms, with --kafka-property session.timeout.ms=MS"
-        }
-        Some(Code::GroupAuthorizationFailed) => {
-            "; give this user the right READ on the group, see erboh doctor"
         }
         Some(Code::GroupMaxSizeReached) => {
             "; stop another replica, or raise the cluster's group.max.size"

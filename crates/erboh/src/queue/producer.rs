@@ -19,6 +19,8 @@ use tokio::sync::watch;
 use super::countdown::{Countdown, Placed, SendError, SendResult};
 use super::limits;
 use super::log;
+use super::refusal::Explainer;
+use super::rights::{Right, is_denial};
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded::Stranded;
 
@@ -46,6 +48,12 @@ pub(super) struct Signals {
     pub(super) failing_since: Arc<Mutex<Option<Instant>>>,
     /// The last thing that went wrong with a connection, for people to read.
     pub(super) last_error: Arc<Mutex<String>>,
+    /// What librdkafka does not say about it.
+    pub(super) explainer: Explainer,
+    /// Whether only a person can mend what is wrong, so that nobody need wait for it.
+    pub(super) is_lasting: Arc<AtomicBool>,
+    /// The right without which nothing at all can be written, and since when it is known to miss.
+    pub(super) denied: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
 impl Signals {
@@ -54,6 +62,8 @@ impl Signals {
         if now.is_ok() {
             // The next failure has reasons of its own.
             self.last_error().clear();
+            self.explainer.forget();
+            self.is_lasting.store(false, Ordering::Release);
         }
         self.health.send_if_modified(|health| {
             let changed = *health != now;
@@ -73,7 +83,22 @@ impl Signals {
     pub(super) fn unreachable(&self, error: &KafkaError) -> String {
         let last = self.last_error().clone();
         let reason = if last.is_empty() { log::reason(error) } else { last };
-        format!("no broker of {} is reachable: {reason}", self.brokers)
+        let reason = self.explainer.explain(&reason);
+        self.is_lasting.store(reason.is_lasting, Ordering::Release);
+        format!("no broker of {} is reachable: {}", self.brokers, reason.text)
+    }
+
+    /// Notes that nothing may be written, until a client was let write.
+    fn deny(&self) {
+        let right = Right::on_topic("Write", &self.topic);
+        let text = right.missing(self.explainer.settings());
+        *self.denied() = Some((Instant::now(), text.clone()));
+        self.is_lasting.store(true, Ordering::Release);
+        self.note(Err(text));
+    }
+
+    pub(super) fn denied(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wants another client. librdkafka ignores metadata with a smaller leader epoch than it has
@@ -111,6 +136,10 @@ impl ClientContext for Signals {
     }
 
     fn stats_raw(&self, json: &[u8]) {
+        // The broker has numbered this client, which it does only for those who may write.
+        if memchr::memmem::find(json, br#""idemp_state":"Assigned""#).is_some() {
+            *self.denied() = None;
+        }
         self.stranded.note(json, Instant::now());
     }
 
@@ -118,6 +147,8 @@ impl ClientContext for Signals {
         tracing::debug!(%error, reason, "writer");
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
             self.note(Err(self.unreachable(&error)));
+        } else if error.rdkafka_error_code() == Some(Code::ClusterAuthorizationFailed) {
+            self.deny();
         } else {
             log::lasting(reason).clone_into(&mut self.last_error());
         }
@@ -137,11 +168,11 @@ impl ProducerContext for Signals {
                 self.weigh(false);
                 placed(message.partition(), message.offset())
             }
-            Err((error, _)) => {
+            Err((error, message)) => {
                 if error.rdkafka_error_code() == Some(Code::MessageTimedOut) {
                     self.weigh(true);
                 }
-                Err(classify(error))
+                Err(self.classify(error, message.topic()))
             }
         };
         self.countdown.report(ticket, result);
@@ -191,11 +222,30 @@ pub(super) fn create(
         .map_err(|error| SettingsError(error.to_string()))
 }
 
+impl Signals {
+    /// What an error says about a record of this topic, with the right that is missing.
+    pub(super) fn classify(&self, error: &KafkaError, topic: &str) -> SendError {
+        if is_denial(error.rdkafka_error_code()) {
+            let right = Right::on_topic("Write", topic);
+            return SendError::Refused(right.missing(self.explainer.settings()));
+        }
+        classify(error)
+    }
+
+    /// What an error says about a record of this topic that the client did not even take.
+    pub(super) fn classify_untaken(&self, error: &KafkaError, topic: &str) -> SendError {
+        match self.denied().as_ref() {
+            Some((_, denial)) => SendError::Unavailable(denial.clone()),
+            None => self.classify(error, topic),
+        }
+    }
+}
+
 /// What an error of librdkafka says about the record. Whatever is not known to have kept the
 /// record out of the log leaves its outcome unknown. That goes also for what is purged from the
 /// queue of a client that is replaced, because it may wait there for a second try, and for a
 /// refusal for want of replicas: an earlier try, whose answer was lost, may have found them.
-pub(super) fn classify(error: &KafkaError) -> SendError {
+fn classify(error: &KafkaError) -> SendError {
     let text = log::reason(error);
     match error.rdkafka_error_code() {
         Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
@@ -205,13 +255,9 @@ pub(super) fn classify(error: &KafkaError) -> SendError {
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::ThrottlingQuotaExceeded) => {
             SendError::Unavailable(text)
         }
-        Some(
-            Code::InvalidRecord
-            | Code::TopicAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::PolicyViolation
-            | Code::InvalidTimestamp,
-        ) => SendError::Refused(text),
+        Some(Code::InvalidRecord | Code::PolicyViolation | Code::InvalidTimestamp) => {
+            SendError::Refused(text)
+        }
         _ => SendError::Unknown(text),
     }
 }

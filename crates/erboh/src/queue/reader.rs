@@ -5,6 +5,7 @@
 //!                                      │
 //!                                      ├─► Lost: an offset is not in the log (any more)
 //!                                      ├─► Interrupted: the log may have another end from here on
+//!                                      ├─► Denied: a right is missing
 //!                                      └─► Problem: a reason; the reader goes on by itself
 //!   progress(topic) ─► per partition: how far everything has been delivered, and where the log ends
 //! ```
@@ -25,6 +26,8 @@ use super::log;
 use super::lookup::{LookupError, failed, lookup};
 use super::progress::{self, Position, Progress};
 use super::record::Record;
+use super::refusal::Explainer;
+use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded::{self, Stranded};
 
@@ -41,6 +44,8 @@ pub enum Event<'a> {
     /// cut off behind something already delivered. Every partition must be removed and added anew
     /// before the next poll, best at a record that can be compared.
     Interrupted,
+    /// The user may not read the topic: the right that is missing. The reader goes on trying.
+    Denied(String),
     /// Something that the reader gets over by itself, or cannot mend.
     Problem(String),
 }
@@ -130,7 +135,7 @@ impl ConsumerContext for Signals {}
 pub struct Reader {
     pub(super) consumer: BaseConsumer<Signals>,
     signals: Signals,
-    settings: KafkaSettings,
+    explainer: Explainer,
     group: String,
     fetch_wait_ms: u64,
 }
@@ -189,15 +194,15 @@ impl Reader {
             .set_log_level(RDKafkaLogLevel::Debug)
             .create_with_context(signals.clone())
             .map_err(|error| SettingsError(error.to_string()))?;
-        let (settings, group) = (settings.clone(), group.to_owned());
-        Ok(Self { consumer, signals, settings, group, fetch_wait_ms })
+        let (explainer, group) = (Explainer::new(settings), group.to_owned());
+        Ok(Self { consumer, signals, explainer, group, fetch_wait_ms })
     }
 
     /// Begins with a new client that reads nothing yet. librdkafka ignores metadata with a smaller
     /// leader epoch than it has seen, which is what a topic made anew and a cluster out of a backup
     /// have: only a client that has seen nothing finds its way there.
     pub fn renew(&mut self) {
-        match Self::create(&self.settings, &self.group, self.fetch_wait_ms) {
+        match Self::create(self.settings(), &self.group, self.fetch_wait_ms) {
             Ok(new) => {
                 let old = std::mem::replace(self, new);
                 // Closing waits for the client's threads, and nobody needs to wait for that.
@@ -294,6 +299,9 @@ impl Reader {
                     Some(Code::BadMessage | Code::BadCompression | Code::NotImplemented) => {
                         Some(Event::Lost(format!("{DAMAGED}: {reason}")))
                     }
+                    Some(Code::TopicAuthorizationFailed) => {
+                        Some(Event::Denied(self.missing_read()))
+                    }
                     _ => Some(Event::Problem(reason)),
                 }
             }
@@ -369,7 +377,9 @@ impl Reader {
                     }
                 }
                 Some(Event::End(_)) => break Ok(()),
-                Some(Event::Lost(reason)) => break Err(failed("records", topic, reason)),
+                Some(Event::Lost(reason) | Event::Denied(reason)) => {
+                    break Err(failed("records", topic, reason));
+                }
                 Some(Event::Interrupted) => {
                     self.remove(topic, partition);
                     self.add(topic, partition, next)?;
@@ -395,7 +405,29 @@ impl Reader {
     /// The reason why no broker is reachable, if none is.
     #[must_use]
     pub fn down(&self) -> Option<String> {
-        self.signals.lock().down.clone()
+        let down = self.signals.lock().down.clone();
+        down.map(|reason| self.why(&reason))
+    }
+
+    /// What is behind a reason that librdkafka gives.
+    pub(super) fn why(&self, reason: &str) -> String {
+        self.explainer.explain(reason).text
+    }
+
+    /// The right to read what is read, as the client does not say which topic it is about.
+    fn missing_read(&self) -> String {
+        let assigned = self.consumer.assignment();
+        let topics = assigned.map(|list| list.elements().first().map(|e| e.topic().to_owned()));
+        let topic = topics.ok().flatten().unwrap_or_default();
+        Right::on_topic("Read", &topic).missing(self.settings())
+    }
+
+    pub(super) fn settings(&self) -> &KafkaSettings {
+        self.explainer.settings()
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
     }
 }
 

@@ -41,6 +41,13 @@ impl KafkaSettings {
         self.property("security.protocol").unwrap_or("plaintext").to_ascii_lowercase()
     }
 
+    /// The SASL mechanism that is used; librdkafka's default is Kerberos.
+    #[must_use]
+    pub fn mechanism(&self) -> String {
+        let set = self.property("sasl.mechanism").or_else(|| self.property("sasl.mechanisms"));
+        set.unwrap_or("GSSAPI").to_owned()
+    }
+
     /// The time, in milliseconds, after which the group takes a silent member for dead.
     #[must_use]
     pub fn session_timeout_ms(&self) -> u64 {

@@ -20,7 +20,10 @@ use tokio::sync::watch;
 use super::batch::{self, Batch};
 use super::countdown::{Pending, SendError, SendResult};
 use super::limits;
-use super::producer::{self, Health, Signals, classify};
+use super::probe;
+use super::producer::{self, Health, Signals};
+use super::refusal::Explainer;
+use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded;
 
@@ -79,6 +82,9 @@ impl Writer {
             doubted: Arc::default(),
             failing_since: Arc::default(),
             last_error: Arc::default(),
+            explainer: Explainer::new(settings),
+            is_lasting: Arc::default(),
+            denied: Arc::default(),
         };
         let client = producer::create(settings, signals.clone())?;
         let shared = Arc::new(Shared {
@@ -134,6 +140,9 @@ impl Writer {
     /// is for the broker's answer.
     async fn reachable(&self, within: Duration) -> Result<(), SendError> {
         let mut health = self.shared.health.clone();
+        // Nobody need wait for what only a person can mend.
+        let is_lasting = self.shared.signals.is_lasting.load(Ordering::Acquire);
+        let within = if is_lasting { Duration::ZERO } else { within };
         let up = tokio::time::timeout(within, health.wait_for(Result::is_ok)).await;
         if up.is_ok_and(|up| up.is_ok()) {
             return Ok(());
@@ -180,7 +189,9 @@ impl Writer {
             record.delivery_opaque = ticket;
             let result = match &refused {
                 Some(reason) => Err(reason.clone()),
-                None => client.send(record).map_err(|(error, _)| classify(&error)),
+                None => client.send(record).map_err(|(error, record)| {
+                    self.shared.signals.classify_untaken(&error, record.topic)
+                }),
             };
             if let Err(error) = result {
                 // Where one record finds the queue full, the next ones need not try.
@@ -202,6 +213,10 @@ impl Shared {
     /// Replaces a client that librdkafka has declared unusable, that has lost its brokers, or that
     /// may look for leaders where there are none. Its records are reported as unknown when it is dropped.
     fn replace_if_unusable(&self) {
+        if self.signals.denied().as_ref().is_some_and(|(at, _)| at.elapsed() < limits::DENIED_PAUSE)
+        {
+            return;
+        }
         let fatal = self.client().client().fatal_error().map(|(_, reason)| reason);
         let stranded = self.signals.stranded.is_certain(Instant::now());
         let doubted = self.signals.doubted.swap(false, Ordering::AcqRel);
@@ -234,14 +249,20 @@ impl Shared {
             .map_err(|error| self.signals.unreachable(&error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         if found.is_some_and(|found| !found.partitions().is_empty()) {
-            Ok(())
+            let denied = self.signals.denied();
+            return denied.as_ref().map_or(Ok(()), |(_, denial)| Err(denial.clone()));
+        }
+        let hidden = probe::is_hidden(&self.settings, topic) == Some(true);
+        self.signals.is_lasting.store(hidden, Ordering::Release);
+        Err(if hidden {
+            Right::on_topic("Describe", topic).missing(&self.settings)
         } else {
-            Err(format!(
+            format!(
                 "topic {topic} does not exist on {}; create it, or start a role of erboh that may \
                  create topics",
                 self.settings.brokers
-            ))
-        }
+            )
+        })
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Counting {
     /// Questions to the take-over thread so far.
     pub(super) turns: u64,
     pub(super) publisher: Publisher,
+    /// The right without which the ratings cannot be read, while it is missing.
+    denied: Option<String>,
 }
 
 impl Counting {
@@ -81,6 +83,7 @@ impl Counting {
             owned: BTreeMap::new(),
             turns: 0,
             publisher,
+            denied: None,
         })
     }
 
@@ -121,6 +124,7 @@ impl Counting {
                     }
                 }
                 Event::End(partition) => {
+                    self.denied = None;
                     if let Some(live) = self.owned.get_mut(&partition).and_then(Owned::live) {
                         live.end();
                     }
@@ -134,6 +138,7 @@ impl Counting {
                     self.read_again();
                     return;
                 }
+                Event::Denied(reason) => self.denied = Some(reason),
                 Event::Problem(reason) => tracing::debug!(reason, "reader"),
             }
         }
@@ -302,7 +307,8 @@ impl Counting {
     fn publish(&mut self, now: bool) {
         // A reader without partitions does not look for brokers, so that it alone cannot tell.
         let down = self.reader.down().filter(|_| self.totals.health().is_err());
-        self.publisher.publish(&mut self.owned, &self.name, down, now);
+        let problem = down.or_else(|| self.denied.clone());
+        self.publisher.publish(&mut self.owned, &self.name, problem, now);
     }
 
     /// Writes everything, commits, leaves the group and says so on the last board.

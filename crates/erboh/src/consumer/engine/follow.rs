@@ -129,7 +129,7 @@ impl Follower {
                 Ok(())
             }
             Some(Event::End(partition)) => self.reached_end(partition),
-            Some(Event::Problem(_)) | None => Ok(()),
+            Some(Event::Denied(_) | Event::Problem(_)) | None => Ok(()),
         }
     }
 

@@ -2,11 +2,9 @@
 
 use crate::doctor::finding::{Finding, Fix, Severity, tool};
 use crate::doctor::state::ClusterState;
-use crate::queue::inspect::{Resource, Right, Trouble};
+use crate::queue::inspect::Trouble;
 use crate::queue::probe::Probe;
-
-/// How librdkafka says that it was built without OpenSSL.
-const WITHOUT_TLS: [&str; 2] = ["OpenSSL not available", "with libsasl2 or openssl support"];
+use crate::queue::{Resource, Right};
 
 pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
     let mut troubles: Vec<&Trouble> = state.trouble.iter().collect();
@@ -41,53 +39,33 @@ pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
 fn finding(state: &ClusterState, trouble: &Trouble) -> Finding {
     let Some(right) = &trouble.missing else {
         let subject = format!("cannot {}", trouble.what);
-        let value = ("", &trouble.reason);
-        let finding = |why| Finding::new(Severity::Blind, "answer", subject, value, why);
-        if WITHOUT_TLS.iter().any(|sign| trouble.reason.contains(sign)) {
-            return finding("this erboh was built without TLS and SCRAM")
-                .advise("use a listener without TLS, with SASL PLAIN at most");
-        }
-        return finding("what cannot be seen may be wrong")
+        let (value, why) = (("", &trouble.reason), "what cannot be seen may be wrong");
+        return Finding::new(Severity::Blind, "answer", subject, value, why)
             .advise("mend what is said about addresses, settings and brokers, then look again");
     };
-    let on = match right.resource {
-        Resource::Cluster => "the cluster".to_owned(),
-        Resource::Topic => format!("topic {}", right.name),
-        Resource::Group => format!("group {}", right.name),
-    };
     let why = format!("cannot {}: {}", trouble.what, trouble.reason);
-    let value = format!("{} on {on}", right.operation);
-    let subject = format!("user {}", user(state));
-    Finding::new(Severity::Blind, "right", subject, ("missing right", value), why)
+    let subject = format!("user {}", state.ours.user);
+    Finding::new(Severity::Blind, "right", subject, ("missing right", right.to_string()), why)
         .fix_all(grant(state, right))
-}
-
-/// Who the brokers take us for.
-fn user(state: &ClusterState) -> &str {
-    state.ours.property("sasl.username").unwrap_or("ANONYMOUS")
 }
 
 /// Both ways to grant a right.
 fn grant(state: &ClusterState, right: &Right) -> [Fix; 2] {
-    let user = user(state);
-    let (flag, resource) = match right.resource {
-        Resource::Cluster => ("--cluster".to_owned(), "{type: cluster}".to_owned()),
-        Resource::Topic => {
-            (format!("--topic {}", right.name), format!("{{type: topic, name: {}}}", right.name))
-        }
-        Resource::Group => {
-            (format!("--group {}", right.name), format!("{{type: group, name: {}}}", right.name))
-        }
+    let user = &state.ours.user;
+    let resource = match right.resource {
+        Resource::Cluster => "{type: cluster}".to_owned(),
+        Resource::Topic => format!("{{type: topic, name: {}}}", right.name),
+        Resource::Group => format!("{{type: group, name: {}}}", right.name),
     };
-    let arguments =
-        format!("--add --allow-principal User:{user} --operation {} {flag}", right.operation);
+    // Strimzi names a user of its own by the common name in the certificate.
+    let name = user.strip_prefix("CN=").unwrap_or(user);
     let what = format!(
-        "with Strimzi, add to spec.authorization.acls of KafkaUser {user}: {{resource: {resource}, \
+        "with Strimzi, add to spec.authorization.acls of KafkaUser {name}: {{resource: {resource}, \
          operations: [{}]}}",
         right.operation
     );
     // They are a list, so one is added and not merged.
-    [tool(state, "kafka-acls.sh", &arguments), Fix::Text { what }]
+    [tool(state, "kafka-acls.sh", &right.arguments(user)), Fix::Text { what }]
 }
 
 #[cfg(test)]
@@ -113,7 +91,7 @@ mod tests {
         }
         let topic = right("DescribeConfigs", Resource::Topic, "ratings");
         state.topics[0].settings = Err(trouble(Some(topic)));
-        state.ours.properties.push(("sasl.username".into(), "ann".into()));
+        state.ours.user = "ann".into();
         let findings = judge(&state);
         assert_eq!(checks(&findings), [("right", Severity::Blind); 2]);
         let Fix::Command { run } = &findings[0].fixes[0] else { panic!("a command comes first") };

@@ -1,8 +1,9 @@
 //! Addresses: whether the bootstrap addresses and those that the brokers advertise lead to them.
 
 use crate::doctor::finding::{Finding, Severity};
-use crate::doctor::state::{Broker, ClusterState, Ours};
-use crate::queue::probe::{Probe, Spoken};
+use crate::doctor::state::{Broker, ClusterState};
+use crate::queue::Refusal;
+use crate::queue::probe::Probe;
 
 pub(super) fn judge(state: &ClusterState) -> Vec<Finding> {
     let mut findings = bootstrap(state);
@@ -29,16 +30,16 @@ fn bootstrap(state: &ClusterState) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (address, probe) in &state.bootstrap {
         let subject = format!("bootstrap address {address}");
-        if let Some((value, why, advice)) = problem(state, probe) {
-            let finding = Finding::new(severity, "bootstrap", subject, ("", value), why);
-            findings.push(finding.advise(advice));
+        if let Some(Refusal { cause, why, cure }) = problem(state, probe) {
+            let finding = Finding::new(severity, "bootstrap", subject, ("", cause), why);
+            findings.push(finding.advise(cure));
         }
     }
     findings
 }
 
 fn advertised(state: &ClusterState, broker: &Broker) -> Option<Finding> {
-    let (value, why, advice) = problem(state, &broker.probe)?;
+    let Refusal { cause, why, cure } = problem(state, &broker.probe)?;
     let address = format!("{}:{}", broker.host, broker.port);
     let why = format!(
         "clients take the bootstrap address only to ask where the brokers are, and this one says \
@@ -48,102 +49,17 @@ fn advertised(state: &ClusterState, broker: &Broker) -> Option<Finding> {
         Severity::Blind,
         "advertised-listeners",
         format!("broker {}", broker.id),
-        ("advertised.listeners", format!("{address}, {value}")),
+        ("advertised.listeners", format!("{address}, {cause}")),
         why,
     );
     let inside = matches!(broker.probe, Probe::Unresolved(_) | Probe::Unreachable(_));
-    let finding = finding.advise(advice);
+    let finding = finding.advise(cure);
     Some(if inside { finding.advise(add_listener(OUTSIDE)) } else { finding })
 }
 
 /// What was found, why that is a problem, and what to do.
-fn problem(state: &ClusterState, probe: &Probe) -> Option<(String, &'static str, String)> {
-    let ours = state.ours.security.as_str();
-    let we_use_tls = matches!(ours, "ssl" | "sasl_ssl");
-    Some(match probe {
-        Probe::Unresolved(reason) => (
-            format!("cannot be resolved: {reason}"),
-            "this machine does not know the name. Names such as *.svc exist only inside of the \
-             Kubernetes cluster",
-            "run this inside of the cluster, or give the brokers a listener whose advertised \
-             address is known here (a nodeport or loadbalancer listener)"
-                .to_owned(),
-        ),
-        Probe::Unreachable(reason) => (
-            format!("cannot be reached: {reason}"),
-            "nobody accepts connections there, as seen from here",
-            "look whether the broker runs, whether host and port are right, and whether a \
-             firewall stands in between"
-                .to_owned(),
-        ),
-        Probe::Tls if we_use_tls => return None,
-        Probe::Tls => (
-            format!("speaks TLS, we speak {ours}"),
-            "a client without TLS is disconnected without a word",
-            format!(
-                "use the port of a listener without TLS, or --kafka-property security.protocol={}",
-                if ours.starts_with("sasl") { "SASL_SSL" } else { "SSL" }
-            ),
-        ),
-        Probe::Stranger(said) => (
-            format!("answers \"{said}\""),
-            "that is not the Kafka protocol",
-            "look whether the port is right; Kafka's usual one is 9092".to_owned(),
-        ),
-        Probe::Silent => (
-            "accepts connections and does not answer".to_owned(),
-            "a broker answers at once; this is not one, or a proxy whose broker is gone, or one \
-             that hangs",
-            "look whether the port is right (a KRaft controller's port takes no clients) and at \
-             the broker's log"
-                .to_owned(),
-        ),
-        Probe::Kafka(_) if we_use_tls => (
-            format!("speaks without TLS, we speak {ours}"),
-            "a TLS greeting means nothing to a plain listener",
-            "use the port of a TLS listener, or leave --kafka-property security.protocol away"
-                .to_owned(),
-        ),
-        Probe::Kafka(spoken) => return sasl(&state.ours, spoken),
-    })
-}
-
-/// What is wrong about saying who we are.
-fn sasl(ours: &Ours, spoken: &Spoken) -> Option<(String, &'static str, String)> {
-    let protocol = &ours.security;
-    let we_do = protocol.starts_with("sasl");
-    let Some(offered) = &spoken.sasl else {
-        return we_do.then(|| {
-            (
-                format!("wants no SASL, we speak {protocol}"),
-                "the listener does not know what a password is for, and disconnects",
-                "use the port of a listener with SASL, or leave --kafka-property \
-                 security.protocol away"
-                    .to_owned(),
-            )
-        });
-    };
-    let list = offered.join(", ");
-    let mechanism = offered.first().map_or("PLAIN", String::as_str);
-    if !we_do {
-        return Some((
-            format!("wants SASL ({list}), we speak {protocol}"),
-            "the listener disconnects everybody who does not say who they are",
-            format!(
-                "--kafka-property security.protocol=SASL_PLAINTEXT --kafka-property \
-                 sasl.mechanism={mechanism} --kafka-property sasl.username=NAME \
-                 --kafka-property-file sasl.password=PATH"
-            ),
-        ));
-    }
-    let used = ours.mechanism();
-    (!offered.iter().any(|offered| offered == used)).then(|| {
-        (
-            format!("offers SASL by {list}, we use {used}"),
-            "the listener refuses a mechanism that it does not offer",
-            format!("--kafka-property sasl.mechanism={mechanism}"),
-        )
-    })
+fn problem(state: &ClusterState, probe: &Probe) -> Option<Refusal> {
+    Refusal::of(probe, &state.ours.security, state.ours.mechanism())
 }
 
 fn other_cluster(state: &ClusterState, broker: &Broker) -> Option<Finding> {
@@ -206,6 +122,7 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::rules::sample::{check, good, kafka};
+    use crate::queue::probe::Spoken;
 
     #[test]
     fn every_address_must_lead_to_a_broker() {
@@ -254,6 +171,11 @@ mod tests {
         check(judge, speak("sasl_plaintext", Probe::Kafka(sasl())), &all);
         check(judge, speak("sasl_plaintext", kafka()), &all);
         check(judge, speak("sasl_ssl", Probe::Tls), &[]);
+        let through_tls = Probe::Kafka(Spoken { tls: true, ..Spoken::default() });
+        check(judge, speak("ssl", through_tls), &[]);
+        for probe in [Probe::Untrusted, Probe::Refused, Probe::Denied].map(|of| of("x".into())) {
+            check(judge, speak("ssl", probe), &all);
+        }
         check(judge, speak("ssl", kafka()), &all);
     }
 

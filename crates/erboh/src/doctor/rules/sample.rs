@@ -34,7 +34,11 @@ pub(crate) fn kafka() -> Probe {
         (api::SASL_HANDSHAKE, (0, 1)),
         (api::INIT_PRODUCER_ID, (0, 5)),
     ];
-    Probe::Kafka(Spoken { apis: BTreeMap::from(apis), sasl: None, cluster: Some("C".into()) })
+    Probe::Kafka(Spoken {
+        apis: BTreeMap::from(apis),
+        cluster: Some("C".into()),
+        ..Spoken::default()
+    })
 }
 
 pub(crate) fn settings(values: &[(&str, &str)]) -> Settings {
@@ -111,6 +115,7 @@ pub(crate) fn good() -> ClusterState {
             brokers: "b:9092".to_owned(),
             security: "plaintext".to_owned(),
             properties: Vec::new(),
+            user: "ANONYMOUS".into(),
             session_timeout_ms: 10_000,
             group: "g".to_owned(),
         },

@@ -2,27 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What kind of thing a right is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resource {
-    /// The cluster as a whole.
-    Cluster,
-    /// A topic.
-    Topic,
-    /// A consumer group.
-    Group,
-}
-
-/// A right as Kafka's access control lists name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Right {
-    /// The operation, for example `DescribeConfigs`.
-    pub operation: &'static str,
-    /// What kind of thing it is about.
-    pub resource: Resource,
-    /// Its name; empty for the cluster.
-    pub name: String,
-}
+use crate::queue::rights::Right;
 
 /// A question that was not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

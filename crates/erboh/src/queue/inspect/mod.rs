@@ -23,12 +23,11 @@ use rdkafka::message::Message as _;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-pub use answer::{
-    Advertised, Copies, Group, GroupMember, Resource, Right, Setting, Settings, Source, Trouble,
-};
+pub use answer::{Advertised, Copies, Group, GroupMember, Setting, Settings, Source, Trouble};
 
 use super::limits;
 use super::log;
+use super::rights::{Resource, Right, is_denial};
 use super::settings::{KafkaSettings, SettingsError};
 
 /// What went wrong last on a connection: whether a right was missing, and the reason.
@@ -300,17 +299,6 @@ impl Inspector {
         };
         Trouble { what: what.to_owned(), reason, missing: missing.filter(|_| denied) }
     }
-}
-
-fn is_denial(code: Option<Code>) -> bool {
-    matches!(
-        code,
-        Some(
-            Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-        )
-    )
 }
 
 fn lookup() -> Duration {

@@ -259,5 +259,16 @@ fn shown(file: &Path) -> String {
     file.to_string_lossy().into_owned()
 }
 
+/// Whom the certificate in a file names.
+pub(super) fn name_of_certificate(file: &Path) -> Option<String> {
+    let certificate = X509::from_pem(&fs::read(file).ok()?).ok()?;
+    Some(distinguished_name(certificate.subject_name()))
+}
+
+/// The private key of a file that was checked before, as a probe uses it.
+pub(super) fn private_key_of(file: &Path, password: Option<&str>) -> Option<PKey<Private>> {
+    content::key(&fs::read(file).ok()?, password)
+}
+
 #[cfg(test)]
 mod tests;

@@ -174,42 +174,22 @@ fn what_is_wrong_with_a_cluster_is_found_and_its_fixes_mend_it() {
     until("a broker is gone", || json(&brokers), |report| has(report, name));
 }
 
-/// A user who may do nothing, by the one mechanism that the client has without OpenSSL.
-const LOGIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
-
 #[test]
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
 fn a_user_without_rights_is_told_which_are_missing() {
-    let line = |name: &str, value: String| (name.to_owned(), value);
-    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
-    let login = format!("{LOGIN} user_ann=\"ann-secret\";");
-    let properties = vec![
-        line("authorizer.class.name", authorizer),
-        line("super.users", "User:ANONYMOUS;User:erboh".to_owned()),
-        line("sasl.enabled.mechanisms", "SCRAM-SHA-512,PLAIN".to_owned()),
-        line("listener.name.clients.plain.sasl.jaas.config", login),
-    ];
-    let settings = ClusterSettings { sasl: true, properties, ..Default::default() };
+    let users = vec!["ann".to_owned()];
+    let settings = ClusterSettings { sasl: true, users, ..Default::default() };
     let cluster = Cluster::start(&settings).unwrap();
     let brokers = cluster.bootstrap();
 
     let said = doctor(&brokers, &[]);
     assert_eq!(said.exit_code, 2, "{}", said.text);
-    assert!(said.text.contains("wants SASL (") && said.text.contains("PLAIN"), "{}", said.text);
-    let mechanism = ["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=SCRAM-SHA-512"];
-    let said = doctor(&brokers, &mechanism.map(flag).each_ref().map(|f| &**f));
-    assert!(said.text.contains("built without TLS and SCRAM"), "{}", said.text);
+    assert!(said.text.contains("wants SASL (SCRAM-SHA-512)"), "{}", said.text);
 
     let tools = Tools::new();
     let password = tools.path().join("password");
-    let properties = [
-        flag("security.protocol=SASL_PLAINTEXT"),
-        flag("sasl.mechanism=PLAIN"),
-        flag("sasl.username=ann"),
-        format!("--kafka-property-file=sasl.password={}", password.display()),
-        "--json".to_owned(),
-    ];
-    let flags = properties.each_ref().map(String::as_str);
+    let file = format!("--kafka-password-file={}", password.display());
+    let flags = ["--kafka-username=ann", &file, "--json"];
     let ask = || {
         let said = doctor(&brokers, &flags);
         (serde_json::from_str(&said.text).expect("JSON"), said.exit_code)
@@ -217,9 +197,11 @@ fn a_user_without_rights_is_told_which_are_missing() {
     fs::write(&password, "wrong\n").unwrap();
     let (report, exit_code): (Value, i32) = ask();
     assert_eq!(exit_code, 2);
-    assert!(report.to_string().contains("Authentication failed"), "{report:#}");
+    let said = report.to_string();
+    assert!(said.contains("Authentication failed") && said.contains("--kafka-password-file"));
 
-    fs::write(&password, "ann-secret\n").unwrap();
+    let secret = fs::read_to_string(cluster.security_file("ann.password")).unwrap();
+    fs::write(&password, format!("{secret}\n")).unwrap();
     // Whoever grants rights is somebody else.
     fs::copy(cluster.client_properties(), tools.path().join("client.properties")).unwrap();
     let create = "kafka-topics.sh --command-config client.properties --create --topic \
@@ -229,7 +211,7 @@ fn a_user_without_rights_is_told_which_are_missing() {
     assert_eq!(exit_code, 2, "{report:#}");
     let demand = |report: &Value, right: &str| {
         assert!(report.to_string().contains(right), "{right}: {report:#}");
-        assert!(!report.to_string().contains("ann-secret"), "{report:#}");
+        assert!(!report.to_string().contains(&secret), "{report:#}");
     };
     demand(&report, "Describe on topic erboh-ratings");
     demand(&report, "DescribeConfigs on the cluster");
@@ -253,8 +235,4 @@ fn a_listener_with_tls_is_named() {
     let said = doctor(&cluster.bootstrap(), &[]);
     assert_eq!(said.exit_code, 2, "{}", said.text);
     assert!(said.text.contains("speaks TLS, we speak plaintext"), "{}", said.text);
-}
-
-fn flag(property: &str) -> String {
-    format!("--kafka-property={property}")
 }
