@@ -1,6 +1,6 @@
 // Drives the pages of a demo in a real browser, and looks for what keeps people out of them.
 //
-//   node tests/pages/run.mjs --erboh target/debug/erboh [--chromium PATH] [WORD…]
+//   node tests/pages/run.mjs --erboh target/debug/erboh --chromium PATH [WORD…]
 //
 // WORDs choose the checks whose names contain one of them. Ends with 1 if a check failed.
 
@@ -12,9 +12,14 @@ import { game } from "./checks/game.mjs";
 import { startDemo } from "./demo.mjs";
 
 const { values, positionals: words } = parseArgs({
-  options: { erboh: { type: "string" }, chromium: { type: "string", default: "chromium" } },
+  options: { erboh: { type: "string" }, chromium: { type: "string" } },
   allowPositionals: true,
 });
+
+if (!values.erboh || !values.chromium) {
+  console.error("say where both are: --erboh PATH --chromium PATH (`cargo xtask pages` does)");
+  process.exit(2);
+}
 
 const checks = Object.entries({ ...game, ...form, ...accessible })
   .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));

@@ -11,6 +11,7 @@ export const form = Object.fromEntries([
   ...named("the form works by keyboard alone", byKeyboard),
   ...named("a double click counts once", doubleClick),
   ...named("what is wrong is in focus, and nothing is lost", mistakes),
+  ["who goes back and sends again is counted once, who changes something is asked", goBack],
 ]);
 
 /// Tab after Tab through the whole form, and Enter.
@@ -82,5 +83,29 @@ async function mistakes(demo, browser, script) {
   await visitor.page.click("[name=rating][value='0']");
   await visitor.leave(() => visitor.page.click(".sheet .button"));
   await visitor.page.waitForSelector("#sent");
+  await visitor.go();
+}
+
+/// The browser shows the page as it was left, with its id, and with a button that was disabled then.
+async function goBack(demo, browser) {
+  const before = await counted(demo, 0);
+  const visitor = await Visitor.come(browser);
+  const { page } = visitor;
+  await visitor.open(`${demo.producer}/rate`);
+  const id = await visitor.value("[name=id]");
+  await fillIn(page);
+  await visitor.leave(() => page.click(".sheet .button"));
+  await page.goBack();
+  same(await visitor.value("[name=id]"), id, "the id of the page that was left");
+  same(await page.$eval(".sheet .button", (button) => button.disabled), false, "the button is disabled");
+  await visitor.leave(() => page.click(".sheet .button"));
+  await page.waitForSelector("#sent");
+  await page.goBack();
+  await page.click("[name=rating][value='2']");
+  same(await visitor.leave(() => page.click(".sheet .button")), 422, "the answer to a changed rating");
+  same(await visitor.text("#trouble"), "You have sent this form before", "what is said of it");
+  await visitor.leave(() => page.click(".sheet .button"));
+  await page.waitForSelector("#sent");
+  same(await counted(demo, before + 2), before + 2, "ratings");
   await visitor.go();
 }

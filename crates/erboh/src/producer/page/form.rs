@@ -3,7 +3,8 @@
 //! ```text
 //!  GET /rate ──► a form with a new id
 //!  POST /rate ─┬─► 303 to GET /rate?sent=3:1234   acknowledged; reloading that sends nothing
-//!              ├─► 422 the form as typed          what to change, at the fields
+//!              ├─► 422 the form as typed          what to change, at the fields; or it was sent
+//!              │                                  before, as another rating
 //!              └─► 429/503/504 the form as typed  with the same id: trying again cannot count twice
 //! ```
 //!
@@ -21,9 +22,10 @@ use serde::Deserialize;
 use super::trouble::Trouble;
 use super::typed::{Flaw, Typed};
 use crate::limits;
-use crate::producer::{Producer, ratings};
+use crate::producer::Producer;
+use crate::producer::ratings::{self, Outcome};
 use crate::queue::{Placed, SendError};
-use crate::rating::{Battle, RatingId, Score, catalogue};
+use crate::rating::{Battle, Invalid, RatingId, Score, catalogue};
 use crate::web::{self, Nav, Problem};
 
 /// The form, with all that its sending has led to.
@@ -36,6 +38,8 @@ struct Page<'a> {
     typed: Typed,
     flaws: Vec<Flaw>,
     trouble: Option<Trouble>,
+    /// Whether this is still the rating that was sent before.
+    again: bool,
     sent: Option<Placed>,
 }
 
@@ -50,7 +54,17 @@ impl<'a> Page<'a> {
         let board_url = producer.settings.board_url.as_deref();
         let nav = Nav::of_producer("/rate", board_url);
         let typed = Typed::default();
-        Self { nav, board_url, id, typed, flaws: Vec::new(), trouble: None, sent: None }
+        let (flaws, trouble, again, sent) = (Vec::new(), None, true, None);
+        Self { nav, board_url, id, typed, flaws, trouble, again, sent }
+    }
+
+    fn button(&self) -> &'static str {
+        match &self.trouble {
+            None => "Send the rating",
+            // What is tried again keeps its id.
+            Some(_) if self.again => "Try again",
+            Some(_) => "Send this one too",
+        }
     }
 
     /// The word before the title in the browser's tab, which is what a screen reader reads first.
@@ -131,22 +145,39 @@ pub(in crate::producer) async fn send(
         Ok(checked) => checked,
         Err(flaws) => {
             let id = typed.id().unwrap_or_else(|_| RatingId::new());
-            let page = Page { typed, flaws, ..Page::new(&producer, id) };
-            return web::html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+            return flawed(&producer, id, typed, flaws);
         }
     };
-    let results = match super::send(&producer, &[(id, rating)], &extensions).await {
-        Ok(results) => results,
+    let outcome = match ratings::send(&producer, &rating, &extensions).await {
+        Ok(outcome) => outcome,
         Err(busy) => return not_sent(&producer, id, typed, Trouble::busy(busy), &busy.into()),
     };
-    let result = results.into_iter().next();
-    match result.unwrap_or_else(|| Err(SendError::Unknown("no answer".to_owned()))) {
-        Ok(place) => sent(place),
-        Err(error) => {
+    let unknown = || Outcome::Failed(id, SendError::Unknown("no answer".to_owned()));
+    match outcome.unwrap_or_else(unknown) {
+        Outcome::Created(_, place) => sent(place),
+        Outcome::Reused => changed(&producer, typed),
+        Outcome::Invalid(Invalid { field, reason }) => {
+            flawed(&producer, id, typed, vec![Flaw::new(field, &reason)])
+        }
+        Outcome::Failed(_, error) => {
             let trouble = Trouble::of_form(&error);
             not_sent(&producer, id, typed, trouble, &ratings::problem(&error))
         }
     }
+}
+
+/// The form with all that has to change in it.
+fn flawed(producer: &Producer, id: RatingId, typed: Typed, flaws: Vec<Flaw>) -> Response {
+    let page = Page { typed, flaws, ..Page::new(producer, id) };
+    web::html(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// Somebody went back to a form that was sent and changed it. Its id belongs to what it was, so
+/// this gets one of its own, should they send it as well.
+fn changed(producer: &Producer, typed: Typed) -> Response {
+    let trouble = Some(Trouble::changed());
+    let page = Page { typed, trouble, again: false, ..Page::new(producer, RatingId::new()) };
+    web::html(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 /// Sends the browser on to a page of its own, so that a reload asks for that page instead of

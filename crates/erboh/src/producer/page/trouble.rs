@@ -54,6 +54,16 @@ impl Trouble {
         }
     }
 
+    /// For the form, when its id belongs to what it was before somebody changed it.
+    pub(super) fn changed() -> Self {
+        Self {
+            title: "You have sent this form before",
+            cause: "It was another rating then, and what is on the queue cannot be changed."
+                .to_owned(),
+            way_out: "If you want this one to count as well, send it now.",
+        }
+    }
+
     fn new(error: &SendError, way_out: &'static str) -> Self {
         let (title, cause) = match error {
             SendError::Unavailable(cause) => ("The queue is out of reach", cause.clone()),

@@ -102,12 +102,15 @@ impl Typed {
         self.once(field)?;
         // What is not UTF-8 has become this character on its way, and nobody types it.
         if text.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(flaw(field, "has characters that could not be read (send UTF-8 text)"));
+            return Err(Flaw::new(
+                field,
+                "has characters that could not be read (send UTF-8 text)",
+            ));
         }
         if text.trim().is_empty() {
             return Err(Flaw { field, advice: missing(field).to_owned() });
         }
-        check_name(field, text).map_err(|Invalid { field, reason }| flaw(field, &reason))
+        check_name(field, text).map_err(|Invalid { field, reason }| Flaw::new(field, &reason))
     }
 
     fn second_voice(&self) -> Result<&str, Flaw> {
@@ -134,11 +137,16 @@ impl Typed {
 
     /// A field that is there twice does not say which of the two counts.
     fn once(&self, field: &'static str) -> Result<(), Flaw> {
-        if self.twice.contains(&field) { Err(flaw(field, "was sent twice")) } else { Ok(()) }
+        if self.twice.contains(&field) { Err(Flaw::new(field, "was sent twice")) } else { Ok(()) }
     }
 }
 
 impl Flaw {
+    /// The reason is read after the name of the field.
+    pub(super) fn new(field: &'static str, reason: &str) -> Self {
+        Self { field, advice: format!("{} {reason}.", label(field)) }
+    }
+
     /// Whether there is an element to go to; people do not see the id.
     pub(super) fn has_element(&self) -> bool {
         self.field != "id"
@@ -147,10 +155,6 @@ impl Flaw {
 
 fn keep<T>(checked: Result<T, Flaw>, flaws: &mut Vec<Flaw>) -> Option<T> {
     checked.map_err(|flaw| flaws.push(flaw)).ok()
-}
-
-fn flaw(field: &'static str, reason: &str) -> Flaw {
-    Flaw { field, advice: format!("{} {reason}.", label(field)) }
 }
 
 /// What the form calls a field.

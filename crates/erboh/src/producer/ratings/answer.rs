@@ -156,7 +156,7 @@ pub(super) enum At {
 
 /// What became of one rating, before it is told.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(in crate::producer) enum Outcome {
     Created(RatingId, Placed),
     Invalid(Invalid),
     /// The id is that of another rating.

@@ -120,10 +120,7 @@ fn too_large(bytes: &[u8]) -> Problem {
 /// Sends one rating.
 pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Response, Problem> {
     let bytes = document.bytes;
-    let portion = dispatch.read(std::iter::once((0, Line::Bytes(&bytes))));
-    let sent = dispatch.send(portion).await?;
-    let outcome = dispatch.outcomes(sent).await.pop().map(|(_, outcome)| outcome);
-    match outcome {
+    match dispatch.send_one(&bytes).await? {
         Some(Outcome::Created(id, place)) => {
             let created = Created { id, partition: place.partition, offset: place.offset };
             Ok((StatusCode::CREATED, Json(created)).into_response())

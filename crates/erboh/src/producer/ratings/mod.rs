@@ -23,12 +23,13 @@ mod stream;
 mod uploads;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Extensions, StatusCode};
 use axum::response::Response;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(super) use self::answer::Outcome;
 use self::answer::{AnswerLine, Created, List};
 use self::body::Body;
 use self::json::Document;
@@ -38,6 +39,7 @@ use self::portion::{Dispatch, Naming};
 use self::recent::Recent;
 use self::uploads::Uploads;
 use super::Producer;
+use super::intake::Busy;
 use crate::queue::SendError;
 use crate::rating::Rating;
 use crate::web::{Problem, requests};
@@ -146,6 +148,21 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
         dispatch.naming = Naming::One(key);
     }
     json::one(document, &dispatch).await
+}
+
+/// Sends the rating of a form, which has an id, just as if a program had sent it.
+pub(super) async fn send(
+    producer: &Producer,
+    rating: &Rating,
+    request: &Extensions,
+) -> Result<Option<Outcome>, Busy> {
+    let dispatch = Dispatch {
+        intake: producer.intake.clone(),
+        recent: producer.ratings.recent.clone(),
+        naming: Naming::Fresh,
+        headers: requests::headers(request).collect(),
+    };
+    dispatch.send_one(&rating.to_json()).await
 }
 
 /// What a failed sending is to an HTTP client.

@@ -146,6 +146,13 @@ impl Dispatch {
         Ok(Read { rating, id, hash })
     }
 
+    /// Sends one rating, as JSON, and waits for what becomes of it.
+    pub(super) async fn send_one(&self, bytes: &[u8]) -> Result<Option<Outcome>, Busy> {
+        let portion = self.read(std::iter::once((0, Line::Bytes(bytes))));
+        let sent = self.send(portion).await?;
+        Ok(self.outcomes(sent).await.pop().map(|(_, outcome)| outcome))
+    }
+
     /// Sends a portion, or says that there is no room for it now; then nothing of it was sent.
     pub(super) async fn send(&self, portion: Portion) -> Result<Sent, Busy> {
         let Portion { entries, batch } = portion;

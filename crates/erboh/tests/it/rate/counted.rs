@@ -112,6 +112,7 @@ async fn a_form_that_arrives_twice_counts_once() {
     let mut places = vec![sent(&clicks.0), sent(&clicks.1)];
     // Somebody goes back and sends it once more.
     places.push(sent(&post(&stage.producer, form).await));
+    assert!(places[..2].contains(&places[2]), "it is not written once more: {places:?}");
     // The page that says so can be loaded as often as one likes.
     for _ in 0..3 {
         let page = get(&stage.producer, &format!("/rate?sent={}", places[0])).await;
@@ -128,6 +129,27 @@ async fn a_form_that_arrives_twice_counts_once() {
         let row = rows.iter().find(|row| row["voice"] == voice).expect("the voice");
         assert_eq!((&row["count"], &row["sum"]), (&2.into(), &4.into()), "{row}");
     }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_was_sent_and_changed_is_a_rating_of_its_own() {
+    let stage = Stage::start().await;
+    let form = stage.filled_in("Moses vs Santa Claus").await;
+    let mut places = vec![sent(&post(&stage.producer, form.clone()).await)];
+    // Somebody goes back, changes the battle and sends again: never dropped without a word.
+    let changed = form.replace("Moses", "Mozart");
+    let answer = post(&stage.producer, changed.clone()).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
+    assert!(answer.text.contains("You have sent this form before"), "{}", answer.text);
+    assert!(answer.text.contains("Send this one too</button>"), "{}", answer.text);
+    let battle = value(&answer.text, "battle");
+    assert_eq!(battle, "Mozart vs Santa Claus");
+    let next = filled_in(&value(&answer.text, "id"), &battle);
+    assert_ne!(next, changed, "it has an id of its own");
+    places.push(sent(&post(&stage.producer, next).await));
+    let totals = stage.totals(&places).await;
+    assert_eq!((&totals["counted"], &totals["duplicates"]), (&2.into(), &0.into()), "{totals}");
     stage.close().await;
 }
 
