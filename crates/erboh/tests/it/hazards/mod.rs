@@ -11,7 +11,7 @@
 
 mod kafka;
 mod recount;
-mod roles;
+pub(crate) mod roles;
 mod stage;
 mod trio;
 mod watch;

@@ -4,6 +4,8 @@ mod coded;
 mod duplex;
 mod lines;
 mod list;
+#[cfg(target_os = "linux")]
+mod million;
 mod repeat;
 
 use std::time::Duration;
