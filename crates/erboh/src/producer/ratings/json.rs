@@ -283,7 +283,7 @@ mod tests {
         };
         let all = limits::INGEST_READ_BYTES;
         check(&[], &[]);
-        check(&[1, 2, 3], &[0..3]);
+        check(&[1, 2, all - 3, 1], &[0..3, 3..4]);
         check(&[all + 1, all, 1, all - 1, 1], &[0..1, 1..2, 2..4, 4..5]);
         let most = limits::PORTION_ITEMS_MAX;
         check(&vec![1; most + 1], &[0..most, most..most + 1]);

@@ -135,9 +135,12 @@ mod tests {
 
     use super::*;
 
+    /// Lines by their numbers; none where one is too long.
+    type Found = Vec<(u64, Option<Vec<u8>>)>;
+
     /// The lines of `bytes` when they arrive in pieces of these sizes, and how many there were.
-    fn cut(bytes: &[u8], sizes: &[usize]) -> (Vec<(u64, Option<Vec<u8>>)>, u64) {
-        let (mut lines, mut found, mut rest) = (Lines::default(), Vec::new(), bytes);
+    fn cut(bytes: &[u8], sizes: &[usize]) -> (Found, u64) {
+        let (mut lines, mut found, mut rest) = (Lines::default(), Found::new(), bytes);
         let mut sizes = sizes.iter().cycle();
         let mut collect = |lines: &mut Lines, ended| {
             found.extend(lines.cut(ended).map(|(number, line)| match line {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::web::Problem;
 
-/// What a body of lines is called here; RFC-less, but the most used of its names.
+/// What a body of lines is called here: the most used of its names, none of which is registered.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
 /// In the answer, by RFC 7240: the preference was followed.
@@ -49,13 +49,13 @@ impl Form {
         match kind.to_ascii_lowercase().as_str() {
             "application/json" => Ok(Self::Json),
             NDJSON | "application/ndjson" | "application/jsonl" => Ok(Self::Lines),
-            "" => Err(unsupported("there is none".to_owned())),
-            _ => Err(unsupported(format!("this is {kind}"))),
+            "" => Err(unsupported("there is none")),
+            _ => Err(unsupported(&format!("this is {kind}"))),
         }
     }
 }
 
-fn unsupported(found: String) -> Problem {
+fn unsupported(found: &str) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",

@@ -58,8 +58,8 @@ fn a_million_lines_run_in_constant_memory() {
         "status": "done", "created": LINES, "invalid": 0, "unavailable": 0, "unknown": 0, "lines": LINES,
     });
     assert_eq!((created, last), (LINES, done));
-    let (least, most) = (memory.iter().min().unwrap(), memory.iter().max().unwrap());
-    assert!(most - least < GROWTH_BYTES_MAX, "from {least} to {most} bytes");
+    let (low, high) = (memory.iter().min().unwrap(), memory.iter().max().unwrap());
+    assert!(high - low < GROWTH_BYTES_MAX, "from {low} to {high} bytes");
     let reader = Reader::connect(&KafkaSettings::new(bootstrap), "counts").unwrap();
     let ends = reader.ends(&Topics::default().ratings, 3).unwrap();
     assert_eq!(ends.values().sum::<i64>(), LINES as i64);
