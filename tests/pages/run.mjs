@@ -9,6 +9,7 @@ import { launch } from "puppeteer-core";
 import { accessible } from "./checks/accessible.mjs";
 import { form } from "./checks/form.mjs";
 import { game } from "./checks/game.mjs";
+import { simulations } from "./checks/simulations.mjs";
 import { startDemo } from "./demo.mjs";
 
 const { values, positionals: words } = parseArgs({
@@ -21,7 +22,7 @@ if (!values.erboh || !values.chromium) {
   process.exit(2);
 }
 
-const checks = Object.entries({ ...game, ...form, ...accessible })
+const checks = Object.entries({ ...game, ...form, ...simulations, ...accessible })
   .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 const demo = await startDemo(values.erboh);
 const browser = await launch({

@@ -24,6 +24,7 @@ function pages({ producer, board }) {
     [`${producer}/`, 200],
     [`${producer}/rate`, 200],
     [`${producer}/rate?sent=3:1234567`, 200],
+    [`${producer}/simulations`, 200],
     [`${producer}/nothing-here`, 404],
     [`${board}/`, 200],
     [`${board}/nothing-here`, 404],

@@ -139,6 +139,7 @@ pub fn router(producer: Producer) -> Router {
     let pages = Router::new()
         .route("/", get(page::hit::show).head(page::hit::head))
         .route("/rate", get(page::form::show).post(page::form::send))
+        .merge(simulations::pages())
         .with_state(producer.clone());
     let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
     let nav = Nav::of_producer("/api", producer.settings.board_url.as_deref());

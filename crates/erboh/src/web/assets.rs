@@ -38,6 +38,18 @@ pub static RATE_SCRIPT: Asset = Asset::new(
     "text/javascript; charset=utf-8",
     include_bytes!("../../assets/rate.js"),
 );
+/// Draws the chart of simulated ratings.
+pub static CHART_SCRIPT: Asset = Asset::new(
+    "/assets/chart.js",
+    "text/javascript; charset=utf-8",
+    include_bytes!("../../assets/chart.js"),
+);
+/// Keeps the page of simulations live.
+pub static SIMULATIONS_SCRIPT: Asset = Asset::new(
+    "/assets/simulations.js",
+    "text/javascript; charset=utf-8",
+    include_bytes!("../../assets/simulations.js"),
+);
 /// The mark in the browser's tab.
 pub static ICON: Asset =
     Asset::new("/assets/icon.svg", "image/svg+xml", include_bytes!("../../assets/icon.svg"));
@@ -104,10 +116,13 @@ pub const fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// The routes of all static files.
 pub fn routes() -> Router {
-    [&STYLE, &SCRIPT, &RATE_SCRIPT, &ICON].into_iter().fold(Router::new(), |router, asset| {
-        let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| async move {
-            asset.answer(query.as_deref(), &headers)
-        };
-        router.route(asset.path, get(answer))
-    })
+    [&STYLE, &SCRIPT, &RATE_SCRIPT, &CHART_SCRIPT, &SIMULATIONS_SCRIPT, &ICON].into_iter().fold(
+        Router::new(),
+        |router, asset| {
+            let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| async move {
+                asset.answer(query.as_deref(), &headers)
+            };
+            router.route(asset.path, get(answer))
+        },
+    )
 }

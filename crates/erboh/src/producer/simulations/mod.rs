@@ -15,16 +15,20 @@
 
 mod api;
 mod events;
+mod form;
 mod history;
 pub mod limits;
 mod order;
 mod pace;
+mod page;
 mod rate;
 mod registry;
 mod running;
 mod simulation;
 pub(super) mod with_process;
 
+use axum::Router;
+use axum::routing::{get, post};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -59,4 +63,12 @@ pub(super) fn api() -> OpenApiRouter<Producer> {
         .routes(problems(routes!(api::stop), &[NAMED]))
         .routes(problems(routes!(events::of_all), &[streamed]))
         .routes(problems(routes!(events::of_one), &[NAMED, streamed]))
+}
+
+/// The page, and what its forms send.
+pub(super) fn pages() -> Router<Producer> {
+    Router::new()
+        .route("/simulations", get(page::show).post(page::start))
+        .route("/simulations/{id}/stop", post(page::stop))
+        .route("/simulations/{id}/rate", post(page::change))
 }

@@ -5,12 +5,16 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::limits::{RATE_MAX, RATE_MIN};
+use crate::web::grouped;
 
 /// Ratings per second, from [`RATE_MIN`] to [`RATE_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(u64);
 
 impl Rate {
+    /// [`RATE_MIN`], for patterns of what is to be filled in.
+    pub(super) const SLOWEST: Self = Self(100);
+
     /// The rate, rounded to thousandths; none if it is no number within the limits.
     #[must_use]
     pub fn new(per_s: f64) -> Option<Self> {
@@ -26,6 +30,13 @@ impl Rate {
     #[must_use]
     pub fn per_s(self) -> f64 {
         self.0 as f64 / 1_000.0
+    }
+
+    /// The rate as pages show it: `1,000`, `0.5`.
+    pub(super) fn grouped(self) -> String {
+        let text = self.to_string();
+        let whole = grouped(self.0 / 1_000);
+        text.split_once('.').map_or(whole.clone(), |(_, rest)| format!("{whole}.{rest}"))
     }
 
     /// What is said about a number that is not a rate.
@@ -71,5 +82,14 @@ mod tests {
         check(RATE_MAX + 0.001, None);
         check(f64::NAN, None);
         check(-1.0, None);
+    }
+
+    #[test]
+    fn a_rate_is_shown_with_its_thousands_set_apart() {
+        let check = |per_s, text| assert_eq!(Rate::new(per_s).unwrap().grouped(), text);
+        check(1_234.5, "1,234.5");
+        check(200_000.0, "200,000");
+        check(0.1, "0.1");
+        assert_eq!(Rate::new(RATE_MIN), Some(Rate::SLOWEST));
     }
 }

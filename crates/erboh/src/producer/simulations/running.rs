@@ -187,10 +187,13 @@ impl Running {
 
     /// The next ratings, each with a new id.
     fn batch(&mut self, ratings: u64) -> Batch {
-        let mut batch = Batch::new();
+        let (mut batch, mut text) = (Batch::new(), [0; 36]);
+        let mut id = RatingId::new();
         for _ in 0..ratings {
-            let (id, opinion) = (RatingId::new(), self.researchers.opinion());
-            batch.push_with(id.to_string().as_bytes(), |bytes| opinion.write_json(id, bytes));
+            let opinion = self.researchers.opinion();
+            let key = id.encode(&mut text).as_bytes();
+            batch.push_with(key, |bytes| opinion.write_json(id, bytes));
+            id = id.next();
         }
         self.pace.take(ratings);
         self.left = self.left.map(|left| left - ratings);

@@ -4,4 +4,5 @@
 mod api;
 mod books;
 mod live;
+mod page;
 mod stage;

@@ -1,0 +1,231 @@
+//! `/simulations`: the page on which people start, watch and stop simulated researchers.
+//!
+//! ```text
+//!  GET  /simulations             the form, and all that is remembered; live by simulations.js
+//!  POST /simulations             starts, then 303 to the page: reloading that starts nothing
+//!  POST /simulations/{id}/stop   stops, then 303
+//!  POST /simulations/{id}/rate   another rate, then 303
+//! ```
+//!
+//! All of it works without a script; the numbers then change by reload. The script sends the same
+//! forms, so that whoever may use one may use the other.
+
+use askama::Template;
+use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::{Form, Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use uuid::Uuid;
+
+use super::api::find;
+use super::form::{self, Flaw, Typed};
+use super::limits;
+use super::rate::Rate;
+use super::simulation::{State as Life, View};
+use crate::producer::Producer;
+use crate::web::{self, Nav, Problem, grouped};
+
+/// What a browser sends of a form.
+type Sent = Result<Form<Vec<(String, String)>>, FormRejection>;
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "simulations.html")]
+struct Page {
+    nav: Nav,
+    typed: Typed,
+    flaws: Vec<Flaw>,
+    /// Why nothing was started, though the form is well.
+    trouble: Option<String>,
+    cards: Vec<Card>,
+}
+
+/// One simulation as the page shows it.
+#[derive(Debug)]
+struct Card {
+    view: View,
+}
+
+impl Page {
+    fn new(producer: &Producer, typed: Typed) -> Self {
+        let all = producer.simulations.all();
+        Self {
+            nav: Nav::of_producer("/simulations", producer.settings.board_url.as_deref()),
+            typed,
+            flaws: Vec::new(),
+            trouble: None,
+            cards: all.iter().map(|simulation| Card { view: simulation.view() }).collect(),
+        }
+    }
+
+    fn advice(&self, field: &str) -> Option<&str> {
+        self.flaws.iter().find(|flaw| flaw.field == field).map(|flaw| flaw.advice.as_str())
+    }
+
+    /// Fields that are out of sight are shown when there is something in them, or to be changed.
+    fn shows_more(&self) -> bool {
+        let Typed { researchers, seed, .. } = &self.typed;
+        !(researchers.is_empty() && seed.is_empty())
+    }
+
+    fn rate_max() -> f64 {
+        limits::RATE_MAX
+    }
+
+    fn rate_min() -> f64 {
+        limits::RATE_MIN
+    }
+}
+
+impl Card {
+    /// The pattern from which the script makes cards of simulations that were not there before.
+    fn blank() -> Self {
+        let view = View {
+            id: Uuid::nil(),
+            state: Life::Running,
+            count: None,
+            duration_ms: None,
+            rate: Rate::SLOWEST,
+            seed: 0,
+            researchers: None,
+            sent: 0,
+            acknowledged: 0,
+            failed: 0,
+            unknown: 0,
+            refused: 0,
+            started_ms: 0,
+            elapsed_ms: 0,
+            actual_rate: 0.0,
+            last_error: None,
+        };
+        Self { view }
+    }
+
+    /// What was ordered, in a few words.
+    fn title(&self) -> String {
+        match (self.view.count, self.view.duration_ms) {
+            (Some(1), _) => "1 rating".to_owned(),
+            (Some(count), _) => format!("{} ratings", grouped(count)),
+            (None, Some(duration)) => format!("For {} s", duration as f64 / 1_000.0),
+            (None, None) => "Until stopped".to_owned(),
+        }
+    }
+
+    /// How much of it is done, and how much that is in all; none where nobody can tell.
+    fn share(&self) -> Option<(u64, u64)> {
+        let of_count = self.view.count.map(|count| (self.view.sent, count));
+        of_count.or(self
+            .view
+            .duration_ms
+            .map(|duration| (self.view.elapsed_ms.min(duration), duration)))
+    }
+
+    fn is_running(&self) -> bool {
+        self.view.state == Life::Running
+    }
+
+    /// Where the ratings come from, for whoever wants the same again.
+    fn origin(&self) -> String {
+        let researchers = match self.view.researchers {
+            None => String::new(),
+            Some(1) => "1 researcher, ".to_owned(),
+            Some(count) => format!("{} researchers, ", grouped(count)),
+        };
+        format!("{researchers}seed {}", self.view.seed)
+    }
+}
+
+pub(super) async fn show(State(producer): State<Producer>) -> Response {
+    web::html(StatusCode::OK, &Page::new(&producer, Typed::fresh()))
+}
+
+pub(super) async fn start(
+    State(producer): State<Producer>,
+    headers: HeaderMap,
+    sent: Sent,
+) -> Response {
+    let typed = match read(sent) {
+        Ok(pairs) => Typed::new(pairs),
+        Err(problem) => return web::error(&headers, problem),
+    };
+    let (key, order) = match typed.check() {
+        Ok(checked) => checked,
+        Err(flaws) => {
+            let lost_its_key = flaws.iter().any(|flaw| flaw.field == "key");
+            let key = if lost_its_key { Typed::fresh().key } else { typed.key.clone() };
+            let page = Page { flaws, ..Page::new(&producer, Typed { key, ..typed }) };
+            return web::html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    match producer.simulations.start_once(key, order) {
+        Ok(()) => back(None),
+        Err(reason) => {
+            let status = Problem::from(reason).status;
+            let trouble = Some(reason.to_string());
+            web::html(status, &Page { trouble, ..Page::new(&producer, typed) })
+        }
+    }
+}
+
+pub(super) async fn stop(
+    State(producer): State<Producer>,
+    headers: HeaderMap,
+    id: Result<Path<Uuid>, PathRejection>,
+) -> Response {
+    match find(&producer.simulations, id) {
+        Ok(simulation) => {
+            simulation.stop.cancel();
+            simulation.ended().await;
+            back(Some(simulation.id))
+        }
+        Err(problem) => web::error(&headers, problem),
+    }
+}
+
+pub(super) async fn change(
+    State(producer): State<Producer>,
+    headers: HeaderMap,
+    id: Result<Path<Uuid>, PathRejection>,
+    sent: Sent,
+) -> Response {
+    let changed = find(&producer.simulations, id).and_then(|simulation| {
+        let pairs = read(sent)?;
+        let rate = pairs.iter().find(|(name, _)| name == "rate");
+        let rate = rate.and_then(|(_, text)| form::rate(text)).ok_or_else(|| {
+            let detail = format!("The rate {}. Go back and change it.", Rate::expected());
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", detail)
+                .field("rate")
+        })?;
+        // One that has just ended keeps the rate that it had, and the page shows that it has ended.
+        simulation.change(rate);
+        Ok(simulation.id)
+    });
+    match changed {
+        Ok(id) => back(Some(id)),
+        Err(problem) => web::error(&headers, problem),
+    }
+}
+
+/// Sends the browser to the page, so that a reload asks for that page and sends no form again.
+fn back(to: Option<Uuid>) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let place = to.map_or("/simulations".to_owned(), |id| format!("/simulations#s-{id}"));
+    response.headers_mut().extend(HeaderValue::try_from(place).ok().map(|place| (LOCATION, place)));
+    response
+}
+
+fn read(sent: Sent) -> Result<Vec<(String, String)>, Problem> {
+    match sent {
+        Ok(Form(pairs)) => Ok(pairs),
+        Err(FormRejection::InvalidFormContentType(_)) => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-a-form",
+            "Send the form as application/x-www-form-urlencoded; programs use \
+             POST /api/v1/simulations.",
+        )),
+        Err(rejection) => {
+            Err(Problem::new(rejection.status(), "body-not-read", rejection.body_text()))
+        }
+    }
+}
