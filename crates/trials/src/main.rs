@@ -3,14 +3,20 @@
 //! ```text
 //!  cargo xtask chaos ──► trials chaos ──► a cluster, consumers, producers, load, faults ──► verdict
 //!  cargo xtask bench-restore ──► trials restore ──► one broker, a long log, two consumers ──► times
+//!  cargo xtask bench-ingest ──► trials ingest ──► ratings over HTTP and Kafka's own producer ──► rates
+//!  cargo xtask overload ──► trials overload ──► a producer and four times its capacity ──► verdict
 //! ```
 //!
 //! Tests ask whether one thing works; a trial runs everything for minutes and asks what came of
 //! it. `cargo xtask` builds the binaries and starts the trials.
 
 mod chaos;
+mod http;
+mod ingest;
+mod overload;
 mod page;
 mod restore;
+mod server;
 
 use std::process::ExitCode;
 
@@ -31,6 +37,10 @@ enum Trial {
     Chaos(chaos::Flags),
     /// Measure how long a consumer takes to be where it was, on short and on long logs
     Restore(restore::Flags),
+    /// Measure how fast ratings come in over HTTP, next to Kafka's own producer
+    Ingest(ingest::Flags),
+    /// Offer a producer four times what it can take, and see whether it keeps its promises
+    Overload(overload::Flags),
     /// A consumer that the campaign must catch
     #[command(hide = true)]
     NaiveConsumer(chaos::naive::ConsumerFlags),
@@ -43,6 +53,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().trial {
         Trial::Chaos(flags) => chaos::run(&flags),
         Trial::Restore(flags) => restore::run(&flags),
+        Trial::Ingest(flags) => ingest::run(&flags),
+        Trial::Overload(flags) => overload::run(&flags),
         Trial::NaiveConsumer(flags) => flags.run(),
         Trial::NaiveProducer(flags) => flags.run(),
     };

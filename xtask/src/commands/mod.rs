@@ -3,12 +3,14 @@
 pub(crate) mod help;
 
 mod bench_broker;
+mod bench_ingest;
 mod bench_restore;
 mod chaos;
 mod ci;
 mod clients;
 mod fuzz;
 mod kafka;
+mod overload;
 mod pages;
 mod test;
 mod trials;
@@ -32,7 +34,9 @@ pub(crate) const COMMANDS: &[Command] = &[
     pages::COMMAND,
     fuzz::COMMAND,
     chaos::COMMAND,
+    overload::COMMAND,
     bench_broker::COMMAND,
+    bench_ingest::COMMAND,
     bench_restore::COMMAND,
     kafka::COMMAND,
     help::COMMAND,

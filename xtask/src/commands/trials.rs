@@ -6,8 +6,10 @@ use std::process::Command as Process;
 
 use crate::{Outcome, process, repository};
 
-/// The page that a long campaign and a measurement are written into.
-const PAGE: &str = "docs/reliability.md";
+/// The page that a trial is written into.
+fn page(trial: &str) -> &'static str {
+    if trial == "ingest" { "docs/benchmarks.md" } else { "docs/reliability.md" }
+}
 
 /// Builds the trials and what they try, as users run it.
 pub(super) fn build() -> Outcome {
@@ -23,7 +25,7 @@ pub(super) fn run(profile: &str, trial: &str, arguments: &[String]) -> Outcome {
     for argument in arguments {
         trials.arg(argument);
         if argument == "--write" {
-            trials.arg(repository::path(PAGE));
+            trials.arg(repository::path(page(trial)));
         }
     }
     process::run(&mut trials)

@@ -11,7 +11,8 @@ use erboh::queue::{Admin, OutRecord, Writer};
 use erboh::rating::RatingId;
 use erboh::rating::simulate::Researchers;
 
-use super::stage::{PATIENCE, Stage};
+use super::stage::Stage;
+use crate::server::PATIENCE;
 
 /// Ratings that are handed over together.
 const BATCH: u64 = 10_000;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use erboh_testbed::Signal;
 
-use super::Kind;
 use super::fill::Load;
-use super::stage::{Consumer, PATIENCE, PartitionView, Stage};
+use super::stage::{Consumer, PartitionView, Stage};
+use crate::server::{Kind, PATIENCE};
 
 /// How long a group is left alone before something is done to it. librdkafka joins at most once a
 /// second, so that what happens right after another rebalance takes longer.

@@ -18,11 +18,13 @@ mod stage;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use anyhow::bail;
+use clap::Args;
 
 use measure::{Row, Times};
 use stage::Stage;
+
+use crate::server::{self, Kind};
 
 /// What the measurement is told.
 #[derive(Debug, Args)]
@@ -56,24 +58,6 @@ pub(crate) struct Flags {
     directory: PathBuf,
 }
 
-/// A broker to measure on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// `erboh broker`
-    Embedded,
-    /// One node of Apache Kafka
-    Kafka,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Kafka => "Apache Kafka",
-        }
-    }
-}
-
 /// Measures.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     if !flags.ratings.is_sorted() {
@@ -82,7 +66,12 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let kinds = flags.broker.map_or(vec![Kind::Embedded, Kind::Kafka], |kind| vec![kind]);
     let mut rows = Vec::new();
     for kind in kinds {
-        let stage = Stage::set_up(kind, &flags.erboh()?, &flags.directory, flags.partitions)?;
+        let stage = Stage::set_up(
+            kind,
+            &server::erboh(flags.erboh.as_deref())?,
+            &flags.directory,
+            flags.partitions,
+        )?;
         let mut filled = 0;
         for &ratings in &flags.ratings {
             println!("{}: filling up to {ratings} ratings", kind.name());
@@ -107,18 +96,4 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         println!("written to {}", page.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Flags {
-    fn erboh(&self) -> anyhow::Result<PathBuf> {
-        let beside = || {
-            let own = std::env::current_exe().context("where this program is")?;
-            Ok(own.with_file_name("erboh"))
-        };
-        let path = self.erboh.clone().map_or_else(beside, anyhow::Ok)?;
-        if !path.is_file() {
-            bail!("{} does not exist: build it, or name one with --erboh", path.display());
-        }
-        Ok(path)
-    }
 }

@@ -59,9 +59,9 @@ fn median_ms(times: &[Duration]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
     use super::super::measure::Times;
     use super::*;
+    use crate::server::Kind;
 
     #[test]
     fn the_table_has_medians_and_ratios_to_the_first_row_of_the_broker() {

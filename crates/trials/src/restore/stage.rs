@@ -1,29 +1,20 @@
 //! Stage: a broker, and consumers that come and go.
 
-use std::fs::OpenOptions;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use erboh::queue::{KafkaSettings, Topics};
-use erboh_testbed::{Child, Cluster, ClusterSettings, Tuning};
+use erboh_testbed::Child;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Deserialize;
 
-use super::Kind;
+use crate::server::{self, Kind, LOOK_EVERY, PATIENCE, Server, spawn};
 
-/// Longest wait for anything that should be quick.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-/// How often a process is looked at: the resolution of the times.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long one look may take before it counts as none.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// Heap of the broker, as large as Kafka's own start script makes it.
-const HEAP_MB: u32 = 1_024;
 /// The group that consumers join unless they are told otherwise.
 const GROUP: &str = "voiceRatingConsumer";
 
@@ -36,11 +27,6 @@ pub(super) struct Stage {
     started: AtomicU32,
     group: BaseConsumer,
     server: Server,
-}
-
-enum Server {
-    Embedded(Child),
-    Kafka(Box<Cluster>),
 }
 
 /// What a replica says of one partition.
@@ -78,16 +64,9 @@ impl Stage {
         partitions: u32,
     ) -> anyhow::Result<Self> {
         let directory = directory.join(kind.name().replace(' ', "-"));
-        if directory.exists() {
-            std::fs::remove_dir_all(&directory)
-                .with_context(|| format!("removing {}", directory.display()))?;
-        }
-        std::fs::create_dir_all(&directory)
-            .with_context(|| format!("creating {}", directory.display()))?;
-        let (server, bootstrap) = match kind {
-            Kind::Embedded => embedded(erboh, &directory)?,
-            Kind::Kafka => kafka(&directory)?,
-        };
+        server::empty(&directory)?;
+        let server = Server::start(kind, erboh, &directory)?;
+        let bootstrap = server.bootstrap.clone();
         let group = ClientConfig::new().set("bootstrap.servers", &bootstrap).create();
         let group: BaseConsumer = group.context("a client that describes the group")?;
         let (erboh, started) = (erboh.to_owned(), AtomicU32::new(0));
@@ -155,10 +134,7 @@ impl Stage {
     pub(super) fn end(self) -> anyhow::Result<()> {
         let Self { server, group, directory, .. } = self;
         drop(group);
-        match server {
-            Server::Embedded(child) => drop(child),
-            Server::Kafka(cluster) => drop(cluster),
-        }
+        drop(server);
         std::fs::remove_dir_all(&directory)
             .with_context(|| format!("removing {}", directory.display()))
     }
@@ -190,44 +166,4 @@ impl Consumer {
         }
         bail!("{} never said: {what}; last: {last:?}", self.url)
     }
-}
-
-fn spawn(program: &Path, arguments: &[String], log: &Path) -> anyhow::Result<Child> {
-    let file = OpenOptions::new().create(true).append(true).open(log);
-    let file = file.with_context(|| format!("opening {}", log.display()))?;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    command.stdout(file.try_clone()?).stderr(file);
-    Child::spawn(command).map_err(|reason| anyhow!(reason))
-}
-
-fn embedded(erboh: &Path, directory: &Path) -> anyhow::Result<(Server, String)> {
-    let ports = erboh_testbed::free_ports(1).map_err(|reason| anyhow!(reason))?;
-    let address = format!("127.0.0.1:{}", ports[0]);
-    let arguments = [
-        "broker".to_owned(),
-        format!("--listen={address}"),
-        format!("--data-dir={}", directory.join("data").display()),
-    ];
-    let child = spawn(erboh, &arguments, &directory.join("broker.log"))?;
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(&address).is_err() {
-        if Instant::now() >= end {
-            bail!("the broker never listened; see {}", directory.join("broker.log").display());
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok((Server::Embedded(child), address))
-}
-
-fn kafka(directory: &Path) -> anyhow::Result<(Server, String)> {
-    let settings = ClusterSettings {
-        tuning: Tuning::Kafka,
-        heap_mb: HEAP_MB,
-        directory: Some(directory.join("kafka")),
-        ..ClusterSettings::default()
-    };
-    let cluster = Cluster::start(&settings).map_err(|reason| anyhow!(reason))?;
-    let bootstrap = cluster.bootstrap();
-    Ok((Server::Kafka(Box::new(cluster)), bootstrap))
 }

@@ -1,0 +1,128 @@
+//! Latency: what a single rating waits for, beyond the broker's own acknowledgement.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use erboh::queue::Topics;
+use erboh::rating::RatingId;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+
+use super::{COMPRESSION, ours};
+use crate::http::Client;
+use crate::server::{PATIENCE, Producer};
+
+/// Pause between two ratings: at low load each of them finds the way free.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// Milliseconds of one run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Latency {
+    /// Until a bare Kafka client has the acknowledgement: p50 and p99.
+    pub(super) bare: [f64; 2],
+    /// Until a POST is answered: p50 and p99.
+    pub(super) post: [f64; 2],
+}
+
+/// Times so many ratings both ways, in turn.
+pub(super) fn measure(
+    producer: &Producer,
+    bootstrap: &str,
+    singles: u32,
+) -> anyhow::Result<Latency> {
+    let mut client = Client::connect(producer.address)?;
+    let bare = Bare::connect(bootstrap)?;
+    let (mut posted, mut sent) = (Vec::new(), Vec::new());
+    // The first ones open connections and learn where partitions are.
+    let warm_up = singles / 10;
+    for (number, mut rating) in
+        ours::ratings().cycle().take((warm_up + singles) as usize).enumerate()
+    {
+        rating.rater = None;
+        let body = rating.to_json();
+        std::thread::sleep(PAUSE);
+        let began = Instant::now();
+        let answer = client.post("application/json", "", &body, 1)?;
+        let post = began.elapsed();
+        if answer.status != 201 {
+            bail!(
+                "a rating was answered {}: {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
+        }
+        let id = RatingId::new();
+        rating.id = Some(id);
+        let (key, value) = (id.to_string(), rating.to_json());
+        std::thread::sleep(PAUSE);
+        let ack = bare.send(&key, &value)?;
+        if number >= warm_up as usize {
+            posted.push(post);
+            sent.push(ack);
+        }
+    }
+    Ok(Latency { bare: percentiles(sent), post: percentiles(posted) })
+}
+
+/// A Kafka client with nothing around it, that waits for no more records.
+struct Bare {
+    client: ThreadedProducer<Acknowledged>,
+    acknowledged: std::sync::mpsc::Receiver<Result<(), String>>,
+    topic: String,
+}
+
+struct Acknowledged(SyncSender<Result<(), String>>);
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let result = result.as_ref().map(drop).map_err(|(error, _)| error.to_string());
+        // Who does not listen any more has given up.
+        let _ = self.0.try_send(result);
+    }
+}
+
+impl Bare {
+    fn connect(bootstrap: &str) -> anyhow::Result<Self> {
+        let (sender, acknowledged) = sync_channel(1);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap).set("acks", "all").set("linger.ms", "0");
+        config.set("enable.idempotence", "true").set("compression.type", COMPRESSION);
+        let client = config.create_with_context(Acknowledged(sender)).context("a Kafka client")?;
+        Ok(Self { client, acknowledged, topic: Topics::default().ratings })
+    }
+
+    fn send(&self, key: &str, value: &[u8]) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let record = BaseRecord::to(&self.topic).key(key).payload(value);
+        self.client.send(record).map_err(|(error, _)| error)?;
+        let result = self.acknowledged.recv_timeout(PATIENCE)?;
+        let took = began.elapsed();
+        result.map(|()| took).map_err(|reason| anyhow::anyhow!("the bare client: {reason}"))
+    }
+}
+
+fn percentiles(mut times: Vec<Duration>) -> [f64; 2] {
+    times.sort_unstable();
+    [50, 99].map(|percent| {
+        let time = times.get(times.len().saturating_sub(1) * percent / 100);
+        time.copied().unwrap_or_default().as_secs_f64() * 1_000.0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_sorted_times() {
+        let times = (1..=101).rev().map(Duration::from_millis).collect();
+        assert_eq!(percentiles(times), [51.0, 100.0]);
+        assert_eq!(percentiles(Vec::new()), [0.0, 0.0]);
+    }
+}

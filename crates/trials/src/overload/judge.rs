@@ -1,0 +1,91 @@
+//! Judge: what must hold under overload.
+
+use super::load::Outcome;
+use super::memory::Memory;
+
+/// Most that the producer may grow from the first half of the overload to the second: allocators
+/// give back late, and never exactly.
+const GROWTH_MAX: f64 = 1.15;
+/// Most that the producer may take, in MB: 12 MiB of ratings in flight, as much again in the Kafka
+/// client, and the buffers of a thousand connections.
+const MEMORY_MAX_MB: f64 = 256.0;
+/// How many times longer than at capacity the slowest hundredth of those that were taken may wait.
+/// There are four times as many who share the same capacity, and nobody waits longer for room than
+/// the producer lets them.
+const P99_FACTOR_MAX: f64 = 8.0;
+
+/// What was seen.
+pub(super) struct Findings<'a> {
+    pub(super) capacity: &'a Outcome,
+    pub(super) pressed: &'a Outcome,
+    pub(super) after: &'a Outcome,
+    pub(super) memory: Memory,
+    /// Acknowledged ratings that are not in the log.
+    pub(super) missing: usize,
+}
+
+impl Findings<'_> {
+    /// What did not hold, in words.
+    pub(super) fn faults(&self, judge_times: bool) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut demand = |holds: bool, fault: String| {
+            if !holds {
+                faults.push(fault);
+            }
+        };
+        demand(
+            self.missing == 0,
+            format!("{} acknowledged ratings are not in the log", self.missing),
+        );
+        let [first, second] = self.memory.halves();
+        demand(
+            second <= first * GROWTH_MAX,
+            format!("memory grew from {first:.0} to {second:.0} MB"),
+        );
+        demand(
+            second.max(first) <= MEMORY_MAX_MB,
+            format!("memory reached {:.0} MB of {MEMORY_MAX_MB}", second.max(first)),
+        );
+        demand(self.pressed.refused > 0, "nobody was refused, so it was no overload".to_owned());
+        for (when, outcome) in [
+            ("at capacity", self.capacity),
+            ("under overload", self.pressed),
+            ("after", self.after),
+        ] {
+            let strange = &outcome.strange;
+            demand(strange.is_empty(), format!("{when}: {}", strange.join("; ")));
+            demand(!outcome.places.is_empty(), format!("{when}: nothing was acknowledged"));
+        }
+        demand(
+            self.after.refused == 0,
+            "somebody is still refused when the crowd is gone".to_owned(),
+        );
+        if judge_times {
+            let factor = self.p99_factor();
+            demand(
+                factor <= P99_FACTOR_MAX,
+                format!(
+                    "the p99 of the accepted grew {factor:.1} times, more than {P99_FACTOR_MAX}"
+                ),
+            );
+        }
+        faults
+    }
+
+    /// How many times longer the slowest hundredth of those that were taken waited, of the kind
+    /// that suffered more.
+    fn p99_factor(&self) -> f64 {
+        let [pressed, before] = [self.pressed.p99_ms(), self.capacity.p99_ms()];
+        (pressed[0] / before[0]).max(pressed[1] / before[1])
+    }
+
+    pub(super) fn summary(&self) -> String {
+        let all = [self.capacity, self.pressed, self.after];
+        let places: usize = all.iter().map(|outcome| outcome.places.len()).sum();
+        format!(
+            "{places} acknowledged ratings are all in the log; {}; p99 {:.1} times that at capacity",
+            self.memory,
+            self.p99_factor()
+        )
+    }
+}
