@@ -42,6 +42,13 @@ pub const LEAVING: Duration = Duration::from_millis(100);
 /// cookies sends some 10 KiB.
 pub const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
 
+/// How long a client may take nothing of an answer before its connection ends: a phone between two
+/// cells is back by then.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// How long the rest of a refused request is discarded, so that the refusal is read.
+pub const LINGER: Duration = Duration::from_secs(2);
+
 /// How long a connection may take to send a request's headers, waiting for the next request
 /// included. A client that opens connections and stays silent gives its place back.
 pub const HEADER_READ: Duration = Duration::from_secs(30);

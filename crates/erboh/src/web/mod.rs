@@ -16,6 +16,7 @@ mod places;
 pub mod problem;
 pub mod requests;
 pub mod server;
+mod socket;
 
 use askama::Template;
 use axum::extract::Request;

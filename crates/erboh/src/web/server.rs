@@ -13,6 +13,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::places::{Place, Places};
+use super::socket::{Socket, Unread};
 use crate::limits;
 
 /// Pause after a failed accept, which means that the process is out of file descriptors: trying
@@ -115,9 +118,11 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let routes = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
-        let (under_way, answer) = (place.request(), routes.call(request));
+    let service = TowerToHyperService::new(router);
+    let unread = Unread::default();
+    let answering = service_fn(|request: Request<Incoming>| {
+        let request = request.map(|body| unread.watch(body));
+        let (under_way, answer) = (place.request(), service.call(request));
         async { Ok::<_, Infallible>(answer.await?.map(|body| under_way.answered_by(body))) }
     });
     let mut connection = pin!(
@@ -125,7 +130,7 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEADER_READ)
             .max_buf_size(limits::CONNECTION_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(socket), service)
+            .serve_connection(TokioIo::new(Socket::new(socket, unread.clone())), answering)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -70,6 +70,28 @@ async fn headers_have_a_largest_size() {
     check(2 * limits::CONNECTION_BUFFER_BYTES, "431").await;
 }
 
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let (address, _stop) = serve_with(1).await;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    // Much more than the kernel holds, to a route that reads no body.
+    let body = vec![b'a'; 16 * 1024 * 1024];
+    let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+    let (mut reading, mut writing) = socket.split();
+    let sending = async {
+        writing.write_all(head.as_bytes()).await.unwrap();
+        // It may fail when the server has waited long enough, and has been answered by then.
+        let _ = writing.write_all(&body).await;
+    };
+    let answering = async {
+        let mut answer = [0; 4096];
+        let read = tokio::time::timeout(PATIENCE, reading.read(&mut answer)).await.unwrap();
+        String::from_utf8_lossy(&answer[..read.unwrap()]).into_owned()
+    };
+    let ((), answer) = tokio::join!(sending, answering);
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
+
 #[test]
 fn the_limit_of_open_files_is_found() {
     let text =
