@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, chaos, clients, fuzz, no_arguments, pages, test};
+use super::{Command, chaos, clients, fuzz, no_arguments, overload, pages, test};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -15,6 +15,9 @@ const FUZZ_SECONDS_EACH: u32 = 20;
 
 /// Long enough for every kind of fault; the campaign prints its seed, which is always the same.
 const CHAOS_MINUTES: &str = "3";
+
+/// Memory that grows shows within seconds, because hundreds of clients make it grow.
+const OVERLOAD_SECONDS: &str = "10";
 
 fn run(arguments: &[String]) -> Outcome {
     no_arguments("ci", arguments)?;
@@ -49,6 +52,7 @@ fn run(arguments: &[String]) -> Outcome {
     test::apache_kafka(&mut steps);
     steps.run("chaos", || chaos::short(&["--minutes", CHAOS_MINUTES]));
     steps.run("chaos self-test", || chaos::short(&["--self-test"]));
+    steps.run("overload", || overload::short(OVERLOAD_SECONDS));
     steps.run("clients", || clients::run_suite(&[]));
     steps.run("pages", || pages::run_suite(&[]));
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));

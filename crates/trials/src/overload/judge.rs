@@ -6,9 +6,11 @@ use super::memory::Memory;
 /// Most that the producer may grow from the first half of the overload to the second: allocators
 /// give back late, and never exactly.
 const GROWTH_MAX: f64 = 1.15;
+/// Growth, in MB, that is none, however small the producer was before.
+const GROWTH_MIN_MB: f64 = 16.0;
 /// Most that the producer may take, in MB: 12 MiB of ratings in flight, as much again in the Kafka
-/// client, and the buffers of a thousand connections.
-const MEMORY_MAX_MB: f64 = 256.0;
+/// client, what uploads may hold, and the buffers of the connections. It usually takes a quarter.
+const MEMORY_MAX_MB: f64 = 384.0;
 /// How many times longer than at capacity the slowest hundredth of those that were taken may wait.
 /// There are four times as many who share the same capacity, and nobody waits longer for room than
 /// the producer lets them.
@@ -39,7 +41,7 @@ impl Findings<'_> {
         );
         let [first, second] = self.memory.halves();
         demand(
-            second <= first * GROWTH_MAX,
+            second <= (first * GROWTH_MAX).max(first + GROWTH_MIN_MB),
             format!("memory grew from {first:.0} to {second:.0} MB"),
         );
         demand(

@@ -17,7 +17,7 @@ use crate::server::Producer;
 const LINES: u32 = 300;
 /// How many times more clients there are above capacity. Each waits for its answer before it sends
 /// again, so that it takes many to offer more than is answered.
-const CROWD: u32 = 16;
+const CROWD: u32 = 8;
 /// Share of the offered ratings that comes one by one.
 const SINGLES_SHARE: f64 = 0.05;
 /// Pause before a client that was cut off connects again.

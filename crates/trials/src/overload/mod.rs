@@ -34,7 +34,7 @@ const FACTOR: u32 = 4;
 const PARTITIONS: u32 = 6;
 /// Clients of each kind by which the capacity is found: enough that the producer always has work,
 /// and few enough that nobody is refused.
-const CLIENTS: u32 = 8;
+const CLIENTS: u32 = 16;
 /// Before anything is measured: connections are made, buffers have grown.
 const WARM_UP: Duration = Duration::from_secs(2);
 
