@@ -25,8 +25,10 @@ function pages({ producer, board }) {
     [`${producer}/rate`, 200],
     [`${producer}/rate?sent=3:1234567`, 200],
     [`${producer}/simulations`, 200],
+    [`${producer}/api`, 200],
     [`${producer}/nothing-here`, 404],
     [`${board}/`, 200],
+    [`${board}/api`, 200],
     [`${board}/nothing-here`, 404],
   ];
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod engine;
 mod game;
 mod hazards;
+mod headers;
 mod load;
 mod logs;
 mod metrics;
