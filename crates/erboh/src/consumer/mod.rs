@@ -90,10 +90,13 @@ impl Consumer {
 pub fn router(consumer: Consumer) -> Router {
     let http = consumer.http.clone();
     let pages = Router::new().route("/", get(page::show)).with_state(consumer.clone());
-    let topics = Topics { ratings: consumer.settings.topic.clone(), ..Topics::default() };
-    let nav = Nav::of_board("/api", consumer.settings.producer_url.as_deref());
+    let deployment = spec::Deployment {
+        topics: Topics { ratings: consumer.settings.topic.clone(), ..Topics::default() },
+        nav: Nav::of_board("/api", consumer.settings.producer_url.as_deref()),
+        guarded: false,
+    };
     let api = api::routes().with_state(consumer);
-    web::shell(spec::publish(api, &ABOUT, &topics, nav).merge(pages), &http)
+    web::shell(spec::publish(api, &ABOUT, deployment).merge(pages), &http)
 }
 
 /// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.

@@ -141,10 +141,13 @@ pub fn router(producer: Producer) -> Router {
         .route("/rate", get(page::form::show).post(page::form::send))
         .merge(simulations::pages())
         .with_state(producer.clone());
-    let topics = Topics { ratings: producer.settings.topic.clone(), ..Topics::default() };
-    let nav = Nav::of_producer("/api", producer.settings.board_url.as_deref());
+    let deployment = spec::Deployment {
+        topics: Topics { ratings: producer.settings.topic.clone(), ..Topics::default() },
+        nav: Nav::of_producer("/api", producer.settings.board_url.as_deref()),
+        guarded: producer.guard.needs_token(),
+    };
     let api = ratings::routes().merge(simulations::api()).with_state(producer);
-    let routes = spec::publish(api, &ABOUT, &topics, nav).merge(pages).route_layer(guard);
+    let routes = spec::publish(api, &ABOUT, deployment).merge(pages).route_layer(guard);
     web::shell(routes, &http)
 }
 

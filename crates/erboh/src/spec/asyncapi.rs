@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::About;
-use super::openapi::{info, join_lines};
+use super::openapi::{info, polish};
 use crate::limits::WINDOW_OFFSETS;
 use crate::queue::{TopicSetting, Topics};
 use crate::rating::Rating;
@@ -48,7 +48,7 @@ pub(super) fn document(about: &About, topics: &Topics) -> Value {
         "components": { "messages": messages(&mut schemas) },
     });
     document["components"]["schemas"] = schemas.into();
-    join_lines(&mut document);
+    polish(&mut document);
     document
 }
 

@@ -35,6 +35,9 @@ pub(super) fn fields(document: &Value, schema: &Value) -> Vec<Field> {
 
 fn collect(document: &Value, schema: &Value, prefix: &str, depth: usize, found: &mut Vec<Field>) {
     for part in parts(document, schema) {
+        if let Some(data) = part.get("contentSchema") {
+            collect(document, data, prefix, depth, found);
+        }
         if let Some(items) = part.get("items") {
             // Of a body that is a list, the elements are of interest.
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}[]") };

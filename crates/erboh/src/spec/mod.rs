@@ -50,6 +50,17 @@ pub struct About {
     pub uses: &'static [Use],
 }
 
+/// What a service is told that its documents show.
+#[derive(Debug)]
+pub struct Deployment {
+    /// The names of the topics.
+    pub topics: Topics,
+    /// The links on the page.
+    pub nav: Nav,
+    /// Whether writing needs a token.
+    pub guarded: bool,
+}
+
 /// The tag of what both services answer.
 pub const SERVICE: (&str, &str) = ("service", "The service itself");
 
@@ -90,15 +101,19 @@ impl Document {
 }
 
 /// The routes of a role together with those that describe them.
-pub fn publish(role: OpenApiRouter, about: &About, topics: &Topics, nav: Nav) -> Router {
+pub fn publish(role: OpenApiRouter, about: &About, deployment: Deployment) -> Router {
+    let Deployment { topics, nav, guarded } = deployment;
     let (routes, mut api) = role.merge(web::api()).split_for_parts();
     let own = OpenApiRouter::<Arc<Documents>>::default()
         .routes(routes!(openapi_document))
         .routes(routes!(asyncapi_document));
     let (own, own_api) = own.split_for_parts();
     api.merge(own_api);
-    let documents =
-        Documents::new(&openapi::document(api, about), &asyncapi::document(about, topics), nav);
+    let documents = Documents::new(
+        &openapi::document(api, about, guarded),
+        &asyncapi::document(about, &topics),
+        nav,
+    );
     routes.merge(own.route("/api", get(page::show)).with_state(Arc::new(documents)))
 }
 

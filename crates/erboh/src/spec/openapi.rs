@@ -1,14 +1,23 @@
 //! The OpenAPI document: what the routes say of themselves, and what holds for all of them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 use utoipa::openapi::OpenApi;
 
-use super::About;
+use super::{About, problems};
 use crate::web::Problem;
 
-/// Completes what the routes collected.
-pub(super) fn document(api: OpenApi, about: &About) -> Value {
+/// What every operation can answer, whichever it is.
+const OF_ALL: [problems::Kind; 2] = [(400, "bad-host"), (421, "misdirected")];
+
+/// What every operation can answer that changes something.
+const OF_WRITES: [problems::Kind; 1] = [(403, "cross-site")];
+
+/// What those can answer where a token is needed.
+const OF_GUARDED: [problems::Kind; 2] = [(401, "token-needed"), (401, "token-refused")];
+
+/// Completes what the routes collected. `guarded` is whether writing needs a token.
+pub(super) fn document(api: OpenApi, about: &About, guarded: bool) -> Value {
     let mut document = serde_json::to_value(api).expect("a document is JSON");
     document["info"] = info(about);
     // AsyncAPI knows licences by their address only, OpenAPI by their name as well.
@@ -20,8 +29,72 @@ pub(super) fn document(api: OpenApi, about: &About) -> Value {
     document["tags"] = about.tags.iter().map(tag).collect();
     document["components"]["schemas"]["Problem"] =
         serde_json::to_value(Problem::schema()).expect("a schema is JSON");
-    join_lines(&mut document);
+    if guarded {
+        document["components"]["securitySchemes"] = json!({
+            "bearer": { "type": "http", "scheme": "bearer", "description": "A token of the token file" },
+            "basic": { "type": "http", "scheme": "basic", "description": "The same token as the password" },
+        });
+    }
+    for item in objects(&mut document["paths"]) {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete(operation, method != "get", guarded);
+        }
+    }
+    polish(&mut document);
     document
+}
+
+/// Adds to an operation what it has in common with others.
+fn complete(operation: &mut Value, writes: bool, guarded: bool) {
+    let marked = operation.as_object_mut().and_then(|operation| operation.remove(problems::MARK));
+    let mut kinds: Vec<(u16, String)> =
+        marked.and_then(|kinds| serde_json::from_value(kinds).ok()).unwrap_or_default();
+    let mut add = |common: &[problems::Kind]| {
+        kinds.extend(common.iter().map(|(status, code)| (*status, (*code).to_owned())));
+    };
+    add(&OF_ALL);
+    if writes {
+        add(&OF_WRITES);
+    }
+    if writes && guarded {
+        add(&OF_GUARDED);
+        operation["security"] = json!([{ "bearer": [] }, { "basic": [] }]);
+    }
+    for (status, response) in problems::responses(&kinds) {
+        operation["responses"][status] = response;
+    }
+    for response in objects(&mut operation["responses"]) {
+        if let Some(stream) = response.pointer_mut("/content/text~1event-stream/schema") {
+            *stream = event(stream.take());
+        }
+        response["headers"]["x-request-id"] = json!({
+            "description": "What our log calls this request: the client's own id, or a new one",
+            "required": true,
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" },
+        });
+    }
+}
+
+/// The schema of one event of a stream whose `data` is JSON of this schema: OpenAPI has no other
+/// way to describe a stream before its version 3.2, and readers take it so.
+fn event(data: Value) -> Value {
+    json!({
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": { "type": "string" },
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": data,
+            },
+        },
+    })
+}
+
+/// The values of an object.
+fn objects(value: &mut Value) -> impl Iterator<Item = &mut Value> {
+    value.as_object_mut().into_iter().flat_map(Map::values_mut)
 }
 
 /// What a document says of its service first.
@@ -34,22 +107,28 @@ pub(super) fn info(about: &About) -> Value {
     })
 }
 
-/// Comments are broken into lines where the source is narrow; a document has paragraphs.
-pub(super) fn join_lines(value: &mut Value) {
+/// Makes the texts and schemas that come out of the source what a document has: comments are broken
+/// into lines where the source is narrow, and a number that is a name is text in JSON.
+pub(super) fn polish(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                match value {
-                    Value::String(text) if key == "description" => {
-                        let paragraphs = text.trim().split("\n\n");
-                        let joined = paragraphs.map(|paragraph| paragraph.replace('\n', " "));
-                        *text = joined.collect::<Vec<_>>().join("\n\n");
+                match (key.as_str(), value) {
+                    ("description", Value::String(text)) => *text = joined(text),
+                    ("propertyNames", names) if names["type"] == "integer" => {
+                        *names = json!({ "pattern": "^[0-9]+$" });
                     }
-                    other => join_lines(other),
+                    (_, other) => polish(other),
                 }
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(join_lines),
+        Value::Array(list) => list.iter_mut().for_each(polish),
         _ => {}
     }
+}
+
+/// A text with one line for each paragraph.
+fn joined(text: &str) -> String {
+    let paragraphs = text.trim().split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
 }

@@ -64,6 +64,12 @@ impl Guard {
         Ok(Self { file: Some(Arc::new(TokenFile::open(path)?)), ..Self::default() })
     }
 
+    /// Whether nobody may write without a token.
+    #[must_use]
+    pub fn needs_token(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The names that a service with this guard answers to. A foreign site that took a name for
     /// this machine has no token, so with tokens a proxy on this machine may send any name.
     pub(in crate::producer) fn names(&self, listener: &TcpListener) -> Names {

@@ -21,13 +21,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::api::find;
 use super::history::Chart;
 use super::limits::HISTORY_INTERVAL;
 use super::registry::Registry;
-use super::simulation::{Progress, Simulation, State as Life};
+use super::simulation::{Progress, Simulation, State as Life, View};
 use crate::limits;
 use crate::producer::Producer;
 use crate::web::Problem;
@@ -36,6 +37,15 @@ use crate::web::Problem;
 const BUFFERING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
+/// The data of an event: of `simulation` and `end` the first, of `history` the second.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is the schema of what is written event by event")]
+enum News {
+    Simulation(View),
+    History(Chart),
+}
+
 /// Follow all simulations
 ///
 /// Events `simulation`, `end` and `history`; each carries JSON.
@@ -43,7 +53,7 @@ const BUFFERING: (HeaderName, HeaderValue) =
     get, path = "/api/v1/simulations/events", tag = "simulations",
     operation_id = "follow_simulations",
     responses((status = 200, description = "A stream that does not end",
-               body = String, content_type = "text/event-stream")),
+               body = inline(News), content_type = "text/event-stream")),
 )]
 pub(super) async fn of_all(State(producer): State<Producer>) -> Result<Response, Problem> {
     let registry = producer.simulations;
@@ -73,7 +83,7 @@ pub(super) async fn of_all(State(producer): State<Producer>) -> Result<Response,
     operation_id = "follow_simulation",
     params(("id" = Uuid, Path, description = "As it was answered at the start")),
     responses((status = 200, description = "A stream that ends with the simulation",
-               body = String, content_type = "text/event-stream")),
+               body = View, content_type = "text/event-stream")),
 )]
 pub(super) async fn of_one(
     State(producer): State<Producer>,
