@@ -30,6 +30,9 @@ pub fn init(format: Format, filter: &str) -> Result<(), ParseError> {
         Format::Json => false,
     };
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    // A line that cannot be written would be complained about there as well, by a panic: a service
+    // whose log reader has gone would not even stop any more.
+    let builder = builder.log_internal_errors(false);
     if text {
         builder.compact().init();
     } else {

@@ -1,6 +1,10 @@
 //! The command line of the real binary: its help, and what it refuses.
 
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::WAIT_MAX;
 
 fn erboh(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_erboh"))
@@ -59,6 +63,37 @@ fn a_reader_that_has_gone_ends_no_command() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "it fails for its own reason: {errors}");
     assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn a_log_reader_that_has_gone_does_not_keep_a_service_from_stopping() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
+    command.args(["producer", "--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"]).env_clear();
+    command.args(["--brokers=127.0.0.1:1"]).stderr(Stdio::piped());
+    let mut child = Ended(command.spawn().expect("it runs"));
+    let mut log = BufReader::new(child.0.stderr.take().expect("its log"));
+    let mut line = String::new();
+    log.read_line(&mut line).expect("a line");
+    drop(log);
+    let pid = child.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    let started = Instant::now();
+    while child.0.try_wait().expect("a child can be waited for").is_none() {
+        assert!(started.elapsed() < WAIT_MAX, "it does not stop");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(child.0.wait().expect("it has ended").code(), Some(0));
+}
+
+/// Ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It has usually ended already; then both do nothing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
