@@ -27,9 +27,7 @@ const BROKERS_MAX: u16 = 9;
 /// The file that says what is up.
 const RECORD: &str = "cluster";
 /// Kafka 4 compares nonces as the standard says, and older clients send them wrong.
-const NOTES: &str = "\n\n\
-    With --sasl, kcat needs librdkafka 2.6.1 or newer (`kcat -V` tells). erboh needs a Kafka client\n\
-    with OpenSSL for --tls and for --sasl; `erboh doctor` says so if it has none.";
+const NOTES: &str = "\n\nWith --sasl, kcat needs librdkafka 2.6.1 or newer (`kcat -V` tells).";
 /// Brokers hand over what they lead before they end; the last ones find nobody to hand it to and
 /// would wait for minutes. Their data goes anyway.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -113,14 +111,15 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
     let (java, librdkafka) = (cluster.client_properties(), cluster.librdkafka_properties());
     let [java, librdkafka] = [&java, &librdkafka].map(|path| shown(path));
     let mut flags = vec![format!("--brokers {bootstrap}")];
-    if settings.tls || settings.sasl {
-        flags.extend(cluster.librdkafka().iter().map(|(key, value)| {
-            // Some values are paths; the others stay as they are.
-            format!("--kafka-property {key}={}", shown(Path::new(value)))
-        }));
+    let mut file = |flag: &str, path: &Path| flags.push(format!("{flag} {}", shown(path)));
+    if settings.tls {
+        // A certificate of the client's own is welcome there, but not demanded.
+        file("--kafka-ca-file", &cluster.security_file("ca.pem"));
     }
-    let password = |file: PathBuf| format!("--kafka-property-file sasl.password={}", shown(&file));
-    flags.extend(cluster.sasl_password_file().map(password));
+    if let Some(password) = cluster.sasl_password_file() {
+        file("--kafka-password-file", &password);
+        flags.push(format!("--kafka-username {}", cluster.user()));
+    }
     let flags = flags.join(" ");
     let jars = shown(&repository::path("target/kafka/*"));
     format!(
@@ -135,7 +134,7 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
          the same flags for   consumer, doctor (is the cluster safe?), audit (are the totals exact?)\n\
          to end it            cargo xtask kafka down{}",
         brokers(settings.brokers as usize),
-        if settings.tls || settings.sasl { NOTES } else { "" },
+        if settings.sasl { NOTES } else { "" },
     )
 }
 

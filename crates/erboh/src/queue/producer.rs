@@ -137,7 +137,7 @@ impl ClientContext for Signals {
 
     fn stats_raw(&self, json: &[u8]) {
         // The broker has numbered this client, which it does only for those who may write.
-        if memchr::memmem::find(json, br#""idemp_state":"Assigned""#).is_some() {
+        if memchr::memmem::find(json, br#""idemp_state": "Assigned""#).is_some() {
             *self.denied() = None;
         }
         self.stranded.note(json, Instant::now());

@@ -22,6 +22,7 @@ mod producer;
 mod rate;
 mod ratings;
 mod requests;
+mod security;
 mod server;
 mod simulations;
 mod spec;

@@ -242,14 +242,13 @@ impl Cluster {
         self.security.librdkafka_properties()
     }
 
-    /// The same line by line, without the bootstrap servers and without the password, which is in
-    /// [`Self::sasl_password_file`].
+    /// The user that every cluster with passwords knows.
     #[must_use]
-    pub fn librdkafka(&self) -> Vec<(String, String)> {
-        self.security.for_librdkafka()
+    pub fn user(&self) -> &'static str {
+        security::USER
     }
 
-    /// The file with the password of the user that [`Self::librdkafka`] names, if there is one.
+    /// The file with the password of [`Self::user`], if there are passwords.
     #[must_use]
     pub fn sasl_password_file(&self) -> Option<PathBuf> {
         self.settings.sasl.then(|| self.security.sasl_password_file())
@@ -262,6 +261,39 @@ impl Cluster {
     #[must_use]
     pub fn security_file(&self, name: &str) -> PathBuf {
         self.security.file(name)
+    }
+
+    /// Grants a right on a topic to one of the users, or to whom a certificate names (`CN=…`), by
+    /// the operation's name.
+    ///
+    /// # Errors
+    /// When the cluster does not answer or refuses.
+    ///
+    /// # Panics
+    /// For an operation that this does not know.
+    pub fn allow_topic(&self, user: &str, operation: &str, topic: &str) -> Result<(), String> {
+        self.allow(user, operation, (wire::TOPIC, topic))
+    }
+
+    /// The same for a consumer group.
+    ///
+    /// # Errors
+    /// When the cluster does not answer or refuses.
+    ///
+    /// # Panics
+    /// For an operation that this does not know.
+    pub fn allow_group(&self, user: &str, operation: &str, group: &str) -> Result<(), String> {
+        self.allow(user, operation, (wire::GROUP, group))
+    }
+
+    fn allow(&self, user: &str, operation: &str, resource: (u8, &str)) -> Result<(), String> {
+        const OPERATIONS: [(&str, u8); 5] =
+            [("Read", 3), ("Write", 4), ("Create", 5), ("Describe", 8), ("DescribeConfigs", 10)];
+        let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
+        let (_, number) =
+            known.unwrap_or_else(|| panic!("the operation `{operation}` is not known"));
+        let done = wire::allow(self.nodes[0].ports.brokers, user, *number, resource);
+        done.map_err(|error| format!("granting {operation} on {} to {user}: {error}", resource.1))
     }
 
     /// Runs one of Kafka's own command-line tools against this cluster, by the name of its class,

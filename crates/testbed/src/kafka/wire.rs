@@ -1,4 +1,4 @@
-//! Wire: the two questions about a cluster that this crate asks in Kafka's own protocol.
+//! Wire: the few requests that this crate makes in Kafka's own protocol.
 //!
 //! ```text
 //!  request   size i32 │ key i16 │ version i16 │ correlation id i32 │ client id string │ body
@@ -12,8 +12,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 const METADATA: i16 = 3;
+const CREATE_ACLS: i16 = 30;
 const DESCRIBE_QUORUM: i16 = 55;
 const CORRELATION: i32 = 7;
+/// Kinds of things that rights are about.
+pub(crate) const TOPIC: u8 = 2;
+pub(crate) const GROUP: u8 = 3;
 /// Answers of a cluster of nine are a few kilobytes.
 const RESPONSE_BYTES_MAX: usize = 1 << 20;
 /// A broker that is stopped takes connections (the system does) but answers nothing.
@@ -60,6 +64,37 @@ pub(crate) fn active_controller(port: u16) -> std::io::Result<u32> {
     match (error, partition_error, u32::try_from(leader)) {
         (0, 0, Ok(leader)) => Ok(leader),
         _ => Err(Error::other("the quorum has no leader at the moment")),
+    }
+}
+
+/// Lets a user do something, by the numbers that Kafka gives to operations and to kinds of things.
+/// Whoever comes by that port must be let do everything.
+pub(crate) fn allow(
+    port: u16,
+    user: &str,
+    operation: u8,
+    (kind, name): (u8, &str),
+) -> std::io::Result<()> {
+    /// A resource is meant by its whole name.
+    const LITERAL: u8 = 3;
+    const ALLOW: u8 = 3;
+    let mut request = vec![0, 0, 0, 1, kind];
+    let mut string = |text: &str, then: &[u8]| {
+        request.extend((text.len() as i16).to_be_bytes());
+        request.extend(text.as_bytes());
+        request.extend(then);
+    };
+    string(name, &[LITERAL]);
+    string(&format!("User:{user}"), &[]);
+    string("*", &[operation, ALLOW]);
+    let answer = ask(port, CREATE_ACLS, 1, &request)?;
+    let mut body = Body(&answer);
+    // Throttle time, one result.
+    body.number(4)?;
+    body.number(4)?;
+    match body.number(2)? {
+        0 => Ok(()),
+        code => Err(Error::other(format!("the cluster refuses with error {code}"))),
     }
 }
 

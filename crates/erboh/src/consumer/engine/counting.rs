@@ -307,6 +307,7 @@ impl Counting {
     fn publish(&mut self, now: bool) {
         // A reader without partitions does not look for brokers, so that it alone cannot tell.
         let down = self.reader.down().filter(|_| self.totals.health().is_err());
+        let down = down.map(|reason| format!("no broker is reachable: {reason}"));
         let problem = down.or_else(|| self.denied.clone());
         self.publisher.publish(&mut self.owned, &self.name, problem, now);
     }

@@ -184,8 +184,8 @@ impl Publisher {
     }
 
     /// The first of all problems, the one that explains the others before them.
-    fn problem(&self, owned: &BTreeMap<i32, Owned>, down: Option<String>) -> Option<String> {
-        down.map(|reason| format!("no broker is reachable: {reason}"))
+    fn problem(&self, owned: &BTreeMap<i32, Owned>, cluster: Option<String>) -> Option<String> {
+        cluster
             .or_else(|| self.group_problem.clone())
             .or_else(|| self.topic_problem.clone())
             .or_else(|| {

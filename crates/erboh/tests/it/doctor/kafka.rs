@@ -24,10 +24,10 @@ const TOOLS: [(&str, &str); 4] = [
 ];
 
 /// A directory with Kafka's tools in it, in which fixes are run.
-struct Tools(TempDir);
+pub(crate) struct Tools(TempDir);
 
 impl Tools {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, class) in TOOLS {
             let tool = java(&["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"], class);
@@ -41,12 +41,12 @@ impl Tools {
         Self(directory)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Runs a line as a person would who has copied it.
-    fn run(&self, line: &str) {
+    pub(crate) fn run(&self, line: &str) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = format!("{}:{}", self.path().display(), path.display());
         let mut shell = Command::new("sh");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::WAIT_MAX;
 use crate::process::{ANY_PORT, Process};
 
-mod kafka;
+pub(crate) mod kafka;
 
 /// What the doctor said, and its exit code.
 struct Said {

@@ -114,7 +114,8 @@ impl Roles {
         role
     }
 
-    fn start(&self, role: &str, bootstrap: &str, flags: &[&str]) -> Role {
+    /// Starts a role, and returns when it listens.
+    pub(crate) fn start(&self, role: &str, bootstrap: &str, flags: &[&str]) -> Role {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{role}-{number}");
         let log = self.directory.path().join(&name);
