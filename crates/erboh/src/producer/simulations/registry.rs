@@ -109,6 +109,7 @@ impl Registry {
     /// not as one that seems to run for ever.
     async fn carry_out(self, simulation: Arc<Simulation>) {
         self.running.inc();
+        simulation.report("simulation started");
         let (intake, history) = (self.intake.clone(), self.history.clone());
         let run = tokio::spawn(running::run(Arc::clone(&simulation), intake, history));
         if let Err(error) = run.await {
@@ -116,6 +117,7 @@ impl Registry {
             tracing::error!(simulation = %simulation.id, reason);
             simulation.end(State::Failed, Some(reason));
         }
+        simulation.report("simulation ended");
         self.running.dec();
     }
 

@@ -226,6 +226,24 @@ impl Simulation {
         answer
     }
 
+    /// Says in the log what it did.
+    pub(super) fn report(&self, occasion: &'static str) {
+        let view = self.view();
+        tracing::info!(
+            simulation = %view.id,
+            state = view.state.name(),
+            rate = %view.rate,
+            sent = view.sent,
+            acknowledged = view.acknowledged,
+            failed = view.failed,
+            unknown = view.unknown,
+            refused = view.refused,
+            ratings_per_s = view.actual_rate,
+            last_error = view.last_error,
+            "{occasion}"
+        );
+    }
+
     /// What it looks like now.
     pub(super) fn view(&self) -> View {
         let Progress { state, rate, counts, last_error, ended, .. } =

@@ -5,4 +5,5 @@ mod api;
 mod books;
 mod live;
 mod page;
+mod pod;
 mod stage;

@@ -77,6 +77,10 @@ impl Stage {
         self.serve(listener);
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.kafka.brokers
+    }
+
     /// Everything on the topic, in no order.
     pub(super) async fn values(&self) -> Vec<Value> {
         let kafka = self.kafka.clone();
