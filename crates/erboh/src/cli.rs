@@ -16,7 +16,7 @@ pub use self::demo::DemoFlags;
 pub use self::kafka::{KafkaFlags, Property};
 pub use self::producer::{HitFlags, ProducerFlags};
 pub use self::security::{SaslMechanism, SecurityFlags};
-use crate::telemetry::Format;
+use crate::telemetry::{self, Format};
 
 mod access;
 mod audit;
@@ -25,6 +25,7 @@ mod demo;
 mod kafka;
 mod producer;
 mod security;
+mod traces;
 
 /// Ratings through a Kafka topic to exact totals: a message queue that you can see working.
 #[derive(Debug, Parser)]
@@ -85,6 +86,17 @@ pub struct LogFlags {
         value_name = "FILTER"
     )]
     pub log_filter: Option<String>,
+    /// Address of a collector of traces (OTLP over HTTP, usually port 4318); only in an erboh that
+    /// was built with --features otlp
+    #[arg(
+        long,
+        env = "ERBOH_OTLP_ENDPOINT",
+        global = true,
+        display_order = 902,
+        value_name = "URL",
+        value_parser = traces::collector
+    )]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The shape of topics that do not exist yet.
@@ -252,6 +264,28 @@ impl Cli {
         self.log.log_filter.as_deref().unwrap_or(default)
     }
 
+    /// What is said, and how.
+    #[must_use]
+    pub fn telemetry(&self) -> telemetry::Settings<'_> {
+        telemetry::Settings {
+            format: self.log.log_format,
+            filter: self.log_filter(),
+            collector: self.log.otlp_endpoint.as_deref(),
+            service: self.service(),
+        }
+    }
+
+    /// The name under which this command's traces are found.
+    fn service(&self) -> &'static str {
+        match self.command {
+            Command::Demo(_) => "erboh-demo",
+            Command::Broker(_) => "erboh-broker",
+            Command::Producer(_) => "erboh-producer",
+            Command::Consumer(_) => "erboh-consumer",
+            Command::Smoke(_) | Command::Doctor(_) | Command::Audit(_) => "erboh",
+        }
+    }
+
     /// Reads the command line and the environment.
     ///
     /// # Errors
@@ -271,7 +305,14 @@ impl Cli {
                 ),
             ));
         }
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+        let mut cli =
+            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        if cli.log.otlp_endpoint.is_none() {
+            let usual = traces::usual_collector();
+            let usual = usual.map_err(|reason| command.error(ErrorKind::InvalidValue, reason))?;
+            cli.log.otlp_endpoint = usual;
+        }
+        Ok(cli)
     }
 }
 

@@ -197,6 +197,16 @@ pub const TOTALS_WAIT: Duration = Duration::from_secs(5);
 /// The longest that a client may have an answer wait; it holds a connection meanwhile.
 pub const TOTALS_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// How long sending a batch of spans to the collector of traces may take. Only the thread that sends
+/// them waits, and meanwhile a bounded queue fills and overflows.
+pub const TRACES_SEND: Duration = Duration::from_secs(5);
+
+/// How long the last spans may take at the end of a process.
+pub const TRACES_FLUSH: Duration = Duration::from_secs(1);
+
+/// Bytes of a collector's answer that are read: it says how much it took, in a few bytes.
+pub const TRACES_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
 /// What a client is told to wait before it tries again when the queue is out of reach.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 

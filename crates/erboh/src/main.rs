@@ -20,10 +20,13 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    if let Err(error) = telemetry::init(cli.log.log_format, cli.log_filter()) {
-        eprintln!("erboh: --log-filter {:?}: {error}", cli.log_filter());
-        return ExitCode::from(USAGE);
-    }
+    let telemetry = match telemetry::start(&cli.telemetry()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("erboh: {error:#}");
+            return ExitCode::from(USAGE);
+        }
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     };
     let ended = runtime.block_on(run(cli.command));
     runtime.shutdown_timeout(limits::RUNTIME_STOP);
+    telemetry.stop();
     ended.unwrap_or_else(|error| {
         eprintln!("erboh: {error:#}");
         if error.is::<Unusable>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }

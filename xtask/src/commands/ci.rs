@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, chaos, clients, fuzz, no_arguments, overload, pages, test};
+use super::{Command, chaos, clients, fuzz, no_arguments, otlp, overload, pages, test};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -40,8 +40,9 @@ fn run(arguments: &[String]) -> Outcome {
     dependencies(&mut steps);
     steps.run("lints", || {
         let mut clippy = process::cargo();
-        clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-Dwarnings"]);
-        process::run(&mut clippy)
+        // What a feature adds is looked at too; without it there is only less.
+        clippy.args(["clippy", "--workspace", "--all-targets", "--features", otlp::FEATURE]);
+        process::run(clippy.args(["--locked", "--", "-Dwarnings"]))
     });
     steps.run("documentation", || {
         let mut doc = process::cargo();
@@ -55,6 +56,7 @@ fn run(arguments: &[String]) -> Outcome {
     steps.run("overload", || overload::short(OVERLOAD_SECONDS));
     steps.run("clients", || clients::run_suite(&[]));
     steps.run("pages", || pages::run_suite(&[]));
+    steps.run("traces (feature otlp)", otlp::check);
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));
     steps.finish()
 }

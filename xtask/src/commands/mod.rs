@@ -10,6 +10,7 @@ mod ci;
 mod clients;
 mod fuzz;
 mod kafka;
+mod otlp;
 mod overload;
 mod pages;
 mod test;
@@ -38,6 +39,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     bench_broker::COMMAND,
     bench_ingest::COMMAND,
     bench_restore::COMMAND,
+    otlp::COMMAND,
     kafka::COMMAND,
     help::COMMAND,
 ];

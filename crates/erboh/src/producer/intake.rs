@@ -12,11 +12,13 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::budget::{Budget, Patience, Permit};
 use super::metrics::Metrics;
 use crate::limits;
 use crate::queue::{Batch, SendError, SendResult, Writer};
+use crate::telemetry::spans;
 use crate::web::Problem;
 
 /// Takes batches of checked ratings, as many as may be in flight. Clones share the budget.
@@ -97,7 +99,8 @@ impl Intake {
     fn start(&self, batch: Batch, permit: Option<Permit>) -> Sending {
         let (Self { writer, metrics, .. }, records) = (self.clone(), batch.len());
         let started = Instant::now();
-        let results = tokio::spawn(async move {
+        let step = spans::send(writer.topic(), records);
+        let sending = async move {
             let results = if permit.is_some() {
                 writer.send_batch(batch, limits::SEND).await
             } else {
@@ -107,7 +110,9 @@ impl Intake {
             metrics.sent(&results, started.elapsed());
             drop(permit);
             results
-        });
+        };
+        // What is logged meanwhile belongs to the request, although the task outlives it.
+        let results = tokio::spawn(sending.in_current_span().instrument(step));
         Sending { results, records }
     }
 }

@@ -125,6 +125,12 @@ impl Writer {
         pending.wait(end.saturating_duration_since(Instant::now())).await
     }
 
+    /// The topic that it writes to.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// As [`Writer::send`], for a batch.
     pub async fn send_batch(&self, batch: Batch, deadline: Duration) -> Vec<SendResult> {
         let end = Instant::now() + deadline;

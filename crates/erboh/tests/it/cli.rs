@@ -127,6 +127,26 @@ fn wrong_values_are_refused_with_what_was_expected() {
     assert!(text.contains("--ratings-per-hit"), "{text}");
 }
 
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn traces_that_cannot_be_sent_are_refused_unless_the_whole_cluster_wants_them() {
+    let text = refused(&["producer", "--otlp-endpoint", "http://127.0.0.1:4318"], &[]);
+    assert!(text.contains("--features otlp"), "{text}");
+    let everywhere = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    let text = refused(&["producer", "--ratings-per-hit", "0"], &[everywhere]);
+    assert!(text.contains("from 1 to 1000") && !text.contains("otlp"), "{text}");
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn a_collector_that_cannot_be_reached_as_told_is_refused() {
+    let text = refused(&["producer", "--otlp-endpoint", "https://collector:4318"], &[]);
+    assert!(text.contains("starts with http://"), "{text}");
+    let everywhere = ("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
+    let text = refused(&["producer"], &[everywhere]);
+    assert!(text.contains("OTEL_EXPORTER_OTLP_ENDPOINT=nonsense"), "{text}");
+}
+
 /// Runs a command whose settings are read but cannot be used, and gives what it says.
 fn fails(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let any_port = ["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"];

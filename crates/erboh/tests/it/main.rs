@@ -16,6 +16,8 @@ mod headers;
 mod load;
 mod logs;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pages;
 mod process;
 mod producer;

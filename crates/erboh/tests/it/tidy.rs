@@ -29,7 +29,7 @@ const LAYERS: [(&str, u8); 18] = [
     ("totals", 2),
     ("queue", 2),
     ("web", 2),
-    ("telemetry", 2),
+    ("telemetry", 1),
     ("ops", 3),
     ("spec", 3),
     ("producer", 4),

@@ -12,6 +12,7 @@ use super::limits::{DEAD_LETTERS_WAITING, DEAD_LETTERS_WAITING_BYTES};
 use super::retry::Retry;
 use crate::queue::{self, OutRecord, Pending, SendError, Writer};
 use crate::rating::Invalid;
+use crate::telemetry::spans;
 use crate::totals::{DeadLetter, Record};
 use crate::web::requests::{TRACEPARENT, TRACESTATE};
 
@@ -29,6 +30,17 @@ pub(super) fn trace(record: &queue::Record<'_>) -> Vec<Header> {
         Some((name.to_owned(), value.to_vec()))
     });
     kept.collect()
+}
+
+/// Tells the trace of a record, if it has one, that it became a dead letter.
+pub(super) fn tell(source: &str, partition: i32, offset: i64, trace: &[Header]) {
+    let value = |name| {
+        let (_, value) = trace.iter().find(|(found, _)| found == name)?;
+        std::str::from_utf8(value).ok()
+    };
+    if let Some(parent) = value(TRACEPARENT) {
+        spans::dead_letter(source, partition, offset, parent, value(TRACESTATE));
+    }
 }
 
 /// The dead letters of one partition that are not acknowledged yet.

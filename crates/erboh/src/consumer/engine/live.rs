@@ -13,7 +13,7 @@
 use std::cmp::Ordering;
 use std::time::Instant;
 
-use super::dead_letters::{DeadLetters, Header};
+use super::dead_letters::{self, DeadLetters, Header};
 use super::doubt::{Place, Watch};
 use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
@@ -172,7 +172,9 @@ impl Live {
         self.changed = true;
         if let Outcome::Dead(invalid) = self.totals.apply(record) {
             let partition = self.totals.partition();
-            self.dead.add(source, self.totals.log(), partition, record, &invalid, trace());
+            let trace = trace();
+            dead_letters::tell(source, partition, record.offset, &trace);
+            self.dead.add(source, self.totals.log(), partition, record, &invalid, trace);
         }
         true
     }

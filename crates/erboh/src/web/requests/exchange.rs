@@ -22,6 +22,8 @@ use tracing::Span;
 
 use super::access_log::{AccessLog, Line};
 use super::numbers::{self, Asked, Numbers};
+use super::trace_context::TraceContext;
+use crate::telemetry::spans;
 use crate::web::problem::Code;
 
 /// What a request is counted as whose client went away before there was an answer; other servers
@@ -37,6 +39,7 @@ pub(super) struct Exchange {
     numbers: Numbers,
     log: AccessLog,
     span: Span,
+    step: Span,
     asked: Asked,
     path: String,
     safe: bool,
@@ -49,17 +52,27 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Watches a request; `span` is what its log lines stand in.
-    pub(super) fn begin(numbers: Numbers, log: AccessLog, span: Span, request: &Request) -> Self {
+    /// Watches a request; `span` is what its log lines stand in, `context` the trace of its sender.
+    pub(super) fn begin(
+        numbers: Numbers,
+        log: AccessLog,
+        span: Span,
+        request: &Request,
+        context: Option<&TraceContext>,
+    ) -> Self {
         numbers.begin();
         let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
         let path = request.uri().path();
+        let path = &path[..path.floor_char_boundary(PATH_BYTES_MAX)];
+        let method = numbers::label(request.method());
+        let context = context.map(|context| (context.parent(), context.state()));
         Self {
             numbers,
             log,
             span,
-            asked: Asked { method: numbers::label(request.method()), route: route.into() },
-            path: path[..path.floor_char_boundary(PATH_BYTES_MAX)].to_owned(),
+            step: spans::server(method, route, path, context),
+            asked: Asked { method, route: route.into() },
+            path: path.to_owned(),
             safe: request.method().is_safe(),
             started: Instant::now(),
             status: StatusCode::from_u16(CLIENT_GONE).unwrap_or_default(),
@@ -68,6 +81,11 @@ impl Exchange {
             sent: 0,
             complete: false,
         }
+    }
+
+    /// Its step in the trace.
+    pub(super) fn step(&self) -> &Span {
+        &self.step
     }
 
     /// The request with a body whose bytes are counted.
@@ -90,6 +108,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let took = self.started.elapsed();
+        spans::answered(&self.step, self.status.as_u16());
         let received = self.received.load(Ordering::Relaxed);
         let bytes = (received, self.sent);
         if let Some(Code(code)) = self.problem {
@@ -151,9 +170,10 @@ impl HttpBody for Outgoing {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<axum::Error> {
-        let span = self.exchange.span.clone();
+        let (span, step) = (self.exchange.span.clone(), self.exchange.step.clone());
         // What a stream logs while it is read belongs to its request.
-        let frame = ready!(span.in_scope(|| Pin::new(&mut self.body).poll_frame(cx)));
+        let poll = || span.in_scope(|| Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(step.in_scope(poll));
         self.exchange.sent += length(frame.as_ref());
         // The server does not ask again after the last frame of a body whose length it knows.
         self.exchange.complete = frame.is_none() || self.body.is_end_stream();

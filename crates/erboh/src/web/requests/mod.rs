@@ -27,6 +27,7 @@ use self::exchange::Exchange;
 pub use self::id::{REQUEST_ID, RequestId};
 pub use self::numbers::Numbers;
 pub use self::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
+use crate::telemetry::spans;
 
 /// The headers that records get from the request that brings them, so that whoever reads a record
 /// can go on with the trace. The names are those of HTTP, as is usual.
@@ -61,14 +62,18 @@ pub(super) async fn follow(
     // A span of the highest level is there under every log filter: a warning must not lose the
     // request that it is about. Who has written is recorded once it is known.
     let span = tracing::error_span!("request", request_id = id.as_str(), writer = Empty);
-    if let Some(context) = TraceContext::read(request.headers()) {
-        request.extensions_mut().insert(context);
-    }
     let header = id.header();
     request.extensions_mut().insert(id);
-    let exchange = Exchange::begin(numbers, log, span.clone(), &request);
+    let context = TraceContext::read(request.headers());
+    let exchange = Exchange::begin(numbers, log, span.clone(), &request, context.as_ref());
+    // Where traces are sent, the records belong to our step, and that to the client's.
+    let step = exchange.step().clone();
+    if let Some(context) = spans::parent(&step).map(TraceContext::of).or(context) {
+        request.extensions_mut().insert(context);
+    }
     let request = exchange.counting(request);
-    let mut response = next.run(request).instrument(span).await;
+    // The log's span is the inner one: it is the one that handlers add to.
+    let mut response = next.run(request).instrument(span).instrument(step).await;
     response.headers_mut().insert(REQUEST_ID, header);
     exchange.answered(response)
 }

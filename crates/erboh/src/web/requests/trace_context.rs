@@ -13,6 +13,8 @@
 
 use axum::http::HeaderMap;
 
+use crate::telemetry::spans::Parent;
+
 /// Name of the header, and of the record header, that names trace and step.
 pub const TRACEPARENT: &str = "traceparent";
 /// Name of the header, and of the record header, with what tracing systems add for themselves.
@@ -45,9 +47,8 @@ impl TraceContext {
         Some(Self { parent, state })
     }
 
-    /// The context of a step of our own, from values that are valid already.
-    #[cfg(feature = "otlp")]
-    pub(super) fn new(parent: String, state: Option<String>) -> Self {
+    /// The context of a step of our own.
+    pub(super) fn of((parent, state): Parent) -> Self {
         Self { parent, state }
     }
 
