@@ -126,7 +126,9 @@ async fn every_route_that_writes_is_guarded_and_no_other() {
     for page in ["/rate", "/simulations", "/api"] {
         operations.push((Method::GET, page.to_owned()));
     }
-    operations.push((Method::POST, "/rate".to_owned()));
+    for form in ["/rate", "/simulations", "/simulations/1/stop", "/simulations/1/rate"] {
+        operations.push((Method::POST, form.to_owned()));
+    }
     for (method, path) in &operations {
         let writes = method != Method::GET || path == "/";
         let refused = status(&router, method, path).await == StatusCode::UNAUTHORIZED;
