@@ -138,8 +138,9 @@ pub const STREAM_PORTIONS_MAX: usize = 32;
 pub const STREAM_ANSWERS_MAX: usize = 4;
 
 /// How long a client may leave the answer to its stream unread. It must be reading while it writes; one that reads only
-/// when it has written everything would wait for us as we for it.
-pub const ANSWER_UNREAD: Duration = Duration::from_secs(30);
+/// when it has written everything would wait for us as we for it. Shorter than [`WRITE_STALL`], after which there is
+/// nobody left to be told.
+pub const ANSWER_UNREAD: Duration = Duration::from_secs(20);
 
 /// Bytes that one stream takes at most: [`INGEST_READ_BYTES`], about 64 KiB for what is known of each portion of
 /// [`STREAM_PORTIONS_MAX`], and [`STREAM_ANSWERS_MAX`] answers.

@@ -168,17 +168,18 @@ pub async fn serve(
     let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
     let Stopping { wait, drain } = producer.settings.stopping;
     let guard = producer.guard.clone();
-    let simulations = producer.simulations.clone();
+    let (simulations, ratings) = (producer.simulations.clone(), producer.ratings.clone());
     let role = ops::with_ops(ops_listener, ops, async {
         let stop = ops::after(shutdown, wait);
-        let stop_simulations = async {
+        let stop_others = async {
             stop.cancelled().await;
+            ratings.stop();
             // What is in flight is told its outcome by then, or the process does not wait for it.
             drop(tokio::time::timeout(drain, simulations.stop()).await);
         };
         let names = Extension(producer.guard.names(&listener));
         let router = router(producer).layer(names);
-        tokio::join!(web::server::serve(listener, router, stop.clone(), drain), stop_simulations);
+        tokio::join!(web::server::serve(listener, router, stop.clone(), drain), stop_others);
     });
     tokio::select! {
         () = role => {}

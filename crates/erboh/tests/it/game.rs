@@ -48,11 +48,15 @@ impl Broker {
     }
 
     pub(crate) fn producer(&self) -> Router {
+        producer::router(self.role())
+    }
+
+    pub(crate) fn role(&self) -> Producer {
         let topic = Topics::default().ratings;
         let writer = Writer::connect(&self.kafka, &topic).expect("settings that the client takes");
         let stopping = Stopping::default();
         let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stopping };
-        producer::router(Producer::new(writer, settings))
+        Producer::new(writer, settings)
     }
 
     /// The value of the record at a place that the page showed.

@@ -55,6 +55,8 @@ pub(super) enum Broken {
         limits::DECODED_BYTES_MAX
     )]
     TooLarge,
+    #[error("the service is stopping")]
+    Stopping,
 }
 
 impl From<Broken> for Problem {
@@ -64,8 +66,10 @@ impl From<Broken> for Problem {
             Broken::Cut => (StatusCode::BAD_REQUEST, "body-not-read"),
             Broken::Damaged(_) => (StatusCode::BAD_REQUEST, "body-damaged"),
             Broken::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Broken::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         };
-        Self::new(status, code, format!("Nothing was sent: {broken}."))
+        let problem = Self::new(status, code, format!("Nothing was sent: {broken}."));
+        if broken == Broken::Stopping { problem.retry_after(limits::RETRY_AFTER) } else { problem }
     }
 }
 

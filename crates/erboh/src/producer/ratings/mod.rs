@@ -25,6 +25,7 @@ mod uploads;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, StatusCode};
 use axum::response::Response;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,6 +38,7 @@ use self::key::Key;
 use self::media::{Coding, Form};
 use self::portion::{Dispatch, Naming};
 use self::recent::Recent;
+use self::stream::Source;
 use self::uploads::Uploads;
 use super::Producer;
 use super::intake::Busy;
@@ -60,6 +62,14 @@ enum Posted {
 pub(super) struct Ratings {
     pub(super) recent: Recent,
     uploads: Uploads,
+    stopping: CancellationToken,
+}
+
+impl Ratings {
+    /// Ends the streams that are being read: what has arrived is sent, and each is told how far it got.
+    pub(super) fn stop(&self) {
+        self.stopping.cancel();
+    }
 }
 
 /// The API for programs: its routes and what they say of themselves.
@@ -80,6 +90,7 @@ pub(super) fn routes() -> OpenApiRouter<Producer> {
             (429, "too-busy"),
             (502, "refused"),
             (503, "queue-unavailable"),
+            (503, "stopping"),
             (504, "outcome-unknown"),
         ],
     ))
@@ -129,7 +140,7 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
     let key = Key::of(&head.headers)?;
     let minimal = media::wants_minimal(&head.headers);
     let body = Body::new(body, coding);
-    let Ratings { recent, uploads } = producer.ratings;
+    let Ratings { recent, uploads, stopping } = producer.ratings;
     let mut dispatch = Dispatch {
         intake: producer.intake,
         recent,
@@ -138,7 +149,8 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
     };
     if form == Form::Lines {
         let place = uploads.stream(coding).await?;
-        return stream::answer(body, dispatch, minimal, place).await;
+        let source = Source::new(body, stopping);
+        return stream::answer(source, dispatch, minimal, place).await;
     }
     let document = Document::read(body, &head.headers, coding, &uploads).await?;
     if document.is_array() {

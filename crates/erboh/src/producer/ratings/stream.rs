@@ -20,6 +20,7 @@ use futures_util::stream::poll_fn;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{At, Counts, Last};
 use super::body::{Body, Broken};
@@ -34,9 +35,10 @@ use crate::web::Problem;
 const ANSWER_BYTES: usize = limits::INGEST_READ_BYTES;
 
 /// The lines of an upload, portion by portion.
-struct Source {
+pub(super) struct Source {
     body: Body,
     lines: Lines,
+    stopping: CancellationToken,
     end: Option<Result<(), Broken>>,
 }
 
@@ -59,12 +61,11 @@ struct Answers {
 
 /// Answers an upload of lines.
 pub(super) async fn answer(
-    body: Body,
+    mut source: Source,
     dispatch: Dispatch,
     minimal: bool,
     place: Place,
 ) -> Result<Response, Problem> {
-    let mut source = Source { body, lines: Lines::default(), end: None };
     // Nothing is sent yet, so that both a bad body and a lack of room are answered by a status.
     let first = match source.next(&dispatch).await {
         Some(portion) => Some(dispatch.send(portion).await?),
@@ -91,6 +92,11 @@ pub(super) async fn answer(
 }
 
 impl Source {
+    /// The lines of `body`, until `stopping`.
+    pub(super) fn new(body: Body, stopping: CancellationToken) -> Self {
+        Self { body, lines: Lines::default(), stopping, end: None }
+    }
+
     /// The next portion: all whole lines that have arrived, if there are any; none at the end.
     async fn next(&mut self, dispatch: &Dispatch) -> Option<Portion> {
         loop {
@@ -105,8 +111,10 @@ impl Source {
                 return None;
             }
             let (buffer, room) = self.lines.room();
-            match self.body.read(buffer, room).await {
+            let reading = self.stopping.run_until_cancelled(self.body.read(buffer, room));
+            match reading.await.unwrap_or(Err(Broken::Stopping)) {
                 Ok(0) => self.end = Some(Ok(())),
+                Ok(_) if self.stopping.is_cancelled() => self.end = Some(Err(Broken::Stopping)),
                 Ok(_) => {}
                 Err(broken) => self.end = Some(Err(broken)),
             }
@@ -202,4 +210,83 @@ impl Answers {
 fn write(line: &impl Serialize, to: &mut BytesMut) {
     serde_json::to_writer(to.writer(), line).expect("answers always serialize into memory");
     to.put_u8(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::{self, StreamExt as _};
+    use serde_json::Value;
+
+    use super::super::media::Coding;
+    use super::super::portion::Naming;
+    use super::*;
+    use crate::producer::intake::Intake;
+    use crate::producer::metrics::Metrics;
+    use crate::queue::{KafkaSettings, Writer};
+
+    /// Sends nothing anywhere: the lines of these tests are no ratings.
+    fn dispatch() -> Dispatch {
+        let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "t").expect("a writer");
+        let intake = Intake::new(writer, Metrics::default());
+        let recent = super::super::Recent::default();
+        Dispatch { intake, recent, naming: Naming::Fresh, headers: Vec::new() }
+    }
+
+    /// An upload of so many times these lines.
+    fn source(lines: &str, times: usize) -> Source {
+        let piece = Bytes::from(lines.to_owned());
+        let pieces = stream::repeat(piece).take(times).map(Ok::<_, Infallible>);
+        let body = Body::new(body::Body::from_stream(pieces), Coding::Identity);
+        Source::new(body, CancellationToken::new())
+    }
+
+    async fn lines(mut pieces: mpsc::Receiver<Bytes>) -> Vec<Value> {
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            all.extend_from_slice(&piece);
+        }
+        let lines = all.split_inclusive(|byte| *byte == b'\n');
+        lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_ends_the_upload_and_says_where() {
+        let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
+        let mut answers = Answers::new(pieces, false);
+        answers.unread_max = Duration::from_millis(10);
+        run(source("no\n".repeat(1000).as_str(), 1000), None, dispatch(), answers).await;
+        let found = lines(answer).await;
+        let (last, items) = found.split_last().expect("a last line");
+        assert_eq!(last["status"], "aborted");
+        assert_eq!(last["invalid"], items.len(), "what is counted is what is told");
+        let next = format!("before line {};", items.len() + 1);
+        assert!(last["reason"].as_str().expect("text").contains(&next), "{last}");
+        assert!(last["lines"].as_u64().expect("a number") < 1_000_000, "{last}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_gone_ends_the_upload() {
+        let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
+        drop(answer);
+        let endless = source("no\n", usize::MAX);
+        run(endless, None, dispatch(), Answers::new(pieces, false)).await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_upload_after_what_has_arrived() {
+        let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
+        let endless = source("no\n", usize::MAX);
+        let stopping = endless.stopping.clone();
+        let running = run(endless, None, dispatch(), Answers::new(pieces, true));
+        let reading = async {
+            let mut answer = answer;
+            let first = answer.recv().await.expect("a piece");
+            stopping.cancel();
+            (first, lines(answer).await)
+        };
+        let ((), (_, found)) = tokio::join!(running, reading);
+        let last = found.last().expect("a last line");
+        assert_eq!((&last["status"], &last["invalid"]), (&"aborted".into(), &last["lines"]));
+        assert!(last["reason"].as_str().expect("text").contains("stopping"), "{last}");
+    }
 }

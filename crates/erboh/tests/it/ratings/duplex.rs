@@ -1,15 +1,14 @@
 //! Both ways at once, on a socket: a client reads the answer to one line before it writes the next.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use erboh::web::server;
+use erboh::producer;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{RATINGS, eventually, rating, records};
+use super::{RATINGS, eventually, gzip, rating, records};
 use crate::WAIT_MAX;
 use crate::game::Broker;
 
@@ -26,8 +25,7 @@ impl Service {
         let broker = Broker::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let drain = Duration::from_millis(100);
-        let server = tokio::spawn(server::serve(listener, broker.producer(), stop.clone(), drain));
+        let server = tokio::spawn(producer::serve(listener, None, broker.role(), stop.clone()));
         Self { broker, address, stop, server }
     }
 
@@ -46,18 +44,27 @@ struct Upload {
 
 impl Upload {
     async fn begin(service: &Service) -> Self {
+        Self::begin_with(service, "").await
+    }
+
+    /// With more lines of the request's head, each with its end.
+    async fn begin_with(service: &Service, more: &str) -> Self {
         let mut socket = TcpStream::connect(service.address).await.unwrap();
         let head = format!(
             "POST {RATINGS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
-             transfer-encoding: chunked\r\n\r\n"
+             transfer-encoding: chunked\r\n{more}\r\n"
         );
         socket.write_all(head.as_bytes()).await.unwrap();
         Self { socket: BufReader::new(socket), arrived: VecDeque::new() }
     }
 
     async fn write(&mut self, text: &str) {
-        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
-        self.socket.get_mut().write_all(chunk.as_bytes()).await.unwrap();
+        self.write_bytes(text.as_bytes()).await;
+    }
+
+    async fn write_bytes(&mut self, bytes: &[u8]) {
+        let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+        self.socket.get_mut().write_all(&chunk).await.unwrap();
     }
 
     async fn finish(&mut self) {
@@ -150,5 +157,40 @@ async fn a_client_that_closes_only_its_side_hears_how_far_it_got() {
     let last = upload.line().await.unwrap();
     assert_eq!((&last["status"], &last["lines"]), (&"aborted".into(), &1.into()));
     assert_eq!(records(&service.broker).await, 1);
+    service.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_tells_streams_how_far_they_got() {
+    let service = Service::start().await;
+    let mut upload = Upload::begin(&service).await;
+    upload.write(&format!("{}\n{}", rating("one"), rating("half"))).await;
+    assert_eq!(upload.head().await, "HTTP/1.1 200 OK");
+    assert_eq!(upload.line().await.unwrap()["status"], "created");
+    service.stop.cancel();
+    let last = upload.line().await.unwrap();
+    assert_eq!((&last["status"], &last["lines"]), (&"aborted".into(), &1.into()));
+    assert!(last["reason"].as_str().unwrap().contains("stopping"), "{last}");
+    assert_eq!(upload.line().await, None);
+    drop(upload);
+    service.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_still_writes_hears_why_its_upload_was_given_up() {
+    let service = Service::start().await;
+    let mut upload = Upload::begin_with(&service, "content-encoding: gzip\r\n").await;
+    let line = gzip(&format!("{}\n", rating("one"))).await;
+    upload.write_bytes(&line).await;
+    assert_eq!(upload.head().await, "HTTP/1.1 200 OK");
+    // More than the buffers of both sides hold: without a reader these writes would stop.
+    let noise = vec![b'x'; 1024 * 1024];
+    for _ in 0..32 {
+        upload.write_bytes(&noise).await;
+    }
+    assert_eq!(upload.line().await.unwrap()["status"], "created");
+    let last = upload.line().await.unwrap();
+    assert_eq!((&last["status"], &last["created"]), (&"aborted".into(), &1.into()));
+    assert!(last["reason"].as_str().unwrap().contains("damaged"), "{last}");
     service.close().await;
 }
