@@ -31,11 +31,7 @@ pub const SNAPSHOT_BYTES_MAX: usize = VOICES_MAX * (NAME_CHARS_MAX * 4 + 70) + 6
 pub const CONNECTIONS_MAX: usize = 1024;
 
 /// How often somebody who waits for a place looks whether another connection has become idle.
-/// Longer than [`LEAVING`], so that only one leaves for each who comes.
 pub const PLACE_LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// How long a connection that makes room may take to end: a request may just be arriving.
-pub const LEAVING: Duration = Duration::from_millis(100);
 
 /// Bytes that the server holds of what one connection has sent and is not read yet, so that all
 /// connections together hold 64 MiB. Larger headers are refused with 431; a browser with many

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -140,12 +141,12 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
         }
         () = place.needed() => {
             connection.as_mut().graceful_shutdown();
-            let ending = tokio::time::timeout(limits::LEAVING, connection.as_mut()).await;
-            match ending {
-                Ok(ended) => ended,
+            match futures_util::poll!(connection.as_mut()) {
+                Poll::Ready(ended) => ended,
                 // A request came in at the last moment: it is the last one, and gets its answer.
-                Err(_) if !place.is_idle() => connection.await,
-                Err(_) => return,
+                Poll::Pending if !place.is_idle() => connection.await,
+                // Half a request's headers, and somebody waits.
+                Poll::Pending => return,
             }
         }
     };

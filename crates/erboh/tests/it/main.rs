@@ -19,6 +19,7 @@ mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod pages;
+mod pressure;
 mod process;
 mod producer;
 mod rate;
