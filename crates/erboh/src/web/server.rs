@@ -14,6 +14,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -123,8 +125,15 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
     let unread = Unread::default();
     let answering = service_fn(|request: Request<Incoming>| {
         let request = request.map(|body| unread.watch(body));
-        let (under_way, answer) = (place.request(), service.call(request));
-        async { Ok::<_, Infallible>(answer.await?.map(|body| under_way.answered_by(body))) }
+        let (under_way, answer, unread) = (place.request(), service.call(request), &unread);
+        async move {
+            let mut answer = answer.await?;
+            // Refused before it was read: the rest of it would be taken for the next request.
+            if unread.is_left() && answer.status().as_u16() >= 400 {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| under_way.answered_by(body)))
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()

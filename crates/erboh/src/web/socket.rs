@@ -53,6 +53,11 @@ impl Unread {
         self.0.store(!body.is_end_stream(), Ordering::Relaxed);
         Watched { body, unread: self.clone() }
     }
+
+    /// Whether there is something that nobody has read.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The body of a request.
@@ -150,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         let socket = &mut *self;
         if matches!(socket.closing, Closing::NotYet) {
             ready!(Pin::new(&mut socket.stream).poll_shutdown(context))?;
-            if !socket.unread.0.load(Ordering::Relaxed) {
+            if !socket.unread.is_left() {
                 return Poll::Ready(Ok(()));
             }
             socket.closing = Closing::Lingering(Box::pin(sleep(limits::LINGER)));

@@ -90,6 +90,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     };
     let ((), answer) = tokio::join!(sending, answering);
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
 #[test]
