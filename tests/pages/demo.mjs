@@ -1,16 +1,21 @@
 // A demo of its own for one run: broker, producer and board on ports that nobody else uses.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/// Starts `erboh demo` and answers where its pages are; `end` stops it and removes its data.
-export async function startDemo(erboh) {
+/// Starts `erboh demo` and answers where its pages are; `end` stops it and removes its data. With
+/// `tokens`, the text of a token file, only their owners may write.
+export async function startDemo(erboh, tokens) {
   const data = mkdtempSync(join(tmpdir(), "erboh-pages-"));
   const listen = ["producer", "consumer", "kafka"].flatMap((name) => [`--${name}-listen`, "127.0.0.1:0"]);
-  const child = spawn(erboh, ["demo", "--data-dir", data, ...listen], { stdio: ["ignore", "pipe", "inherit"] });
+  if (tokens) {
+    writeFileSync(join(data, "tokens"), tokens, { mode: 0o600 });
+    listen.push("--token-file", join(data, "tokens"));
+  }
+  const child = spawn(erboh, ["demo", "--data-dir", join(data, "data"), ...listen], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   // However this program ends, the demo ends with it.
   process.once("exit", () => child.kill("SIGKILL"));

@@ -6,8 +6,9 @@ import axe from "axe-core";
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 export class Visitor {
-  /// `scheme` is light or dark; `script` says whether the pages' scripts run.
-  static async come(browser, { width = 1280, scheme = "light", script = true } = {}) {
+  /// `scheme` is light or dark; `script` says whether the pages' scripts run; `tolerated` is what the
+  /// browser may complain about.
+  static async come(browser, { width = 1280, scheme = "light", script = true, tolerated } = {}) {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
     await page.setViewport({ width, height: 900 });
@@ -17,15 +18,15 @@ export class Visitor {
       { name: "prefers-reduced-motion", value: "reduce" },
     ]);
     await page.setJavaScriptEnabled(script);
-    return new Visitor(context, page);
+    return new Visitor(context, page, tolerated);
   }
 
-  constructor(context, page) {
+  constructor(context, page, tolerated) {
     this.context = context;
     this.page = page;
     this.complaints = [];
     // That a page is an error is its status; the browser's remark on it says nothing more.
-    const note = (text) => { if (!/status of 4\d\d/.test(text)) this.complaints.push(text); };
+    const note = (text) => { if (!/status of 4\d\d/.test(text) && !tolerated?.test(text)) this.complaints.push(text); };
     page.on("console", (message) => {
       if (["error", "warn"].includes(message.type())) note(`console: ${message.text()}`);
     });
