@@ -60,6 +60,13 @@ fn complete(operation: &mut Value, writes: bool, guarded: bool) {
         add(&OF_GUARDED);
         operation["security"] = json!([{ "bearer": [] }, { "basic": [] }]);
     }
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        // A parameter that is optional may be left out; it cannot be null.
+        if let Some(kinds) = parameter["schema"]["type"].as_array() {
+            parameter["schema"]["type"] = kinds[0].clone();
+        }
+    }
     for (status, response) in problems::responses(&kinds) {
         operation["responses"][status] = response;
     }

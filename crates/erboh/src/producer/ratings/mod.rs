@@ -111,7 +111,7 @@ pub(super) fn routes() -> OpenApiRouter<Producer> {
     params(
         ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
          description = "Names the request, so that repeating it is safe: ratings without an `id` get one that follows from it"),
-        ("content-encoding" = Option<String>, Header, pattern = "^(gzip|zstd|identity)$",
+        ("content-encoding" = Option<String>, Header, pattern = "^(gzip|zstd|identity)?$",
          description = "How the body is compressed"),
         ("prefer" = Option<String>, Header,
          description = "`return=minimal`: of a list, answer only what was not created"),
@@ -120,7 +120,10 @@ pub(super) fn routes() -> OpenApiRouter<Producer> {
         (Posted = "application/json", example = json!({
             "battle": "Moses vs Santa Claus", "voice1": "Big Bird", "voice2": "Macho Man", "rating": 2,
         })),
-        (String = "application/x-ndjson", example = "{\"battle\":\"Moses vs Santa Claus\",\"voice1\":\"Big Bird\",\"voice2\":\"Macho Man\",\"rating\":2}\n"),
+        // One line of it.
+        (Rating = "application/x-ndjson", example = json!({
+            "battle": "Moses vs Santa Claus", "voice1": "Big Bird", "voice2": "Macho Man", "rating": 2,
+        })),
     )),
     responses(
         (status = 201, description = "The one rating is on the queue, and this is where", body = Created),
