@@ -81,6 +81,18 @@ pub(crate) const CHROMIUM: Tool = Tool {
     present: || chromium().is_some(),
 };
 
+pub(crate) const SCHEMATHESIS: Tool = Tool {
+    name: "schemathesis",
+    without: "the checks of the API documents (they need schemathesis and AsyncAPI's schemas)",
+    install: "target/venv/bin/pip install --requirement tests/api/requirements.txt && \
+              npm ci --prefix tests/api",
+    present: || {
+        let modules = "import confluent_kafka, jsonschema, openapi_spec_validator, schemathesis";
+        process::answers(&python(), &["-c", modules])
+            && repository::path("tests/api/node_modules/@asyncapi/specs").is_dir()
+    },
+};
+
 pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     without: "the licence and advisory checks",
@@ -92,8 +104,10 @@ pub(crate) const DENY: Tool = Tool {
 pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, PYTHON, JAVA];
 /// What the checks of the pages use.
 pub(crate) const FOR_PAGES: &[Tool] = &[NODE, CHROMIUM];
+/// What the checks of the API documents use.
+pub(crate) const FOR_API: &[Tool] = &[SCHEMATHESIS];
 /// What must be there for `ci`.
-pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, KAFKA, NODE, CHROMIUM, DENY];
+pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, KAFKA, SCHEMATHESIS, NODE, CHROMIUM, DENY];
 
 /// Those of `tools` that this machine does not have.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {

@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, chaos, clients, fuzz, no_arguments, otlp, overload, pages, test};
+use super::{Command, api, chaos, clients, fuzz, no_arguments, otlp, overload, pages, test};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -55,6 +55,7 @@ fn run(arguments: &[String]) -> Outcome {
     steps.run("chaos self-test", || chaos::short(&["--self-test"]));
     steps.run("overload", || overload::short(OVERLOAD_SECONDS));
     steps.run("clients", || clients::run_suite(&[]));
+    steps.run("api documents", || api::run_suite(&[]));
     steps.run("pages", || pages::run_suite(&[]));
     steps.run("traces (feature otlp)", otlp::check);
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH));

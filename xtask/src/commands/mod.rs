@@ -2,6 +2,7 @@
 
 pub(crate) mod help;
 
+mod api;
 mod bench_broker;
 mod bench_ingest;
 mod bench_restore;
@@ -32,6 +33,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     test::COMMAND,
     ci::COMMAND,
     clients::COMMAND,
+    api::COMMAND,
     pages::COMMAND,
     fuzz::COMMAND,
     chaos::COMMAND,

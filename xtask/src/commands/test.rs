@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test that can run on this machine.
 
-use super::{Command, clients, no_arguments, pages};
+use super::{Command, api, clients, no_arguments, pages};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -26,6 +26,12 @@ fn run(arguments: &[String]) -> Outcome {
         steps.run("clients", || clients::run_suite(&[]));
     }
     for tool in clients::missing_tools() {
+        steps.note(&tool.not_run());
+    }
+    if api::missing_tools().is_empty() {
+        steps.run("api documents", || api::run_suite(&[]));
+    }
+    for tool in api::missing_tools() {
         steps.note(&tool.not_run());
     }
     if pages::missing_tools().is_empty() {

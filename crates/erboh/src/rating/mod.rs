@@ -51,6 +51,7 @@ pub struct Rating {
     pub score: Score,
     /// Who rated, as they call themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", example = "Ann")]
     pub rater: Option<String>,
 }
 

@@ -29,7 +29,12 @@ pub struct Order {
     /// What the ratings are drawn from: the same seed and the same researchers give the same
     /// ratings. Each rating has an id of its own all the same. Without one it is drawn, and answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 0, maximum = 18_446_744_073_709_551_615_u64, format = "uint64")]
+    #[schema(
+        nullable = false,
+        minimum = 0,
+        maximum = 18_446_744_073_709_551_615_u64,
+        format = "uint64"
+    )]
     pub seed: Option<u64>,
     /// Researchers who sign as "researcher 1" and so on, in turns; without, all sign as "simulated".
     #[serde(skip_serializing_if = "Option::is_none")]
