@@ -65,7 +65,8 @@ impl ProducerFlags {
     /// The settings of the producer.
     ///
     /// # Errors
-    /// As [`KafkaFlags::settings`] and [`AccessFlags::guard`](super::AccessFlags::guard).
+    /// As [`KafkaFlags::settings`](super::KafkaFlags::settings) and
+    /// [`AccessFlags::guard`](super::AccessFlags::guard).
     pub fn role(self) -> anyhow::Result<producer::run::Role> {
         Ok(producer::run::Role {
             guard: self.access.guard(self.listen, "--listen")?,
@@ -105,7 +106,7 @@ impl ConsumerFlags {
     /// The settings of the consumer.
     ///
     /// # Errors
-    /// As [`KafkaFlags::settings`].
+    /// As [`KafkaFlags::settings`](super::KafkaFlags::settings).
     pub fn role(self) -> anyhow::Result<consumer::run::Role> {
         let topics = Topics::default();
         Ok(consumer::run::Role {
@@ -155,7 +156,7 @@ impl SmokeFlags {
     /// The settings of the smoke test.
     ///
     /// # Errors
-    /// As [`KafkaFlags::settings`].
+    /// As [`KafkaFlags::settings`](super::KafkaFlags::settings).
     pub fn settings(self) -> anyhow::Result<smoke::Settings> {
         Ok(smoke::Settings {
             kafka: self.kafka.settings()?,
@@ -169,7 +170,7 @@ impl DoctorFlags {
     /// The settings of the doctor.
     ///
     /// # Errors
-    /// As [`KafkaFlags::settings`].
+    /// As [`KafkaFlags::settings`](super::KafkaFlags::settings).
     pub fn settings(self) -> anyhow::Result<doctor::Settings> {
         Ok(doctor::Settings {
             kafka: self.kafka.settings()?,
