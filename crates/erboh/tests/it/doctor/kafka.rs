@@ -178,18 +178,19 @@ fn what_is_wrong_with_a_cluster_is_found_and_its_fixes_mend_it() {
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
 fn a_user_without_rights_is_told_which_are_missing() {
     let users = vec!["ann".to_owned()];
-    let settings = ClusterSettings { sasl: true, users, ..Default::default() };
+    let settings = ClusterSettings { tls: true, sasl: true, users, ..Default::default() };
     let cluster = Cluster::start(&settings).unwrap();
     let brokers = cluster.bootstrap();
 
-    let said = doctor(&brokers, &[]);
+    let ca = format!("--kafka-ca-file={}", cluster.security_file("ca.pem").display());
+    let said = doctor(&brokers, &[&ca]);
     assert_eq!(said.exit_code, 2, "{}", said.text);
     assert!(said.text.contains("wants SASL (SCRAM-SHA-512)"), "{}", said.text);
 
     let tools = Tools::new();
     let password = tools.path().join("password");
     let file = format!("--kafka-password-file={}", password.display());
-    let flags = ["--kafka-username=ann", &file, "--json"];
+    let flags = [&*ca, "--kafka-username=ann", &file, "--json"];
     let ask = || {
         let said = doctor(&brokers, &flags);
         (serde_json::from_str(&said.text).expect("JSON"), said.exit_code)
