@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -31,7 +32,8 @@ const DISCARD_BYTES: usize = 16 * 1024;
 pub(super) struct Socket<S = TcpStream> {
     stream: S,
     unread: Unread,
-    /// Runs while the client takes nothing.
+    /// How long the client may take nothing, and what runs while it does.
+    patience: Duration,
     stall: Option<Pin<Box<Sleep>>>,
     closing: Closing,
 }
@@ -94,7 +96,8 @@ impl HttpBody for Watched {
 impl<S> Socket<S> {
     /// Closes with care while `unread` says that a body is.
     pub(super) fn new(stream: S, unread: Unread) -> Self {
-        Self { stream, unread, stall: None, closing: Closing::NotYet }
+        let (patience, closing) = (limits::WRITE_STALL, Closing::NotYet);
+        Self { stream, unread, patience, stall: None, closing }
     }
 
     /// Passes on what a write did; an error if the client has taken nothing for too long.
@@ -107,7 +110,8 @@ impl<S> Socket<S> {
             self.stall = None;
             return written;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(limits::WRITE_STALL)));
+        let patience = self.patience;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stall.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads no answer")))
     }
@@ -201,6 +205,19 @@ mod tests {
         let mut socket = Socket::new(server, Unread::default());
         let shutdown = std::pin::pin!(socket.shutdown());
         assert!(futures_util::poll!(shutdown).is_ready());
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_loses_its_connection() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut socket = Socket::new(server, Unread::default());
+        socket.patience = Duration::from_millis(20);
+        // It takes something in the middle, and is given as long again.
+        socket.write_all(&[7; 64]).await.unwrap();
+        client.read_exact(&mut [0; 32]).await.unwrap();
+        let error = socket.write_all(&[7; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(client);
     }
 }
