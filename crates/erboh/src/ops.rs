@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -92,7 +93,9 @@ pub async fn with_ops(listener: Option<TcpListener>, ops: Ops, role: impl Future
     let router = router(ops)
         .layer(middleware::from_fn(web::host::check))
         .layer(Extension(Names::of(&listener)));
-    let server = web::server::serve(listener, router, ended.clone(), limits::OPS_DRAIN);
+    // The service port's connections are of interest, not these few.
+    let open = Gauge::default();
+    let server = web::server::serve(listener, router, &open, ended.clone(), limits::OPS_DRAIN);
     tokio::join!(server, async {
         role.await;
         ended.cancel();

@@ -127,7 +127,8 @@ pub async fn serve(
     let ops = Ops::new(registry, ready, shutdown);
     ops::with_ops(ops_listener, ops, async {
         let names = Extension(Names::of(&listener));
-        web::server::serve(listener, router(consumer).layer(names), stop, drain).await;
+        let open = consumer.http.connections().clone();
+        web::server::serve(listener, router(consumer).layer(names), &open, stop, drain).await;
     })
     .await;
 }

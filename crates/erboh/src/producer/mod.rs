@@ -178,8 +178,10 @@ pub async fn serve(
             drop(tokio::time::timeout(drain, simulations.stop()).await);
         };
         let names = Extension(producer.guard.names(&listener));
+        let open = producer.http.connections().clone();
         let router = router(producer).layer(names);
-        tokio::join!(web::server::serve(listener, router, stop.clone(), drain), stop_others);
+        let server = web::server::serve(listener, router, &open, stop.clone(), drain);
+        tokio::join!(server, stop_others);
     });
     tokio::select! {
         () = role => {}

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,7 @@ pub(super) struct Places {
     free: Arc<Semaphore>,
     taken: Arc<Mutex<Taken>>,
     opened: Instant,
+    open: Gauge,
 }
 
 #[derive(Default)]
@@ -53,7 +55,12 @@ impl Places {
     /// So many places, all free.
     pub(super) fn new(count: usize) -> Self {
         let (free, opened) = (Arc::new(Semaphore::new(count)), Instant::now());
-        Self { free, taken: Arc::default(), opened }
+        Self { free, taken: Arc::default(), opened, open: Gauge::default() }
+    }
+
+    /// The same places, with `open` showing how many are taken.
+    pub(super) fn counted_in(self, open: &Gauge) -> Self {
+        Self { open: open.clone(), ..self }
     }
 
     /// A place for a connection. Where there is none the one that is idle for longest is told to
@@ -80,6 +87,7 @@ impl Places {
         let number = taken.last;
         taken.seats.insert(number, Arc::clone(&seat));
         drop(taken);
+        self.open.inc();
         Place { number, seat, places: self.clone(), _permit: permit }
     }
 
@@ -132,6 +140,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.lock().seats.remove(&self.number);
+        self.places.open.dec();
     }
 }
 
@@ -205,6 +214,19 @@ mod tests {
         drop(second);
         let third = third.await;
         assert!(!is_needed(&first) && third.is_idle());
+    }
+
+    #[tokio::test]
+    async fn taken_places_are_counted() {
+        let open = Gauge::default();
+        let places = Places::new(2).counted_in(&open);
+        let first = places.take().await;
+        let second = places.take().await;
+        assert_eq!(open.get(), 2);
+        drop(first);
+        assert_eq!(open.get(), 1);
+        drop(second);
+        assert_eq!(open.get(), 0);
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,14 +57,17 @@ pub async fn bind(address: SocketAddr, purpose: &str, flag: &str) -> anyhow::Res
     })
 }
 
-/// Serves until `shutdown`, then lets requests under way finish for at most `drain`.
+/// Serves until `shutdown`, then lets requests under way finish for at most `drain`. `open` is how
+/// many connections there are.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    open: &Gauge,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    serve_in(Places::new(connections_max()), listener, router, shutdown, drain).await;
+    let places = Places::new(connections_max()).counted_in(open);
+    serve_in(places, listener, router, shutdown, drain).await;
 }
 
 /// As [`serve`], with a connection in each of `places`.
@@ -104,7 +108,7 @@ async fn serve_in(
 
 /// Half of the files that this process may open, as far as that is known: the Kafka client needs
 /// some, and so do other listeners.
-fn connections_max() -> usize {
+pub(super) fn connections_max() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     open_files_max(&limits)
         .map_or(limits::CONNECTIONS_MAX, |files| (files / 2).clamp(1, limits::CONNECTIONS_MAX))

@@ -12,6 +12,7 @@ use erboh::ops::Stopping;
 use erboh::queue::{KafkaSettings, Writer};
 use erboh::web::server;
 use erboh::{consumer, producer};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,10 @@ async fn slow(drain: Duration) -> Slow {
     };
     let router = Router::new().route("/", get(answer));
     let shutdown = CancellationToken::new();
-    let server = tokio::spawn(server::serve(listener, router, shutdown.clone(), drain));
+    let stop = shutdown.clone();
+    let serving =
+        async move { server::serve(listener, router, &Gauge::default(), stop, drain).await };
+    let server = tokio::spawn(serving);
     Slow { address, entered, release, shutdown, server }
 }
 

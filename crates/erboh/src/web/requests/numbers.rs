@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::web::server;
+
 /// Upper bounds of the time a request takes, in seconds: from a page out of memory to a wait for
 /// the queue. Live streams and uploads go beyond, on purpose: they last as long as they are wanted.
 const SECONDS: [f64; 13] =
@@ -45,17 +47,23 @@ pub struct Numbers {
     problems: Family<ProblemCode, Counter>,
     seconds: Family<Asked, Histogram>,
     in_flight: Gauge,
+    connections: Gauge,
+    connections_limit: Gauge,
     received: Family<Asked, Counter>,
     sent: Family<Asked, Counter>,
 }
 
 impl Default for Numbers {
     fn default() -> Self {
+        let connections_limit = Gauge::default();
+        connections_limit.set(server::connections_max() as i64);
         Self {
             requests: Family::default(),
             problems: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            connections_limit,
             received: Family::default(),
             sent: Family::default(),
         }
@@ -79,6 +87,12 @@ impl Numbers {
             self.seconds.clone(),
         );
         http.register("requests_in_flight", "Requests under way", self.in_flight.clone());
+        http.register("connections", "Connections that are open", self.connections.clone());
+        http.register(
+            "connections_limit",
+            "Connections that may be open at once",
+            self.connections_limit.clone(),
+        );
         http.register_with_unit(
             "request_body",
             "Bytes of requests' bodies, as they came over the wire",
@@ -91,6 +105,12 @@ impl Numbers {
             Unit::Bytes,
             self.sent.clone(),
         );
+    }
+
+    /// How many connections are open, for the server to count.
+    #[must_use]
+    pub fn connections(&self) -> &Gauge {
+        &self.connections
     }
 
     pub(super) fn begin(&self) {
