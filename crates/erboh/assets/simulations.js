@@ -104,7 +104,7 @@ function show(simulation) {
     put(card, name, number.format(simulation[name]));
   }
   const error = card.querySelector("[data-cell=last_error]");
-  error.hidden = !simulation.last_error;
+  error.parentElement.hidden = !simulation.last_error;
   error.textContent = simulation.last_error ?? "";
   const progress = card.querySelector("progress");
   const [done, all] = simulation.count ? [simulation.sent, simulation.count] : [simulation.elapsed_ms, simulation.duration_ms];

@@ -158,6 +158,11 @@ mod tests {
         assert_eq!(taken(&mut pace, (0..=1_000).step_by(10)), 100);
         pace.change(rate(10.0), Duration::from_secs(1));
         assert_eq!(taken(&mut pace, (1_000..=3_000).step_by(10)), 20);
+        // The old rate holds up to the change, also when nobody has looked just before.
+        let mut pace = Pace::new(rate(10.0));
+        pace.change(rate(100.0), Duration::from_millis(200));
+        assert_eq!(taken(&mut pace, [200]), 2);
+        assert_eq!(taken(&mut pace, [300]), 10);
         // Whoever moves a slider to and fro gets nothing for it.
         let mut pace = Pace::new(rate(0.1));
         assert_eq!(taken(&mut pace, [1]), 1);
