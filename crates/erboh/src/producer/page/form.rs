@@ -24,7 +24,7 @@ use super::typed::{Flaw, Typed};
 use crate::limits;
 use crate::producer::Producer;
 use crate::producer::ratings::{self, Outcome};
-use crate::queue::{Placed, SendError};
+use crate::queue::Placed;
 use crate::rating::{Battle, Invalid, RatingId, Score, catalogue};
 use crate::web::{self, Nav, Problem};
 
@@ -152,8 +152,7 @@ pub(in crate::producer) async fn send(
         Ok(outcome) => outcome,
         Err(busy) => return not_sent(&producer, id, typed, Trouble::busy(busy), &busy.into()),
     };
-    let unknown = || Outcome::Failed(id, SendError::Unknown("no answer".to_owned()));
-    match outcome.unwrap_or_else(unknown) {
+    match outcome {
         Outcome::Created(_, place) => sent(place),
         Outcome::Reused => changed(&producer, typed),
         Outcome::Invalid(Invalid { field, reason }) => {

@@ -17,7 +17,7 @@ use super::body::Body;
 use super::lines::Line;
 use super::media::{Coding, PREFERENCE_APPLIED};
 use super::portion::Dispatch;
-use super::uploads::Uploads;
+use super::uploads::{Place, Uploads};
 use crate::limits;
 use crate::limits::{ARRAY_BYTES_MAX, ARRAY_ITEMS_MAX, RATING_BYTES_MAX};
 use crate::web::Problem;
@@ -32,7 +32,7 @@ const ARRAY: u8 = b'[';
 pub(super) struct Document {
     pub(super) bytes: Vec<u8>,
     /// Held until the answer is there.
-    place: Option<super::uploads::Place>,
+    place: Option<Place>,
 }
 
 impl Document {
@@ -43,6 +43,8 @@ impl Document {
         coding: Coding,
         uploads: &Uploads,
     ) -> Result<Self, Problem> {
+        // Of a rating only the decoder is large enough to be counted.
+        let decoder = uploads.decoder(coding).await?;
         let mut bytes = Vec::with_capacity(FIRST_BYTES);
         let started = Instant::now();
         let one = read(&mut body, &mut bytes, RATING_BYTES_MAX, true);
@@ -50,10 +52,11 @@ impl Document {
         if first_byte(&bytes) == Some(ARRAY) && !ended {
             let expected = if coding == Coding::Identity { length(headers) } else { None };
             let most = expected.unwrap_or(ARRAY_BYTES_MAX).min(ARRAY_BYTES_MAX);
-            place = Some(uploads.list(most, coding).await?);
+            place = Some(uploads.list(most).await?);
             let rest = read(&mut body, &mut bytes, ARRAY_BYTES_MAX, false);
             ended = timed(rest, started + limits::ARRAY_READ).await?;
         }
+        drop(decoder);
         if ended { Ok(Self { bytes, place }) } else { Err(too_large(&bytes)) }
     }
 
@@ -121,12 +124,12 @@ fn too_large(bytes: &[u8]) -> Problem {
 pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Response, Problem> {
     let bytes = document.bytes;
     match dispatch.send_one(&bytes).await? {
-        Some(Outcome::Created(id, place)) => {
+        Outcome::Created(id, place) => {
             let created = Created { id, partition: place.partition, offset: place.offset };
             Ok((StatusCode::CREATED, Json(created)).into_response())
         }
-        Some(Outcome::Failed(id, error)) => Err(super::problem(&error).id(id)),
-        Some(Outcome::Invalid(invalid)) => {
+        Outcome::Failed(id, error) => Err(super::problem(&error).id(id)),
+        Outcome::Invalid(invalid) => {
             let (status, code) = if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() {
                 (StatusCode::BAD_REQUEST, "not-json")
             } else {
@@ -134,7 +137,7 @@ pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Respo
             };
             Err(Problem::new(status, code, invalid.to_string()).field(invalid.field))
         }
-        Some(Outcome::Reused) | None => {
+        Outcome::Reused => {
             let detail = format!("id: {REUSED}");
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "id-reused", detail).field("id"))
         }

@@ -170,7 +170,7 @@ pub(super) async fn send(
     producer: &Producer,
     rating: &Rating,
     request: &Extensions,
-) -> Result<Option<Outcome>, Busy> {
+) -> Result<Outcome, Busy> {
     let dispatch = Dispatch {
         intake: producer.intake.clone(),
         recent: producer.ratings.recent.clone(),

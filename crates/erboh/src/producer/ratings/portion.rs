@@ -147,10 +147,11 @@ impl Dispatch {
     }
 
     /// Sends one rating, as JSON, and waits for what becomes of it.
-    pub(super) async fn send_one(&self, bytes: &[u8]) -> Result<Option<Outcome>, Busy> {
+    pub(super) async fn send_one(&self, bytes: &[u8]) -> Result<Outcome, Busy> {
         let portion = self.read(std::iter::once((0, Line::Bytes(bytes))));
         let sent = self.send(portion).await?;
-        Ok(self.outcomes(sent).await.pop().map(|(_, outcome)| outcome))
+        let (_, outcome) = self.outcomes(sent).await.pop().expect("an item has an outcome");
+        Ok(outcome)
     }
 
     /// Sends a portion, or says that there is no room for it now; then nothing of it was sent.

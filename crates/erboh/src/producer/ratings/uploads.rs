@@ -40,27 +40,59 @@ impl Default for Uploads {
 
 impl Uploads {
     /// A place for a list of at most `bytes`.
-    pub(super) async fn list(&self, bytes: usize, coding: Coding) -> Result<Place, Problem> {
-        self.acquire(LIST_FACTOR * bytes, coding).await
+    pub(super) async fn list(&self, bytes: usize) -> Result<Place, Problem> {
+        self.acquire(LIST_FACTOR * bytes).await
     }
 
     /// A place for a stream.
     pub(super) async fn stream(&self, coding: Coding) -> Result<Place, Problem> {
-        self.acquire(limits::STREAM_BYTES, coding).await
+        self.acquire(limits::STREAM_BYTES + window(coding)).await
     }
 
-    async fn acquire(&self, bytes: usize, coding: Coding) -> Result<Place, Problem> {
-        let window = if coding == Coding::Zstd { super::body::ZSTD_WINDOW_BYTES } else { 0 };
-        let mib = (bytes + window).div_ceil(MIB) as u32;
+    /// A place for what decompresses a body, if that needs one.
+    pub(super) async fn decoder(&self, coding: Coding) -> Result<Option<Place>, Problem> {
+        match window(coding) {
+            0 => Ok(None),
+            bytes => self.acquire(bytes).await.map(Some),
+        }
+    }
+
+    async fn acquire(&self, bytes: usize) -> Result<Place, Problem> {
+        let mib = bytes.div_ceil(MIB) as u32;
         let place = Arc::clone(&self.mib).acquire_many_owned(mib);
         match timeout(limits::BUDGET_WAIT, place).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-busy",
-                "Nothing was sent: too many lists and streams are being read; try this again.",
+                "Nothing was sent: too many uploads are being read; try this again.",
             )
             .retry_after(limits::BUSY_RETRY_AFTER)),
         }
+    }
+}
+
+/// What a decoder keeps of what it has decompressed: all of the window that a client may ask for.
+fn window(coding: Coding) -> usize {
+    if coding == Coding::Zstd { super::body::ZSTD_WINDOW_BYTES } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_is_given_out_once() {
+        let uploads = Uploads::default();
+        let mut held = Vec::new();
+        while let Ok(place) = uploads.decoder(Coding::Zstd).await {
+            held.push(place.expect("zstd has a window"));
+            assert!(held.len() * super::super::body::ZSTD_WINDOW_BYTES <= limits::UPLOADS_BYTES);
+        }
+        let refused = uploads.list(1).await.expect_err("nothing is left");
+        assert_eq!((refused.code, refused.retry_after_seconds), ("too-busy", Some(1)));
+        assert!(uploads.decoder(Coding::Gzip).await.is_ok_and(|place| place.is_none()));
+        held.pop();
+        assert!(uploads.list(1).await.is_ok());
     }
 }
