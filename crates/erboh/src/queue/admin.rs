@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::limits;
 use super::log;
-use super::refusal::{Explainer, PATIENCE};
+use super::refusal::Explainer;
 use super::rights::{Right, is_denial};
 use super::settings::{KafkaSettings, SettingsError};
 use super::topics::{TopicSetting, Topics};
@@ -158,7 +158,7 @@ impl Admin {
         let list = move |timeout| client.inner().fetch_metadata(None, timeout);
         let all = tokio::task::spawn_blocking(move || {
             // No callback of this client is served, so that it has to be found out what is wrong.
-            let first = match list(PATIENCE) {
+            let first = match list(limits::PATIENCE) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
@@ -166,7 +166,8 @@ impl Admin {
             if why.is_lasting {
                 return Err(why.text);
             }
-            let timeout = Duration::from_millis(limits::ADMIN_TIMEOUT_MS).saturating_sub(PATIENCE);
+            let timeout =
+                Duration::from_millis(limits::ADMIN_TIMEOUT_MS).saturating_sub(limits::PATIENCE);
             list(timeout).map_err(|error| explainer.explain(&log::reason(&error)).text)
         });
         let what = || format!("list the topic {topic}");

@@ -140,6 +140,10 @@ pub(super) const REASON_WAIT: Duration = Duration::from_millis(100);
 /// Reasons that an inspection listens to; a connection that fails over and over has always another one.
 pub(super) const REASONS: usize = 8;
 
+/// How long a question that blocks lets librdkafka try before it is asked why nothing comes: a broker that
+/// takes us answers within milliseconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long a callback of librdkafka may wait for an explanation. A broker that refuses says so within
 /// milliseconds, and Kafka answers a wrong password after 100.
 pub(super) const EXPLAIN_WAIT: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::limits;
 use super::probe::{self, Probe, Spoken};
@@ -280,9 +280,6 @@ fn named_address(reason: &str) -> Option<(String, u16)> {
     let (host, rest) = rest.split_once('/')?.0.rsplit_once(':')?;
     Some((host.trim_matches(['[', ']']).to_owned(), rest.parse().ok()?))
 }
-
-/// How long callers of blocking lookups let librdkafka try before they ask why nothing comes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
