@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import documents
@@ -38,7 +39,9 @@ def explore(name, address, options, *flags):
                f"{address}/api/v1/openapi.json", "--seed", str(options.seed),
                "--max-examples", str(options.examples), *flags]
     environment = {**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "hooks"}
-    status = subprocess.run(command, env=environment, check=False).returncode
+    # Whatever it leaves behind is gone with the directory.
+    with tempfile.TemporaryDirectory(prefix="erboh-api-") as place:
+        status = subprocess.run(command, env=environment, cwd=place, check=False).returncode
     if status:
         raise Failed(f"schemathesis found something in the {name}")
 
@@ -66,10 +69,13 @@ def open_to_all(options):
 
 def guarded(options):
     """The same once more where writing needs a token: the operations that write, no others."""
-    tokens = pathlib.Path(HERE.parent.parent, "target", "api-tokens")
-    tokens.parent.mkdir(exist_ok=True)
-    tokens.touch(mode=0o600)
-    tokens.write_text(f"schemathesis:{TOKEN}\n")
+    with tempfile.NamedTemporaryFile("w", prefix="erboh-api-") as tokens:
+        tokens.write(f"schemathesis:{TOKEN}\n")
+        tokens.flush()
+        yield from with_tokens(options, tokens.name)
+
+
+def with_tokens(options, tokens):
     with Demo(options.erboh, f"--token-file={tokens}") as demo:
         address = demo.services["producer"]
         yield step("the documents with tokens", documents.check, address)
