@@ -26,13 +26,18 @@ pub(super) struct Curl {
 
 impl Curl {
     /// For an operation of an OpenAPI document, with its own examples.
-    pub(super) fn new(method: &str, path: &str, operation: &Value) -> Self {
+    pub(super) fn new(document: &Value, method: &str, path: &str, operation: &Value) -> Self {
         let mut flags = Vec::new();
         let mut path = path.to_owned();
         let mut query = Vec::new();
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let Some(example) = parameter.get("example").map(plain) else { continue };
             let name = plain(&parameter["name"]);
+            // A shell's variable stands where only the reader knows the value.
+            let variable =
+                || (parameter["in"] == "path").then(|| format!("${}", name.to_uppercase()));
+            let Some(example) = parameter.get("example").map(plain).or_else(variable) else {
+                continue;
+            };
             match parameter["in"].as_str() {
                 Some("path") => path = path.replace(&format!("{{{name}}}"), &example),
                 Some("query") => query.push(format!("{name}={example}")),
@@ -53,7 +58,7 @@ impl Curl {
             // With data, curl posts by itself.
             flags.retain(|flag| flag != "-X POST");
             flags.push(format!("-H {}", quoted(&format!("content-type: {kind}"))));
-            if let Some(example) = example(content) {
+            if let Some(example) = example(document, content) {
                 flags.push(format!("-d {}", quoted(&plain(example))));
             }
         }
@@ -72,10 +77,14 @@ impl Curl {
     }
 }
 
-/// The example of a body: the only one, or the first of several.
-fn example(content: &Value) -> Option<&Value> {
+/// The example of a body: its own, the first of several, or that of its type.
+fn example<'a>(document: &'a Value, content: &'a Value) -> Option<&'a Value> {
     let first = || content["examples"].as_object()?.values().next()?.get("value");
-    content.get("example").or_else(first)
+    let of_type = || {
+        let target = content["schema"]["$ref"].as_str()?;
+        document.pointer(target.trim_start_matches('#'))?.get("example")
+    };
+    content.get("example").or_else(first).or_else(of_type)
 }
 
 /// A word in single quotes, in which a shell changes nothing.
@@ -91,7 +100,8 @@ mod tests {
 
     fn check(method: &str, path: &str, operation: &Value, expected: &str) {
         let address = Address::new(None, Some("127.0.0.1:3000"));
-        assert_eq!(Curl::new(method, path, operation).line(&address), expected);
+        let document = json!({ "s": { "Change": { "example": { "rate": 1 } } } });
+        assert_eq!(Curl::new(&document, method, path, operation).line(&address), expected);
     }
 
     #[test]
@@ -104,12 +114,18 @@ mod tests {
             { "in": "query", "name": "after", "example": "0:1,2:3" },
             { "in": "query", "name": "without" },
         ] });
+        let unknown = json!({ "parameters": [{ "in": "path", "name": "id" }] });
+        check("get", "/a/{id}", &unknown, &format!("curl {url}/a/$ID"));
         check("get", "/a/{id}", &parameters, &format!("curl '{url}/a/7?after=0:1,2:3'"));
         let body = json!({ "requestBody": { "content": { "application/json": {
             "example": { "battle": "it's" },
         } } } });
-        let data = r#"-d '{"battle":"it'\''s"}'"#;
+        let typed = json!({ "requestBody": { "content": { "application/json": {
+            "schema": { "$ref": "#/s/Change" },
+        } } } });
         let kind = "-H 'content-type: application/json'";
+        check("post", "/a", &typed, &format!("curl {kind} -d '{{\"rate\":1}}' {url}/a"));
+        let data = r#"-d '{"battle":"it'\''s"}'"#;
         check("post", "/a", &body, &format!("curl {kind} {data} {url}/a"));
         check("patch", "/a", &body, &format!("curl -X PATCH {kind} {data} {url}/a"));
     }

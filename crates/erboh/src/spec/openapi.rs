@@ -72,7 +72,7 @@ fn complete(operation: &mut Value, writes: bool, guarded: bool) {
     }
     for response in objects(&mut operation["responses"]) {
         if let Some(stream) = response.pointer_mut("/content/text~1event-stream/schema") {
-            *stream = event(stream.take());
+            *stream = event(&stream.take());
         }
         response["headers"]["x-request-id"] = json!({
             "description": "What our log calls this request: the client's own id, or a new one",
@@ -84,7 +84,7 @@ fn complete(operation: &mut Value, writes: bool, guarded: bool) {
 
 /// The schema of one event of a stream whose `data` is JSON of this schema: OpenAPI has no other
 /// way to describe a stream before its version 3.2, and readers take it so.
-fn event(data: Value) -> Value {
+fn event(data: &Value) -> Value {
     json!({
         "type": "object",
         "required": ["event", "data"],

@@ -143,7 +143,7 @@ impl Operation {
             parameters: list(&operation["parameters"]).map(parameter).collect(),
             bodies: bodies(document, &operation["requestBody"]),
             answers: entries(&operation["responses"]).map(answer).collect(),
-            curl: Curl::new(method, path, operation),
+            curl: Curl::new(document, method, path, operation),
         }
     }
 
