@@ -163,7 +163,9 @@ mod tests {
             let mut request = [0; 1024];
             assert!(socket.read(&mut request).unwrap() > 0);
             // Byte by byte, as a network may.
-            answer.iter().for_each(|byte| socket.write_all(&[*byte]).unwrap());
+            for byte in answer {
+                socket.write_all(&[*byte]).unwrap();
+            }
         });
         let answer = client.post("text/plain", "", b"a", 1);
         server.join().unwrap();

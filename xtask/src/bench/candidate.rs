@@ -36,7 +36,7 @@ pub(crate) struct Candidate {
 
 enum Running {
     Embedded(Child),
-    ApacheKafka(Cluster),
+    ApacheKafka(Box<Cluster>),
 }
 
 impl Running {
@@ -61,7 +61,7 @@ impl Candidate {
                 let mut cluster = Cluster::prepare(&apache_kafka(&directory, port))?;
                 let started = Instant::now();
                 cluster.start_without_waiting(1)?;
-                (started, Running::ApacheKafka(cluster))
+                (started, Running::ApacheKafka(Box::new(cluster)))
             }
         };
         let mut candidate = Self { kind, address, startup: Duration::ZERO, running };

@@ -73,8 +73,11 @@ mod tests {
 
     #[test]
     fn the_halves_are_apart() {
-        assert_eq!(Memory(vec![1.0, 5.0, 2.0, 3.0]).halves(), [5.0, 3.0]);
-        assert_eq!(Memory(vec![]).halves(), [0.0, 0.0]);
+        let check = |seen, expected: &str| {
+            assert_eq!(format!("{:?}", Memory(seen).halves()), expected);
+        };
+        check(vec![1.0, 5.0, 2.0, 3.0], "[5.0, 3.0]");
+        check(vec![], "[0.0, 0.0]");
     }
 
     #[test]

@@ -31,16 +31,16 @@ pub(super) fn missing(
     // A group is never joined, but librdkafka wants a name for one.
     config.set("bootstrap.servers", bootstrap).set("group.id", "overload-recount");
     let reader: BaseConsumer = config.create().context("a client that reads the log")?;
-    let mut list = TopicPartitionList::new();
+    let mut assignment = TopicPartitionList::new();
     let mut left = 0;
     let mut ends = HashMap::new();
     for partition in 0..partitions as i32 {
         let (start, end) = reader.fetch_watermarks(&topic, partition, PATIENCE)?;
-        list.add_partition_offset(&topic, partition, Offset::Offset(start))?;
+        assignment.add_partition_offset(&topic, partition, Offset::Offset(start))?;
         left += usize::from(start < end);
         ends.insert(partition, end);
     }
-    reader.assign(&list)?;
+    reader.assign(&assignment)?;
     let mut last = Instant::now();
     while left > 0 {
         let Some(record) = reader.poll(POLL) else {
