@@ -81,7 +81,7 @@ fn a_trace_leads_from_the_client_through_the_producer_into_the_record() {
     let places = demo.places();
     let answer = rate(&place(&places, "producer"));
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    let kafka = KafkaSettings::new(&place(&places, "kafka"));
+    let kafka = KafkaSettings::new(place(&places, "kafka"));
     let topic = Topics::default().ratings;
     let parents = header_values(&kafka, &topic, "traceparent");
     assert_eq!(header_values(&kafka, &topic, "tracestate"), ["a=1"]);
