@@ -1,12 +1,15 @@
 """The README's own examples, run as a reader would run them, against a demo of our binary."""
 
 import atexit
+import contextlib
 import os
 import pathlib
 import re
+import socket
 import stat
 import subprocess
 import tempfile
+import urllib.request
 
 import java
 from harness import ROOT, TARGET, Failed, check, demand, eventually
@@ -14,6 +17,8 @@ from harness import ROOT, TARGET, Failed, check, demand, eventually
 # A block that is run is announced by this line, which readers of the page do not see.
 MARK = "<!-- run -->\n```console\n"
 COMMAND_SECONDS_MAX = 60
+# Where the page has a role of its own listen: the service, and the ops port that says when it is ready.
+ROLE_SERVICE, ROLE_OPS = "127.0.0.1:3010", "127.0.0.1:3110"
 
 # What the page calls a tool, and the class that Apache Kafka's scripts run.
 TOOLS = {
@@ -66,6 +71,42 @@ class Demo:
         demand(self.process.wait(COMMAND_SECONDS_MAX) == 0, "the demo did not stop cleanly")
 
 
+def free_addresses(count):
+    """Addresses that nobody listens on; all are taken at the same time, so that they differ."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [f"127.0.0.1:{opened.getsockname()[1]}" for opened in sockets]
+
+
+class Background:
+    """A command of the page that goes on while the next ones run; it ends with the page."""
+
+    def __init__(self, command, ops, surroundings):
+        self.command = command
+        self.out = pathlib.Path(surroundings["cwd"], "background.out")
+        with self.out.open("wb") as out:
+            # With exec the process is the command itself, and not a shell that leaves it behind.
+            self.process = subprocess.Popen(["sh", "-c", f"exec {command}"], stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=subprocess.STDOUT, **surroundings)
+        atexit.register(self.process.kill)
+        eventually(lambda: self.ready(f"http://{ops}/readyz"), lambda: self.said("is not ready"))
+
+    def said(self, what):
+        return f"{self.command} {what}:\n{self.out.read_text()}"
+
+    def ready(self, url):
+        demand(self.process.poll() is None, self.said("has ended"))
+        try:
+            with urllib.request.urlopen(url, timeout=COMMAND_SECONDS_MAX) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def close(self):
+        self.process.terminate()
+        demand(self.process.wait(COMMAND_SECONDS_MAX) == 0, self.said("did not stop cleanly"))
+
+
 def scripts(directory):
     """A directory with scripts named as Apache Kafka names its own."""
     for name, tool in TOOLS.items():
@@ -77,16 +118,27 @@ def scripts(directory):
     return directory
 
 
+def run(command, expected, surroundings):
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True,
+                          timeout=COMMAND_SECONDS_MAX, **surroundings)
+    if done.returncode != 0 or not matches(expected, done.stdout):
+        raise Failed(f"status {done.returncode}: {command}\n{done.stdout}\n{done.stderr}"
+                     "\ninstead of:\n" + "\n".join(expected))
+
+
 @check("readme: every example does what the page says", {"erboh", "kcat", "java"})
 def readme(suite):
     todo = examples((ROOT / "README.md").read_text())
     demand(todo, "the README has no example that is run")
     with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory:
         demo = Demo(suite.erboh, directory)
+        service, ops = free_addresses(2)
         replaced = {
             "http://127.0.0.1:3000/": demo.places["producer"],
             "http://127.0.0.1:3001/": demo.places["board"],
             "127.0.0.1:9092": demo.places["kafka"],
+            ROLE_SERVICE: service,
+            ROLE_OPS: ops,
             "target/release/erboh": os.path.abspath(suite.erboh),
         }
         # Commands that the page calls without an address look at the ones of the page.
@@ -95,13 +147,16 @@ def readme(suite):
             "ERBOH_AUDIT_BOARD": demo.places["board"],
         }
         path = f"{scripts(directory)}:{os.environ['PATH']}"
+        surroundings = {"env": {**os.environ, **addresses, "PATH": path}, "cwd": directory}
+        background = []
         for command, expected in todo:
             for written, meant in replaced.items():
                 command = command.replace(written, meant)
                 expected = [line.replace(written, meant) for line in expected]
-            done = subprocess.run(["sh", "-c", command], env={**os.environ, **addresses, "PATH": path},
-                                  capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX)
-            if done.returncode != 0 or not matches(expected, done.stdout):
-                raise Failed(f"status {done.returncode}: {command}\n{done.stdout}\n{done.stderr}"
-                             "\ninstead of:\n" + "\n".join(expected))
+            if command.endswith(" &"):
+                background.append(Background(command.removesuffix(" &"), ops, surroundings))
+            else:
+                run(command, expected, surroundings)
+        for role in background:
+            role.close()
         demo.close()
