@@ -47,6 +47,8 @@ fn run(arguments: &[String]) -> Outcome {
     steps.run("documentation", || {
         let mut doc = process::cargo();
         doc.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+        // As for the lints, so that what both depend on is checked once.
+        doc.args(["--features", otlp::FEATURE]);
         process::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
     });
     test::workspace(&mut steps);
