@@ -47,6 +47,18 @@ fn refused(command: &str, brokers: &str, flags: &[String], words: &[&str]) {
     }
 }
 
+/// A command, the brokers that it is to use, its other flags, and what it must say.
+type Case = (&'static str, String, Vec<String>, Vec<&'static str>);
+
+/// All at once, because each waits a second for librdkafka before it looks for itself.
+fn all_refused(cases: &[Case]) {
+    std::thread::scope(|scope| {
+        for (command, brokers, flags, words) in cases {
+            scope.spawn(move || refused(command, brokers, flags, words));
+        }
+    });
+}
+
 #[test]
 #[ignore = "needs Apache Kafka: run by cargo xtask test"]
 fn what_keeps_a_client_out_is_named_with_its_setting() {
@@ -58,13 +70,9 @@ fn what_keeps_a_client_out_is_named_with_its_setting() {
     let right = || login(cluster, "erboh", "sasl.password");
     let plain = || [wrong(), vec!["--kafka-sasl-mechanism=plain".to_owned()]].concat();
     let no_tls = || right()[1..].to_vec();
-    let past = vec![
-        file(cluster, "--kafka-property=ssl.certificate.location", "past.pem"),
-        file(cluster, "--kafka-property=ssl.key.location", "past.key"),
-    ];
     let at = |door| cluster.bootstrap_at(door);
     let password = ["refuses the login", "--kafka-username", "--kafka-password-file"];
-    let cases: Vec<(&str, String, Vec<String>, Vec<&str>)> = vec![
+    all_refused(&[
         ("smoke", clients.clone(), wrong(), password.into()),
         ("audit", clients.clone(), wrong(), password.into()),
         ("doctor", clients.clone(), wrong(), password.into()),
@@ -95,10 +103,24 @@ fn what_keeps_a_client_out_is_named_with_its_setting() {
         ("audit", at(Door::Plain), ca(), vec!["speaks without TLS, we speak ssl"]),
         ("smoke", at(Door::Plain), no_tls(), vec!["wants no SASL", "--kafka-username"]),
         ("smoke", clients, ca(), vec!["wants SASL (SCRAM-SHA-512)", "--kafka-username NAME"]),
-        ("smoke", at(Door::Certificate), ca(), vec!["we show none", "--kafka-cert-file PATH"]),
+    ]);
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: run by cargo xtask test"]
+fn a_certificate_that_keeps_a_client_out_is_named_with_its_setting() {
+    let cluster = cluster();
+    let brokers = || cluster.bootstrap_at(Door::Certificate);
+    let ca = || vec![file(cluster, "--kafka-ca-file", "ca.pem")];
+    let past = vec![
+        file(cluster, "--kafka-property=ssl.certificate.location", "past.pem"),
+        file(cluster, "--kafka-property=ssl.key.location", "past.key"),
+    ];
+    all_refused(&[
+        ("smoke", brokers(), ca(), vec!["we show none", "--kafka-cert-file PATH"]),
         (
             "smoke",
-            at(Door::Certificate),
+            brokers(),
             certificate(cluster, "stranger"),
             vec![
                 "refuses the client certificate",
@@ -109,13 +131,13 @@ fn what_keeps_a_client_out_is_named_with_its_setting() {
         // Ours is looked at before the broker sees it; one that ends later is named as well.
         (
             "smoke",
-            at(Door::Certificate),
+            brokers(),
             certificate(cluster, "past"),
             vec!["--kafka-cert-file", "the certificate expired on"],
         ),
         (
             "smoke",
-            at(Door::Certificate),
+            brokers(),
             [ca(), past].concat(),
             vec![
                 "refuses the client certificate",
@@ -123,13 +145,7 @@ fn what_keeps_a_client_out_is_named_with_its_setting() {
                 "restart",
             ],
         ),
-    ];
-    // Each waits a second for librdkafka before it looks for itself.
-    std::thread::scope(|scope| {
-        for (command, brokers, flags, words) in &cases {
-            scope.spawn(move || refused(command, brokers, flags, words));
-        }
-    });
+    ]);
 }
 
 /// Waits until a role says this about what keeps it from its work.
