@@ -124,6 +124,51 @@ async fn no_other_site_can_send_anything() {
 }
 
 #[tokio::test]
+async fn an_origin_is_compared_with_the_host_as_a_whole() {
+    let (address, _stop) = serve("127.0.0.1:0", Guard::anyone()).await;
+    let check = async |target: &str, host: &str, origin: &str, expected: &str| {
+        let head = format!("POST {target} HTTP/1.1\nhost: {host}\norigin: {origin}");
+        let head = head + "\ncontent-type: application/json\ncontent-length: 0";
+        let line = first_line(address, &head).await;
+        assert_eq!(line.split(' ').nth(1), Some(expected), "{target} {host} {origin}");
+    };
+    // An empty body is no JSON: 400 says that the request has reached its route.
+    for (host, origin) in [
+        ("erboh.example:3000", "http://erboh.example:3000"),
+        ("ERBOH.example", "http://erboh.example"),
+        ("erboh.example:80", "http://erboh.example"),
+        ("erboh.example", "https://erboh.example:443"),
+        ("[::1]:3000", "http://[::1]:3000"),
+    ] {
+        check(super::RATINGS, host, origin, "400").await;
+    }
+    for origin in [
+        "http://evil.example:3000",
+        "http://evil.erboh.example:3000",
+        "http://evil-erboh.example:3000",
+        "http://erboh.example:3000.evil.example",
+        "http://erboh.example.evil.example:3000",
+        "http://erboh.example:3000@evil.example",
+        "http://me@erboh.example:3000",
+        "http://erboh.example:30001",
+        "http://erboh.example",
+        "http://:3000",
+        "chrome-extension://erboh.example:3000",
+        "erboh.example:3000",
+        "http://erboh.example:3000 http://evil.example",
+    ] {
+        check(super::RATINGS, "erboh.example:3000", origin, "403").await;
+    }
+    // Port 80 goes without saying for http only, and the other way round.
+    check(super::RATINGS, "erboh.example:80", "https://erboh.example", "403").await;
+    check(super::RATINGS, "erboh.example", "http://erboh.example:443", "403").await;
+    // A target in absolute form counts more than the header Host.
+    let target = format!("http://erboh.example{}", super::RATINGS);
+    check(&target, "evil.example", "http://erboh.example", "400").await;
+    check(&target, "evil.example", "http://evil.example", "403").await;
+}
+
+#[tokio::test]
 async fn no_other_site_is_told_that_it_may_read() {
     let router = producer::router(lonely(Guard::open()));
     let asks = [
