@@ -100,12 +100,14 @@ async fn head_and_prefetch_generate_nothing() {
 
 #[tokio::test]
 async fn other_sites_cannot_rate_by_embedding_the_page() {
-    let image = Request::get("/")
-        .header("sec-fetch-site", "cross-site")
-        .header("sec-fetch-mode", "no-cors")
-        .header("sec-fetch-dest", "image");
-    let image = image.body(Body::empty()).expect("a request");
-    ask(&lonely(), image).await.problem(403, "cross-site");
+    for site in ["cross-site", "same-site"] {
+        let image = Request::get("/")
+            .header("sec-fetch-site", site)
+            .header("sec-fetch-mode", "no-cors")
+            .header("sec-fetch-dest", "image");
+        let image = image.body(Body::empty()).expect("a request");
+        ask(&lonely(), image).await.problem(403, "cross-site");
+    }
 }
 
 #[tokio::test]

@@ -150,10 +150,10 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a browser loads the page as a part of another site, for example as an image: then its
-/// owner never asked for ratings. Programs that are no browsers do not send these headers.
+/// owner never asked for ratings. Another port of this machine is another site too. Programs that are no browsers do not send these headers.
 fn is_embedded(headers: &HeaderMap) -> bool {
     let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
-    is("sec-fetch-site", "cross-site")
+    (is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site"))
         && !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document"))
 }
 
