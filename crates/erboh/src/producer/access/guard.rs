@@ -43,6 +43,16 @@ struct Refusals {
     unsaid: u64,
 }
 
+/// The name of the token with which a request may write. Stands in the extensions of the request.
+#[derive(Debug, Clone)]
+pub(in crate::producer) struct Caller(Arc<str>);
+
+impl Caller {
+    pub(in crate::producer) fn name(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Guard {
     /// Lets everybody write who reaches the service; on loopback, by a name of this machine.
     #[must_use]
@@ -118,7 +128,7 @@ fn admitted(file: &TokenFile, headers: &HeaderMap) -> Result<Arc<str>, Refusal> 
 /// Lets a request through to its route, or answers 401.
 pub(in crate::producer) async fn check(
     State(guard): State<Guard>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(file) = guard.file.as_deref().filter(|_| writes(&request)) else {
@@ -128,6 +138,7 @@ pub(in crate::producer) async fn check(
         Ok(name) => {
             // The log of the request says who wrote.
             tracing::Span::current().record("writer", &*name);
+            request.extensions_mut().insert(Caller(name));
             next.run(request).await
         }
         Err(refusal) => {

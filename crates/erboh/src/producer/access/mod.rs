@@ -20,5 +20,5 @@ pub mod tokens;
 mod watch;
 
 pub use guard::Guard;
-pub(super) use guard::check;
+pub(super) use guard::{Caller, check};
 pub use watch::{FileError, TokenFile};

@@ -1,14 +1,19 @@
 //! A key: what a client sends in `Idempotency-Key` to make a whole request safe to repeat without choosing ids itself.
 //!
 //! ```text
-//!  item i ─► id = UUID version 8 of SHA-256(KEY_SPACE, key, 0, i as 8 bytes)     the same for every repetition
+//!  item i ─► id = UUID version 8 of SHA-256(KEY_SPACE, caller, 0, key, 0, i as 8 bytes)   the same for every repetition
+//!                                           └ with tokens only ┘
 //!  a single rating whose key is a UUID ─► that UUID
 //! ```
+//!
+//! Two callers who both number their requests from 1 do not know of each other. Were their ids the same, one's rating
+//! would be dropped as the duplicate of the other's after it was acknowledged.
 
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::producer::access::Caller;
 use crate::rating::RatingId;
 use crate::web::Problem;
 
@@ -30,8 +35,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key of a request, if it has one. Quotes around it, as in the header's draft standard, are left out.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+    /// The key of a request, if it has one, apart from the same key of other callers. Quotes around it, as in the header's draft standard, are left out.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        caller: Option<&Caller>,
+    ) -> Result<Option<Self>, Problem> {
         let mut keys = headers.get_all(NAME).iter();
         let Some(key) = keys.next() else { return Ok(None) };
         let text = key.as_bytes();
@@ -40,7 +48,7 @@ impl Key {
         let fits =
             (1..=KEY_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
         match (fits, keys.next()) {
-            (true, None) => Ok(Some(Self::new(text))),
+            (true, None) => Ok(Some(Self::new(text, caller.map(Caller::name)))),
             _ => Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "bad-idempotency-key",
@@ -51,12 +59,15 @@ impl Key {
         }
     }
 
-    fn new(text: &[u8]) -> Self {
+    fn new(text: &[u8], caller: Option<&str>) -> Self {
         let own = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-        Self {
-            seed: Sha256::new().chain_update(KEY_SPACE).chain_update(text).chain_update(b"\0"),
-            own,
+        let mut seed = Sha256::new_with_prefix(KEY_SPACE);
+        // Neither a caller nor a key has a zero byte, so no two pairs are hashed alike.
+        for part in caller.map(str::as_bytes).into_iter().chain([text]) {
+            seed.update(part);
+            seed.update(b"\0");
         }
+        Self { seed, own }
     }
 
     /// The id of the only rating of a request.
@@ -83,7 +94,7 @@ mod tests {
         let values = values
             .iter()
             .map(|value| (NAME.parse().expect("a name"), value.parse().expect("a value")));
-        Key::of(&values.collect()).map_err(|problem| problem.code)
+        Key::of(&values.collect(), None).map_err(|problem| problem.code)
     }
 
     fn some(value: &str) -> Key {
@@ -108,6 +119,14 @@ mod tests {
         );
         assert_eq!(some("\"order-17\"").id(), some("order-17").id());
         assert_ne!(some("order-1").id_of_item(7), some("order-17").id());
+    }
+
+    #[test]
+    fn callers_do_not_share_their_keys() {
+        let of = |caller| Key::new(b"1", caller).id_of_item(0);
+        assert_eq!(of(None), some("1").id());
+        assert_ne!(of(Some("lab")), of(Some("lib")));
+        assert_ne!(of(Some("lab")), of(None));
     }
 
     #[test]

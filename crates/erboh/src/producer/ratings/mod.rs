@@ -140,7 +140,7 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
     let (head, body) = request.into_parts();
     let form = Form::of(&head.headers)?;
     let coding = Coding::of(&head.headers)?;
-    let key = Key::of(&head.headers)?;
+    let key = Key::of(&head.headers, head.extensions.get())?;
     let minimal = media::wants_minimal(&head.headers);
     let body = Body::new(body, coding);
     let Ratings { recent, uploads, stopping } = producer.ratings;

@@ -1,6 +1,8 @@
 //! Repetition: who sends a rating again is told where it is, and it counts once.
 
 use axum::http::StatusCode;
+use erboh::producer;
+use erboh::producer::access::Guard;
 use serde_json::{Value, json};
 
 use super::{ID, JSON, NDJSON, lines, post, rating, rating_with, records};
@@ -37,6 +39,25 @@ async fn the_same_id_or_key_gives_the_same_place() {
     let free = created(&post(&router, JSON, &[], rating("free")).await);
     assert_ne!(created(&post(&router, JSON, &[], rating("free")).await), free);
     assert_eq!(records(&broker).await, 4);
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_callers_with_the_same_key_send_two_ratings() {
+    let broker = Broker::start().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let tokens = "lab:0123456789abcdef\nlab:0123456789ABCDEF\nlib:fedcba9876543210";
+    std::fs::write(file.path(), tokens).unwrap();
+    let guard = Guard::by_file(file.path().to_owned()).unwrap();
+    let router = producer::router(broker.role().with_guard(guard));
+    let send = async |token: &str| {
+        let headers = [("idempotency-key", "1"), ("authorization", &format!("Bearer {token}"))];
+        created(&post(&router, JSON, &headers, rating("one")).await)
+    };
+    let lab = send("0123456789abcdef").await;
+    assert_ne!(send("fedcba9876543210").await["id"], lab["id"]);
+    assert_eq!(send("0123456789ABCDEF").await, lab, "a caller may change tokens meanwhile");
+    assert_eq!(records(&broker).await, 2);
     broker.close().await;
 }
 
