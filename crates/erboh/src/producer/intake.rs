@@ -57,6 +57,17 @@ impl Sending {
         let unknown = || SendError::Unknown("the producer stopped before it was told".into());
         self.results.await.unwrap_or_else(|_| vec![Err(unknown()); self.records])
     }
+
+    /// The same sending, whose results `note` is told even if nobody waits for them any more.
+    pub(super) fn noted(self, note: impl FnOnce(&[SendResult]) + Send + 'static) -> Self {
+        let records = self.records;
+        let noting = async move {
+            let results = self.results().await;
+            note(&results);
+            results
+        };
+        Self { results: tokio::spawn(noting), records }
+    }
 }
 
 impl Intake {

@@ -3,7 +3,10 @@
 //! ```text
 //!  items ─► parse ─► ids ─► Recent, locked once ─► entries + Batch ─► Intake ─► outcomes, in order
 //!                                  (invalid, reused or known ones are not in the batch)
+//!                         Promises ─► Recent, settled by the results, even if the client has gone
 //! ```
+
+use std::{iter, mem};
 
 use super::answer::Outcome;
 use super::key::Key;
@@ -11,7 +14,7 @@ use super::lines::Line;
 use super::recent::{Recent, Seen};
 use crate::limits::RATING_BYTES_MAX;
 use crate::producer::intake::{Busy, Intake, Sending};
-use crate::queue::{Batch, SendError};
+use crate::queue::{Batch, SendError, SendResult};
 use crate::rating::{ID_CHARS, Invalid, RatingId, RatingView};
 
 /// How the ratings of one request are sent.
@@ -38,6 +41,7 @@ pub(super) enum Naming {
 pub(super) struct Portion {
     entries: Vec<(u64, Entry)>,
     batch: Batch,
+    promises: Option<Promises>,
 }
 
 /// Ratings on their way.
@@ -48,10 +52,17 @@ pub(super) struct Sent {
 
 /// What is known about an item before the queue has answered.
 enum Entry {
-    /// In the batch. Who chose the id may repeat it, so that its rating's hash is remembered.
-    Record(RatingId, Option<u64>),
+    /// In the batch.
+    Record(RatingId),
     /// There is nothing to send.
     Decided(Outcome),
+}
+
+/// The sendings that have begun in [`Recent`], each of which is to be settled there: as not sent when this is dropped.
+struct Promises {
+    recent: Recent,
+    /// Of each record of the batch, if its sender chose its id and so may repeat it: the id and the rating's hash.
+    records: Vec<Option<(RatingId, u64)>>,
 }
 
 /// An item that is read but not yet looked up.
@@ -59,6 +70,33 @@ struct Read<'a> {
     rating: RatingView<'a>,
     id: RatingId,
     hash: Option<u64>,
+}
+
+impl Promises {
+    /// Settles each with its result.
+    fn keep(mut self, results: &[SendResult]) {
+        let unknown = Err(SendError::Unknown("no result".into()));
+        self.settle(results.iter().chain(iter::repeat(&unknown)).map(Some));
+    }
+
+    fn settle<'a>(&mut self, results: impl Iterator<Item = Option<&'a SendResult>>) {
+        let records = mem::take(&mut self.records);
+        if records.is_empty() {
+            return;
+        }
+        let mut ids = self.recent.lock();
+        for (record, result) in records.into_iter().zip(results) {
+            if let Some((id, hash)) = record {
+                ids.settle(id, hash, result);
+            }
+        }
+    }
+}
+
+impl Drop for Promises {
+    fn drop(&mut self) {
+        self.settle(iter::repeat(None));
+    }
 }
 
 impl Portion {
@@ -101,7 +139,8 @@ impl Dispatch {
         let chosen =
             read.iter().any(|(_, read)| read.as_ref().is_ok_and(|read| read.hash.is_some()));
         let mut ids = chosen.then(|| self.recent.lock());
-        let mut portion = Portion { entries: Vec::with_capacity(read.len()), batch: Batch::new() };
+        let (mut entries, mut batch) = (Vec::with_capacity(read.len()), Batch::new());
+        let mut records = Vec::new();
         for (index, read) in read {
             let entry = match read {
                 Err(invalid) => Entry::Decided(Outcome::Invalid(invalid)),
@@ -116,19 +155,23 @@ impl Dispatch {
                         Seen::New | Seen::Open => {
                             let mut key = [0; ID_CHARS];
                             let key = id.encode(&mut key).as_bytes();
-                            portion.batch.push_with(key, |value| rating.write_json(id, value));
-                            Entry::Record(id, hash)
+                            batch.push_with(key, |value| rating.write_json(id, value));
+                            if chosen {
+                                records.push(hash.map(|hash| (id, hash)));
+                            }
+                            Entry::Record(id)
                         }
                     }
                 }
             };
-            portion.entries.push((index, entry));
+            entries.push((index, entry));
         }
         drop(ids);
         for (name, value) in &self.headers {
-            portion.batch.header(name, value);
+            batch.header(name, value);
         }
-        portion
+        let promises = chosen.then(|| Promises { recent: self.recent.clone(), records });
+        Portion { entries, batch, promises }
     }
 
     fn read_one<'a>(
@@ -156,25 +199,20 @@ impl Dispatch {
 
     /// Sends a portion, or says that there is no room for it now; then nothing of it was sent.
     pub(super) async fn send(&self, portion: Portion) -> Result<Sent, Busy> {
-        let Portion { entries, batch } = portion;
-        let sending = if batch.is_empty() {
-            None
-        } else {
-            let accepted = self.intake.accept(batch).await;
-            if accepted.is_err() {
-                self.forget(&entries);
-            }
-            Some(accepted?)
-        };
-        Ok(Sent { entries, sending })
+        let Portion { entries, batch, promises } = portion;
+        if batch.is_empty() {
+            return Ok(Sent { entries, sending: None });
+        }
+        Ok(Sent::new(entries, self.intake.accept(batch).await?, promises))
     }
 
     /// Sends a portion as soon as there is room.
     pub(super) async fn send_waiting(&self, portion: Portion) -> Sent {
-        let Portion { entries, batch } = portion;
-        let sending =
-            if batch.is_empty() { None } else { Some(self.intake.accept_waiting(batch).await) };
-        Sent { entries, sending }
+        let Portion { entries, batch, promises } = portion;
+        if batch.is_empty() {
+            return Sent { entries, sending: None };
+        }
+        Sent::new(entries, self.intake.accept_waiting(batch).await, promises)
     }
 
     /// Waits for what becomes of each item, with its place in the request.
@@ -184,34 +222,74 @@ impl Dispatch {
             Some(sending) => sending.results().await,
             None => Vec::new(),
         };
-        let chosen = entries.iter().any(|(_, entry)| matches!(entry, Entry::Record(_, Some(_))));
-        let mut ids = chosen.then(|| self.recent.lock());
         let mut results = results.into_iter();
         let outcome = |(index, entry)| {
-            let (id, hash) = match entry {
+            let id = match entry {
                 Entry::Decided(outcome) => return (index, outcome),
-                Entry::Record(id, hash) => (id, hash),
+                Entry::Record(id) => id,
             };
-            let result =
-                results.next().unwrap_or_else(|| Err(SendError::Unknown("no result".into())));
-            if let (Some(ids), Some(hash)) = (&mut ids, hash) {
-                ids.settle(id, hash, Some(&result));
-            }
-            let outcome = match result {
-                Ok(place) => Outcome::Created(id, place),
-                Err(error) => Outcome::Failed(id, error),
+            let outcome = match results.next() {
+                Some(Ok(place)) => Outcome::Created(id, place),
+                Some(Err(error)) => Outcome::Failed(id, error),
+                None => Outcome::Failed(id, SendError::Unknown("no result".into())),
             };
             (index, outcome)
         };
         entries.into_iter().map(outcome).collect()
     }
+}
 
-    fn forget(&self, entries: &[(u64, Entry)]) {
-        let mut ids = self.recent.lock();
-        for (_, entry) in entries {
-            if let Entry::Record(id, Some(hash)) = entry {
-                ids.settle(*id, *hash, None);
+impl Sent {
+    fn new(entries: Vec<(u64, Entry)>, sending: Sending, promises: Option<Promises>) -> Self {
+        let sending = match promises {
+            Some(promises) => sending.noted(|results| promises.keep(results)),
+            None => sending,
+        };
+        Self { entries, sending: Some(sending) }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits;
+    use crate::producer::metrics::Metrics;
+    use crate::queue::{KafkaSettings, Writer};
+
+    const ID: &str = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f";
+
+    /// Sends to a port that nothing listens on.
+    pub(in crate::producer::ratings) fn dispatch() -> Dispatch {
+        let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "t").expect("a writer");
+        let intake = Intake::new(writer, Metrics::default());
+        Dispatch { intake, recent: Recent::default(), naming: Naming::Fresh, headers: Vec::new() }
+    }
+
+    /// Ratings without an id, and with one, about this battle.
+    fn read(dispatch: &Dispatch, battle: &str) -> Portion {
+        let fields = format!(r#""battle":"{battle}","voice1":"v","voice2":"w","rating":1}}"#);
+        let lines = [format!("{{{fields}"), format!(r#"{{"id":"{ID}",{fields}"#)];
+        dispatch.read((0..).zip(lines.iter().map(|line| Line::Bytes(line.as_bytes()))))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_leaves_no_id_in_use() {
+        let dispatch = dispatch();
+        let is_free = |battle| read(&dispatch, battle).batch.len() == 2;
+        let portion = read(&dispatch, "one");
+        assert!(!is_free("two"), "the id is another rating's");
+        drop(portion);
+        assert!(is_free("two"), "that was never sent");
+        let sent = dispatch.send(read(&dispatch, "three")).await.expect("there is room");
+        drop(sent);
+        assert!(!is_free("four"), "it is on its way");
+        let freed = async {
+            while !is_free("four") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-        }
+        };
+        tokio::time::timeout(2 * limits::SEND, freed).await.expect("it was certainly not written");
     }
 }

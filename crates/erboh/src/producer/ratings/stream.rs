@@ -218,21 +218,10 @@ mod tests {
     use serde_json::Value;
 
     use super::super::media::Coding;
-    use super::super::portion::Naming;
+    use super::super::portion::tests::dispatch;
     use super::*;
-    use crate::producer::intake::Intake;
-    use crate::producer::metrics::Metrics;
-    use crate::queue::{KafkaSettings, Writer};
 
-    /// Sends nothing anywhere: the lines of these tests are no ratings.
-    fn dispatch() -> Dispatch {
-        let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "t").expect("a writer");
-        let intake = Intake::new(writer, Metrics::default());
-        let recent = super::super::Recent::default();
-        Dispatch { intake, recent, naming: Naming::Fresh, headers: Vec::new() }
-    }
-
-    /// An upload of so many times these lines.
+    /// An upload of so many times these lines, which are no ratings: nothing of them is sent.
     fn source(lines: &str, times: usize) -> Source {
         let piece = Bytes::from(lines.to_owned());
         let pieces = stream::repeat(piece).take(times).map(Ok::<_, Infallible>);
