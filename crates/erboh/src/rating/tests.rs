@@ -69,6 +69,15 @@ fn json_at_fault_names_the_field() {
 }
 
 #[test]
+fn only_what_is_no_object_is_called_none() {
+    let reason = |value: &str| Rating::from_request(value.as_bytes()).unwrap_err().reason;
+    let twice = json(r#""voice1":"a","voice2":"b","rating":2,"rating":1"#);
+    assert!(reason(&twice).starts_with("is not a rating: duplicate field `rating`"));
+    assert!(reason("7").starts_with("is not a rating: invalid type"));
+    assert!(reason("{").starts_with("is not a JSON object: EOF"));
+}
+
+#[test]
 fn an_id_on_the_queue_is_a_hyphenated_uuid() {
     let with = |id: &str| {
         format!(r#"{{"id":{id},"battle":"b","voice1":"Big Bird","voice2":"Macho Man","rating":2}}"#)

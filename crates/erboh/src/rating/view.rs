@@ -90,8 +90,11 @@ impl<'a> RatingView<'a> {
     }
 
     fn from_json(text: &'a str) -> Result<Self, Invalid> {
-        let draft: Draft<'a> = serde_json::from_str(text)
-            .map_err(|error| Invalid::new("value", format!("is not a JSON object: {error}")))?;
+        let draft: Draft<'a> = serde_json::from_str(text).map_err(|error| {
+            // JSON of another shape, or with a field twice: to say it were no object would mislead.
+            let what = if error.is_data() { "a rating" } else { "a JSON object" };
+            Invalid::new("value", format!("is not {what}: {error}"))
+        })?;
         draft.check()
     }
 
