@@ -191,7 +191,14 @@ impl HttpBody for Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// Ends a test of a broken build instead of hanging it.
+    async fn soon<T>(what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(20), what).await.expect("it happens soon")
+    }
 
     /// Whether a place was needed already.
     fn is_needed(place: &Place) -> bool {
@@ -203,16 +210,19 @@ mod tests {
         let places = Places::new(2);
         let (first, second) = (places.take().await, places.take().await);
         // The first one has asked something since, so that the second one is idle for longer.
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
         drop(first.request());
         let mut third = Box::pin(places.take());
-        tokio::select! {
-            _ = &mut third => panic!("there was no place"),
-            () = second.needed() => {}
-        }
+        soon(async {
+            tokio::select! {
+                _ = &mut third => panic!("there was no place"),
+                () = second.needed() => {}
+            }
+        })
+        .await;
         assert!(!is_needed(&first));
         drop(second);
-        let third = third.await;
+        let third = soon(third).await;
         assert!(!is_needed(&first) && third.is_idle());
     }
 
@@ -239,12 +249,15 @@ mod tests {
         assert!(tokio::time::timeout(look, &mut next).await.is_err());
         assert!(!is_needed(&place) && !place.is_idle());
         drop(answer);
-        tokio::select! {
-            _ = &mut next => panic!("there was no place"),
-            () = place.needed() => {}
-        }
+        soon(async {
+            tokio::select! {
+                _ = &mut next => panic!("there was no place"),
+                () = place.needed() => {}
+            }
+        })
+        .await;
         drop(place);
-        drop(next.await);
+        drop(soon(next).await);
         assert_eq!((places.free.available_permits(), places.lock().seats.len()), (1, 0));
     }
 }
