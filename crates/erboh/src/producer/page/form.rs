@@ -12,16 +12,16 @@
 //! rating, which is counted once. All of it works without a script.
 
 use askama::Template;
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, FromRequest as _, Query, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
+use super::fields;
 use super::trouble::Trouble;
 use super::typed::{Flaw, Typed};
-use crate::limits;
 use crate::producer::Producer;
 use crate::producer::ratings::{self, Outcome};
 use crate::queue::Placed;
@@ -137,7 +137,7 @@ pub(in crate::producer) async fn send(
     request: Request,
 ) -> Response {
     let (headers, extensions) = (request.headers().clone(), request.extensions().clone());
-    let typed = match read(request).await {
+    let typed = match fields::read(request, "POST /api/v1/ratings").await {
         Ok(pairs) => Typed::new(pairs),
         Err(problem) => return web::error(&headers, problem),
     };
@@ -204,34 +204,4 @@ fn not_sent(
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-/// The names and values of a form, as HTML's forms send them.
-async fn read(request: Request) -> Result<Vec<(String, String)>, Problem> {
-    let reading = Form::from_request(request, &());
-    let rejection = match tokio::time::timeout(limits::BODY_READ, reading).await {
-        Ok(Ok(Form(pairs))) => return Ok(pairs),
-        Ok(Err(rejection)) => rejection,
-        Err(_) => {
-            return Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body-too-slow",
-                format!("The form did not arrive within {} s.", limits::BODY_READ.as_secs()),
-            ));
-        }
-    };
-    Err(match rejection {
-        FormRejection::InvalidFormContentType(_) => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-a-form",
-            "Send the form as application/x-www-form-urlencoded; programs use \
-             POST /api/v1/ratings.",
-        ),
-        rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            format!("A form has at most {} bytes.", limits::RATING_BYTES_MAX),
-        ),
-        rejection => Problem::new(rejection.status(), "body-not-read", rejection.body_text()),
-    })
 }

@@ -11,8 +11,8 @@
 //! forms, so that whoever may use one may use the other.
 
 use askama::Template;
-use axum::extract::rejection::{FormRejection, PathRejection};
-use axum::extract::{Form, Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -24,10 +24,11 @@ use super::limits;
 use super::rate::Rate;
 use super::simulation::{State as Life, View};
 use crate::producer::Producer;
+use crate::producer::page::fields;
 use crate::web::{self, Nav, Problem, grouped};
 
-/// What a browser sends of a form.
-type Sent = Result<Form<Vec<(String, String)>>, FormRejection>;
+/// Where a program belongs that sends a form.
+const PROGRAMS_USE: &str = "POST /api/v1/simulations";
 
 /// The page.
 #[derive(Debug, Template)]
@@ -140,12 +141,9 @@ pub(super) async fn show(State(producer): State<Producer>) -> Response {
     web::html(StatusCode::OK, &Page::new(&producer, Typed::fresh()))
 }
 
-pub(super) async fn start(
-    State(producer): State<Producer>,
-    headers: HeaderMap,
-    sent: Sent,
-) -> Response {
-    let typed = match read(sent) {
+pub(super) async fn start(State(producer): State<Producer>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let typed = match fields::read(request, PROGRAMS_USE).await {
         Ok(pairs) => Typed::new(pairs),
         Err(problem) => return web::error(&headers, problem),
     };
@@ -185,26 +183,32 @@ pub(super) async fn stop(
 
 pub(super) async fn change(
     State(producer): State<Producer>,
-    headers: HeaderMap,
     id: Result<Path<Uuid>, PathRejection>,
-    sent: Sent,
+    request: Request,
 ) -> Response {
-    let changed = find(&producer.simulations, id).and_then(|simulation| {
-        let pairs = read(sent)?;
-        let rate = pairs.iter().find(|(name, _)| name == "rate");
-        let rate = rate.and_then(|(_, text)| form::rate(text)).ok_or_else(|| {
-            let detail = format!("The rate {}. Go back and change it.", Rate::expected());
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", detail)
-                .field("rate")
-        })?;
-        // One that has just ended keeps the rate that it had, and the page shows that it has ended.
-        simulation.change(rate);
-        Ok(simulation.id)
-    });
-    match changed {
+    let headers = request.headers().clone();
+    match changed(&producer, id, request).await {
         Ok(id) => back(Some(id)),
         Err(problem) => web::error(&headers, problem),
     }
+}
+
+/// Gives the simulation that a path names another rate.
+async fn changed(
+    producer: &Producer,
+    id: Result<Path<Uuid>, PathRejection>,
+    request: Request,
+) -> Result<Uuid, Problem> {
+    let simulation = find(&producer.simulations, id)?;
+    let pairs = fields::read(request, PROGRAMS_USE).await?;
+    let rate = pairs.iter().find(|(name, _)| name == "rate");
+    let rate = rate.and_then(|(_, text)| form::rate(text)).ok_or_else(|| {
+        let detail = format!("The rate {}. Go back and change it.", Rate::expected());
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", detail).field("rate")
+    })?;
+    // One that has just ended keeps the rate that it had, and the page shows that it has ended.
+    simulation.change(rate);
+    Ok(simulation.id)
 }
 
 /// Sends the browser to the page, so that a reload asks for that page and sends no form again.
@@ -213,19 +217,4 @@ fn back(to: Option<Uuid>) -> Response {
     let place = to.map_or("/simulations".to_owned(), |id| format!("/simulations#s-{id}"));
     response.headers_mut().extend(HeaderValue::try_from(place).ok().map(|place| (LOCATION, place)));
     response
-}
-
-fn read(sent: Sent) -> Result<Vec<(String, String)>, Problem> {
-    match sent {
-        Ok(Form(pairs)) => Ok(pairs),
-        Err(FormRejection::InvalidFormContentType(_)) => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-a-form",
-            "Send the form as application/x-www-form-urlencoded; programs use \
-             POST /api/v1/simulations.",
-        )),
-        Err(rejection) => {
-            Err(Problem::new(rejection.status(), "body-not-read", rejection.body_text()))
-        }
-    }
 }
