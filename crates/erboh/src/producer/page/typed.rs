@@ -73,7 +73,9 @@ impl Typed {
     pub(super) fn id(&self) -> Result<RatingId, Flaw> {
         self.id.parse().map_err(|_| Flaw {
             field: "id",
-            advice: "The form had lost its id and has a new one now. Send it again.".to_owned(),
+            advice: "The form came without its id, by which a second copy is known, and has a new \
+                     one now. Send it again."
+                .to_owned(),
         })
     }
 
