@@ -92,9 +92,9 @@ pub const BUDGET_SMALL_BYTES: u32 = 4 * 1024 * 1024;
 
 /// Bytes of streams and long lists that one producer has in flight. What is in flight is a line
 /// that everybody stands in, single ratings too, since the queue takes ratings in their order. So
-/// it is as short as speed allows: these are some 18,000 ratings, which leave within 60 ms at
-/// 300,000 a second, and keep that speed up to a cluster that takes 60 ms to answer.
-pub const BUDGET_BULK_BYTES: u32 = 8 * 1024 * 1024;
+/// it is as short as speed allows: these are some 9,000 ratings, which leave within 30 ms at
+/// 300,000 a second, and keep that speed up to a cluster that takes 30 ms to answer.
+pub const BUDGET_BULK_BYTES: u32 = 4 * 1024 * 1024;
 
 /// Bytes of the largest batch that counts as small: some hundred ratings.
 pub const BUDGET_SMALL_COST: usize = 64 * 1024;
@@ -103,9 +103,14 @@ pub const BUDGET_SMALL_COST: usize = 64 * 1024;
 /// it, its place in a request, and its result.
 pub const RECORD_COST: usize = 256;
 
-/// How long a request waits for room among the bytes in flight before it is refused: a moment of
-/// crowding passes unseen, and a crowd that stays is told so before it wonders.
-pub const BUDGET_WAIT: Duration = Duration::from_millis(100);
+/// How long a request waits for room before it is refused: a moment of crowding passes unseen, and
+/// those that are taken have not stood in a line for long.
+pub const BUDGET_WAIT: Duration = Duration::from_millis(20);
+
+/// How long a request that is refused for want of room waits for its answer. A client that asks
+/// again at once is then refused ten times a second; thousands of times, it would take the place
+/// of those that are served.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(80);
 
 /// What a client is told to wait before it tries again when too much is in flight already.
 pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -80,6 +80,13 @@ impl Budget {
         }
     }
 
+    /// Whether a list or a stream would find room; false when there is still none after
+    /// [`limits::BUDGET_WAIT`].
+    pub(super) async fn has_room_for_bulk(&self) -> bool {
+        let room = self.bulk.acquire(limits::BUDGET_SMALL_COST);
+        tokio::time::timeout(limits::BUDGET_WAIT, room).await.is_ok()
+    }
+
     /// Bytes in flight now.
     pub(super) fn in_use(&self) -> usize {
         self.small.in_use() + self.bulk.in_use()
@@ -117,7 +124,10 @@ mod tests {
         let held = budget.acquire(&huge, Patience::Endless).await;
         assert!(held.is_some(), "what is larger than the pool goes alone");
         assert!(budget.acquire(&huge, Patience::Brief).await.is_none(), "and nothing beside it");
+        assert!(!budget.has_room_for_bulk().await, "which is known before anything is read");
         assert!(budget.acquire(&batch(1, 100), Patience::Brief).await.is_some());
+        drop(held);
+        assert!(budget.has_room_for_bulk().await);
     }
 
     #[tokio::test]

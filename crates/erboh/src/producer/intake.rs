@@ -45,6 +45,12 @@ impl From<Busy> for Problem {
     }
 }
 
+/// Says no, after a moment in which the client cannot ask again.
+async fn refused() -> Busy {
+    tokio::time::sleep(limits::REFUSAL_PAUSE).await;
+    Busy
+}
+
 /// A batch on its way. Whoever drops it does not learn what becomes of the records.
 pub(super) struct Sending {
     results: JoinHandle<Vec<SendResult>>,
@@ -75,12 +81,21 @@ impl Intake {
         Self { writer, budget: Budget::default(), metrics }
     }
 
+    /// Refuses a list or a stream that would find no room, before any work is spent on it.
+    pub(super) async fn admit(&self) -> Result<(), Busy> {
+        if self.budget.has_room_for_bulk().await || self.writer.health().is_err() {
+            return Ok(());
+        }
+        Err(refused().await)
+    }
+
     /// Takes a batch of at most 65,536 records if there is room within [`limits::BUDGET_WAIT`].
     pub(super) async fn accept(&self, batch: Batch) -> Result<Sending, Busy> {
         let permit = self.budget.acquire(&batch, Patience::Brief).await;
         // Without room because nothing leaves: the queue is to blame, and the answer says so.
         if permit.is_none() && self.writer.health().is_ok() {
-            return Err(Busy);
+            drop(batch);
+            return Err(refused().await);
         }
         Ok(self.start(batch, permit))
     }

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use erboh::limits::BUDGET_BULK_BYTES;
 use erboh_testbed::{Child, Signal};
 use serde_json::Value;
 
@@ -12,8 +13,11 @@ use crate::load::{agent, eventually, post};
 
 const RATING: &str = r#"{"battle":"a vs b","voice1":"Big Bird","voice2":"Macho Man","rating":2}"#;
 
-/// Ratings of a list that takes all the room there is for lists: 8 MiB, at 400 bytes each.
-const LONG_LIST: usize = 24_000;
+/// The room there is for lists, in bytes.
+const ROOM: u64 = BUDGET_BULK_BYTES as u64;
+
+/// Ratings of a list that takes all of it; each takes some 400 bytes.
+const LONG_LIST: usize = (ROOM / 350) as usize;
 
 /// Idle connections, if this process may open so many.
 const IDLE: usize = 2_000;
@@ -61,7 +65,7 @@ fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
     std::thread::scope(|scope| {
         let long = scope.spawn(|| post_list(&producer.url, LONG_LIST));
         eventually("the long list is on its way", || {
-            (bytes_in_flight(&producer) > 7 * 1024 * 1024).then_some(())
+            (bytes_in_flight(&producer) >= ROOM).then_some(())
         });
         let (status, again, problem) = post_list(&producer.url, 1_000);
         assert_eq!((status, again.as_deref()), (429, Some("1")), "{problem}");

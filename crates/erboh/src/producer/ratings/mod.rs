@@ -151,6 +151,7 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
         headers: requests::headers(&head.extensions).collect(),
     };
     if form == Form::Lines {
+        dispatch.intake.admit().await?;
         let place = uploads.stream(coding).await?;
         let source = Source::new(body, stopping);
         return stream::answer(source, dispatch, minimal, place).await;
