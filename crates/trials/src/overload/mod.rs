@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  a broker, one producer
-//!    capacity: CLIENTS clients that wait for their answers  ─► rate R, p99 of the answers
-//!    overload: many clients that offer 4 × R, whatever they are answered
+//!    capacity: CLIENTS clients that wait for their answers  ─► rate R
+//!    usual:    many clients that offer R                    ─► p99 of the answers
+//!    overload: the same clients offer 4 × R, whatever they are answered
 //!              ├─► memory of the producer, twice a second
 //!              └─► who was taken (partition, offset, id), who was refused, and how
 //!    recount:  everything that was acknowledged is in the log, at its place
@@ -41,7 +42,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// What the trial is told.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// How long too much is offered, in seconds; the capacity is looked for a quarter as long
+    /// How long too much is offered, in seconds; before that, less is for half as long
     #[arg(long, default_value_t = 60, value_name = "N",
           value_parser = clap::value_parser!(u64).range(4..=86_400))]
     seconds: u64,
@@ -75,6 +76,8 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     if rate <= 0.0 {
         bail!("nothing was acknowledged; see {}", flags.directory.join("producer.log").display());
     }
+    let usual = Load::above(&producer, CLIENTS, 1, rate).run(overload / 4)?;
+    println!("as much offered: {usual}");
     let memory = Memory::watch(producer.process.pid());
     let pressed = Load::above(&producer, CLIENTS, FACTOR, rate).run(overload)?;
     let memory = memory.finish()?;
@@ -84,10 +87,16 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let after = Load::at_capacity(&producer, 1).run(WARM_UP)?;
     println!("afterwards: {after}");
 
-    let acknowledged: Vec<&Outcome> = vec![&capacity, &pressed, &after];
+    let acknowledged: Vec<&Outcome> = vec![&capacity, &usual, &pressed, &after];
     let missing = recount::missing(&broker.bootstrap, PARTITIONS, &acknowledged)?;
-    let findings =
-        Findings { capacity: &capacity, pressed: &pressed, after: &after, memory, missing };
+    let findings = Findings {
+        capacity: &capacity,
+        usual: &usual,
+        pressed: &pressed,
+        after: &after,
+        memory,
+        missing,
+    };
     let faults = findings.faults(flags.judge_times);
     if faults.is_empty() {
         println!("pass: {}", findings.summary());
