@@ -19,6 +19,7 @@ mod trials;
 
 use std::path::PathBuf;
 
+use crate::tools::{self, Tool};
 use crate::{Outcome, process, repository};
 
 /// A subcommand: what a person types, what `help` says about it, and what runs.
@@ -59,6 +60,14 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, String> {
 fn build_erboh() -> Result<PathBuf, String> {
     process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-run"]))?;
     Ok(repository::target("debug/erboh"))
+}
+
+/// Runs a suite if this machine has all the tools that it needs, and else names one that is missing.
+fn if_able(needed: &'static [Tool], suite: impl FnOnce() -> Outcome) -> Outcome {
+    match tools::missing(needed).first() {
+        Some(tool) => Err(tool.not_run()),
+        None => suite(),
+    }
 }
 
 /// For subcommands that take no arguments: refuses what would otherwise be silently ignored.

@@ -5,9 +5,8 @@
 
 use std::process::Command as Process;
 
-use super::{Command, build_erboh};
-use crate::tools::{self, Tool};
-use crate::{Outcome, process, repository};
+use super::{Command, build_erboh, if_able};
+use crate::{Outcome, process, repository, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "pages",
@@ -16,15 +15,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(arguments: &[String]) -> Outcome {
-    match missing_tools().first() {
-        Some(tool) => Err(tool.not_run()),
-        None => run_suite(arguments),
-    }
-}
-
-/// The tools without which the suite cannot run and that this machine does not have.
-pub(crate) fn missing_tools() -> Vec<&'static Tool> {
-    tools::missing(tools::FOR_PAGES)
+    if_able(tools::FOR_PAGES, || run_suite(arguments))
 }
 
 /// Runs the suite; `arguments` are words of the names of the checks to run, where not all.

@@ -2,7 +2,8 @@
 
 use super::{Command, api, clients, no_arguments, pages};
 use crate::steps::Steps;
-use crate::{Outcome, process, tools};
+use crate::tools::{self, Tool};
+use crate::{Outcome, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",
@@ -28,19 +29,25 @@ fn run(arguments: &[String]) -> Outcome {
     for tool in clients::missing_tools() {
         steps.note(&tool.not_run());
     }
-    if api::missing_tools().is_empty() {
-        steps.run("api documents", || api::run_suite(&[]));
-    }
-    for tool in api::missing_tools() {
-        steps.note(&tool.not_run());
-    }
-    if pages::missing_tools().is_empty() {
-        steps.run("pages", || pages::run_suite(&[]));
-    }
-    for tool in pages::missing_tools() {
-        steps.note(&tool.not_run());
-    }
+    suite(&mut steps, "api documents", tools::FOR_API, api::run_suite);
+    suite(&mut steps, "pages", tools::FOR_PAGES, pages::run_suite);
     steps.finish()
+}
+
+/// Runs all of a suite, or notes every tool for want of which it cannot run.
+fn suite(
+    steps: &mut Steps,
+    name: &'static str,
+    needed: &'static [Tool],
+    run: fn(&[String]) -> Outcome,
+) {
+    let missing = tools::missing(needed);
+    if missing.is_empty() {
+        steps.run(name, || run(&[]));
+    }
+    for tool in missing {
+        steps.note(&tool.not_run());
+    }
 }
 
 /// The tests written in Rust.
