@@ -148,15 +148,15 @@ fn shared() -> &'static Cluster {
 }
 
 /// The embedded broker, with its data in a directory that goes with it.
-pub(super) struct Embedded {
-    address: String,
+pub(crate) struct Embedded {
+    pub(crate) address: String,
     stop: CancellationToken,
     serving: Option<JoinHandle<()>>,
     data: tempfile::TempDir,
 }
 
 impl Embedded {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut broker = Self {
             address: "127.0.0.1:0".into(),
             stop: CancellationToken::new(),
@@ -168,7 +168,7 @@ impl Embedded {
     }
 
     /// Serves on the address, which keeps its port from then on.
-    async fn serve(&mut self) {
+    pub(crate) async fn serve(&mut self) {
         let listener = TcpListener::bind(&self.address).await.unwrap();
         self.address = listener.local_addr().unwrap().to_string();
         let settings = erboh_broker::Settings {
@@ -182,7 +182,8 @@ impl Embedded {
         self.serving = Some(tokio::spawn(async move { serving.await.unwrap() }));
     }
 
-    async fn halt(&mut self) {
+    /// Ends it in order; its data and its port stay.
+    pub(crate) async fn halt(&mut self) {
         self.stop.cancel();
         self.serving.take().unwrap().await.unwrap();
     }

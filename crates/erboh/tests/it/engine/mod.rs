@@ -2,7 +2,7 @@
 //! take-overs and strange logs.
 
 mod bench;
-mod broker;
+pub(crate) mod broker;
 mod damage;
 mod foreign;
 mod hardship;

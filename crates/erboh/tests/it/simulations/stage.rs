@@ -9,11 +9,10 @@ use erboh::ops::Stopping;
 use erboh::producer::{self, Producer};
 use erboh::queue::{Admin, KafkaSettings, Reader, Topics, Writer};
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
+use crate::engine::broker::Embedded;
 use crate::web::{Answer, ask, get, post_json};
 
 pub(super) const SIMULATIONS: &str = "/api/v1/simulations";
@@ -36,45 +35,25 @@ fn router(kafka: &KafkaSettings) -> Router {
 pub(super) struct Stage {
     pub(super) producer: Router,
     kafka: KafkaSettings,
-    stop: CancellationToken,
-    serving: Option<JoinHandle<()>>,
-    data: tempfile::TempDir,
+    broker: Embedded,
 }
 
 impl Stage {
     pub(super) async fn set() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let kafka = KafkaSettings::new(listener.local_addr().unwrap().to_string());
-        let (producer, stop) = (router(&kafka), CancellationToken::new());
-        let data = tempfile::tempdir().unwrap();
-        let mut stage = Self { producer, kafka, stop, serving: None, data };
-        stage.serve(listener);
-        let admin = Admin::connect(&stage.kafka).unwrap();
+        let broker = Embedded::start().await;
+        let kafka = KafkaSettings::new(broker.address.as_str());
+        let admin = Admin::connect(&kafka).unwrap();
         admin.ensure_topics(&Topics::default(), PARTITIONS, -1).await.unwrap();
-        stage
-    }
-
-    fn serve(&mut self, listener: TcpListener) {
-        let settings = erboh_broker::Settings {
-            data_dir: self.data.path().to_owned(),
-            auto_create_topics: false,
-            group_initial_rebalance_delay_ms: 0,
-            ..erboh_broker::Settings::default()
-        };
-        self.stop = CancellationToken::new();
-        let serving = erboh_broker::serve(listener, settings, self.stop.clone());
-        self.serving = Some(tokio::spawn(async move { serving.await.unwrap() }));
+        Self { producer: router(&kafka), kafka, broker }
     }
 
     /// Ends the broker in order; its data and its port stay.
     pub(super) async fn stop_broker(&mut self) {
-        self.stop.cancel();
-        self.serving.take().unwrap().await.unwrap();
+        self.broker.halt().await;
     }
 
     pub(super) async fn start_broker(&mut self) {
-        let listener = TcpListener::bind(&self.kafka.brokers).await.unwrap();
-        self.serve(listener);
+        self.broker.serve().await;
     }
 
     pub(super) fn address(&self) -> &str {
@@ -111,12 +90,6 @@ impl Stage {
         };
         let router = consumer::router(Consumer::new(engine.board(), settings, stop));
         Board { engine, router }
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }
 
