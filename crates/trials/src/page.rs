@@ -1,14 +1,36 @@
 //! Page: a page of the documentation with a part that a trial writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::Args;
+
+/// Where a trial's report goes besides standard output.
+#[derive(Debug, Args)]
+pub(crate) struct PageFlags {
+    /// Put the report between the markers of this page
+    #[arg(long, value_name = "PAGE")]
+    write: Option<PathBuf>,
+}
+
+impl PageFlags {
+    /// Puts the report of the trial of that name into the page, if there is to be one.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub(crate) fn take(&self, name: &str, report: &str) -> anyhow::Result<()> {
+        let Some(page) = &self.write else { return Ok(()) };
+        write(page, name, report)?;
+        println!("written to {}", page.display());
+        Ok(())
+    }
+}
 
 /// Puts `text` between `<!-- name: begin -->` and `<!-- name: end -->` of a page.
 ///
 /// # Errors
 /// When the page cannot be read or written, or has no such lines.
-pub(crate) fn write(page: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+fn write(page: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let shown = page.display();
     let old = std::fs::read_to_string(page).with_context(|| format!("reading {shown}"))?;
     let Some(new) = replaced(&old, name, text) else {

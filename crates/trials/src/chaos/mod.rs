@@ -42,6 +42,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
+use crate::page::PageFlags;
 use campaign::Campaign;
 use fault::Fault;
 use schedule::Schedule;
@@ -74,9 +75,9 @@ pub(crate) struct Flags {
     /// Print the schedule and do nothing
     #[arg(long)]
     schedule: bool,
-    /// Put the report between the markers of this page
-    #[arg(long, value_name = "PAGE")]
-    write: Option<PathBuf>,
+    /// Where the report goes.
+    #[command(flatten)]
+    page: PageFlags,
     /// Replace a part by a naive one, which the campaign must catch
     #[arg(long, value_enum, value_name = "NAME")]
     sabotage: Option<Sabotage>,
@@ -131,10 +132,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         println!("{violations}\n{}", kept());
         return Ok(ExitCode::FAILURE);
     }
-    if let Some(page) = &flags.write {
-        crate::page::write(page, "chaos", &report.to_string())?;
-        println!("written to {}", page.display());
-    }
+    flags.page.take("chaos", &report.to_string())?;
     if flags.keep {
         println!("{}", kept());
     } else {

@@ -27,6 +27,7 @@ use clap::Args;
 use self::latency::Latency;
 use self::ours::Upload;
 use self::peer::Peer;
+use crate::page::PageFlags;
 use crate::server::{self, Kind, Producer, Server};
 
 /// Partitions of both topics, as the roles create them.
@@ -49,9 +50,9 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     singles: u32,
-    /// Put the tables between the markers of this page
-    #[arg(long, value_name = "PAGE")]
-    write: Option<PathBuf>,
+    /// Where the report goes.
+    #[command(flatten)]
+    page: PageFlags,
     /// What the tables say of the machine they were made on
     #[arg(long, default_value = "", value_name = "TEXT")]
     machine: String,
@@ -102,10 +103,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     drop((producer, broker));
     let text = report::text(&series, flags);
     println!("\n{text}");
-    if let Some(page) = &flags.write {
-        crate::page::write(page, "bench-ingest", &text)?;
-        println!("written to {}", page.display());
-    }
+    flags.page.take("bench-ingest", &text)?;
     std::fs::remove_dir_all(&flags.directory)?;
     Ok(ExitCode::SUCCESS)
 }

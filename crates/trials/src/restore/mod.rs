@@ -24,6 +24,7 @@ use clap::Args;
 use measure::{Row, Times};
 use stage::Stage;
 
+use crate::page::PageFlags;
 use crate::server::{self, Kind};
 
 /// What the measurement is told.
@@ -44,9 +45,9 @@ pub(crate) struct Flags {
     /// The broker to measure on; without it all, one after the other
     #[arg(long, value_enum, value_name = "NAME")]
     broker: Option<Kind>,
-    /// Put the table between the markers of this page
-    #[arg(long, value_name = "PAGE")]
-    write: Option<PathBuf>,
+    /// Where the report goes.
+    #[command(flatten)]
+    page: PageFlags,
     /// What the table says of the machine it was made on
     #[arg(long, default_value = "", value_name = "TEXT")]
     machine: String,
@@ -91,9 +92,6 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     }
     let table = report::table(&rows, flags.runs, flags.partitions, &flags.machine);
     println!("\n{table}");
-    if let Some(page) = &flags.write {
-        crate::page::write(page, "restore", &table)?;
-        println!("written to {}", page.display());
-    }
+    flags.page.take("restore", &table)?;
     Ok(ExitCode::SUCCESS)
 }
