@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::WAIT_MAX;
-use crate::process::{ANY_PORT, Process};
+use crate::process::{ANY_PORT, Process, erboh};
 
 const RATINGS: &str = "erboh-ratings";
 const TOTALS: &str = "erboh-totals";
@@ -114,9 +114,7 @@ fn rating(voice1: &str, voice2: &str, score: u8) -> String {
 }
 
 fn audit(kafka: &str, flags: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-    command.args(["audit", "--brokers", kafka]).args(flags).env_clear();
-    command.output().expect("the binary runs")
+    erboh([&["audit", "--brokers", kafka], flags].concat())
 }
 
 #[track_caller]

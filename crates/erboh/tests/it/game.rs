@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use erboh::broker;
 use erboh::consumer::engine::{self, EngineSettings};
 use erboh::consumer::{self, Consumer};
 use erboh::ops::Stopping;
 use erboh::producer::{self, Producer};
 use erboh::queue::{Admin, KafkaSettings, Reader, Topics, Writer};
-use erboh::{broker, smoke};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
 use crate::pages::{cells, ids};
+use crate::process::erboh;
 use crate::web::{get, post_json};
 
 /// An embedded broker on a port of its own, with the topics of erboh.
@@ -184,14 +185,19 @@ async fn a_rating_that_is_sent_is_answered_with_its_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_smoke_test_passes_on_a_broker_and_fails_without_one() {
     let broker = Broker::start().await;
-    let settings = smoke::Settings {
-        kafka: broker.kafka.clone(),
-        topic: "manual-add-topic".to_owned(),
-        time_limit: WAIT_MAX,
+    let brokers = broker.kafka.brokers.clone();
+    let smoke = async |limit_ms: u128, code: i32, expected: &[&str]| {
+        let limit = format!("--time-limit-ms={limit_ms}");
+        let arguments = ["smoke".to_owned(), format!("--brokers={brokers}"), limit];
+        let run = tokio::task::spawn_blocking(|| erboh(arguments));
+        let output = run.await.expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        expected.iter().for_each(|words| assert!(text.contains(words), "{words} is not in {text}"));
     };
-    assert!(smoke::run(settings.clone()).await, "creates the topic");
-    assert!(smoke::run(settings.clone()).await, "finds the topic, with other messages in it");
+    smoke(WAIT_MAX.as_millis(), 0, &["created, 1 partition", "all 3 came back unchanged"]).await;
+    // Other messages are in the topic now.
+    smoke(WAIT_MAX.as_millis(), 0, &["found, 1 partition", "all 3 came back unchanged"]).await;
     broker.close().await;
-    let time_limit = Duration::from_millis(500);
-    assert!(!smoke::run(smoke::Settings { time_limit, ..settings }).await, "nobody answers");
+    smoke(500, 1, &["no answer within the time limit", "fail in"]).await;
 }

@@ -1,9 +1,11 @@
-//! A demo or a broker as a process: started on ports that are free, and ended with its test.
+//! The real binary: a command that is run to its end, or a demo, a broker or a role as a process,
+//! started on ports that are free, and ended with its test.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::WAIT_MAX;
@@ -14,6 +16,12 @@ pub(crate) const ANY_PORT: [&str; 3] = [
     "--consumer-listen=127.0.0.1:0",
     "--kafka-listen=127.0.0.1:0",
 ];
+
+/// Runs a command of erboh to its end; no variable of whoever runs the tests reaches it.
+pub(crate) fn erboh(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
+    command.args(arguments).env_clear().output().expect("the binary runs")
+}
 
 /// A process that ends with the test, whatever the test does.
 pub(crate) struct Process {

@@ -3,12 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use super::{OTHER, RATINGS, TOKEN};
 use crate::WAIT_MAX;
-use crate::process::Process;
+use crate::process::{Process, erboh};
 
 const ANY_PORT: [&str; 3] =
     ["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0", "--brokers=127.0.0.1:1"];
@@ -149,11 +148,6 @@ fn a_secret_of_kubernetes_is_followed() {
     symlink("two", place("..new")).expect("a link");
     fs::rename(place("..new"), place("..data")).expect("the link is replaced");
     wait_until("the change", || producer.admits(OTHER) && !producer.admits(TOKEN));
-}
-
-fn erboh(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-    command.args(arguments).env_clear().output().expect("the binary runs")
 }
 
 /// Runs a command that must be refused before it opens anything, and checks what it says.

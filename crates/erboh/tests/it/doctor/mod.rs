@@ -2,13 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::WAIT_MAX;
-use crate::process::{ANY_PORT, Process};
+use crate::process::{ANY_PORT, Process, erboh};
 
 pub(crate) mod kafka;
 
@@ -19,9 +18,7 @@ struct Said {
 }
 
 fn doctor(brokers: &str, flags: &[&str]) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-    command.args(["doctor", "--brokers", brokers]).args(flags).env_clear();
-    let output = command.output().expect("the binary runs");
+    let output = erboh([&["doctor", "--brokers", brokers], flags].concat());
     let text = String::from_utf8(output.stdout).expect("a report is text");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(errors, "", "everything is in the report: {text}");

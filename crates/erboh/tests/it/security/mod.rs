@@ -7,9 +7,9 @@
 //!              └─ Door::Plain         for the test itself, to make topics
 //! ```
 
-use std::process::Command;
-
 use erboh_testbed::Cluster;
+
+use crate::process;
 
 mod kafka;
 
@@ -21,9 +21,8 @@ struct Said {
 
 /// Runs a command of erboh to its end.
 fn erboh(command: &str, brokers: &str, flags: &[String]) -> Said {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_erboh"));
-    process.args([command, "--brokers", brokers]).args(flags).env_clear();
-    let output = process.output().expect("the binary runs");
+    let flags = flags.iter().map(String::as_str);
+    let output = process::erboh([command, "--brokers", brokers].into_iter().chain(flags));
     let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
     Said { text, exit_code: output.status.code().expect("it ended by itself") }
 }

@@ -1,7 +1,7 @@
 //! The audit on a log as a real cluster makes it: with markers of transactions, records that were
 //! aborted, second copies, and several who counted it.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use erboh::queue::Topics;
 use rdkafka::ClientConfig;
@@ -13,6 +13,7 @@ use super::super::stage::Stage;
 use super::{PACE, WRITERS};
 use crate::WAIT_MAX;
 use crate::load::Load;
+use crate::process::erboh;
 
 /// Writes what nobody asked for: a rating twice and what is none, in transactions that are
 /// committed and aborted in turn.
@@ -43,9 +44,7 @@ fn write_transactions(bootstrap: &str) {
 }
 
 fn audit(bootstrap: &str, flags: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
-    command.args(["audit", "--json", "--brokers", bootstrap]).args(flags).env_clear();
-    command.output().unwrap()
+    erboh([&["audit", "--json", "--brokers", bootstrap], flags].concat())
 }
 
 #[track_caller]
