@@ -168,6 +168,19 @@ impl Bench {
         let parse = |stored: Stored| (stored.key, Snapshot::from_json(&stored.value).unwrap());
         stored.into_iter().map(parse).collect()
     }
+
+    /// The newest snapshot of a partition, as soon as it covers everything before `position`. What
+    /// is on the board is counted, and not yet acknowledged by the totals topic.
+    pub(super) async fn until_covered(&self, partition: i32, position: i64) -> Snapshot {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let newest = self.snapshots(partition).await.pop().map(|(_, newest)| newest);
+            match newest {
+                Some(newest) if newest.next_offset >= position => return newest,
+                _ => assert!(Instant::now() < end, "no snapshot covers {position}: {newest:?}"),
+            }
+        }
+    }
 }
 
 /// Writes records that must all be acknowledged.

@@ -49,8 +49,8 @@ async fn totals_that_are_refused_pause_the_counting_until_they_are_taken(on: On)
     let engine = bench.start();
     bench.rate(10).await;
     until_counted(&engine, 10).await;
+    let covered = bench.until_covered(0, 10).await.next_offset;
     bench.refuse(&totals, "compact").await;
-    let covered = bench.snapshots(0).await.pop().unwrap().1.next_offset;
     bench.rate(6_000).await;
     let view = until_paused(&engine, ["totals cannot be written", &totals], covered).await;
     let paused_at = view.board.position()[&0];

@@ -2,10 +2,10 @@
 
 use erboh::limits::{NAME_CHARS_MAX, VOICES_MAX};
 use erboh::queue::OutRecord;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
 
-use super::bench::{Bench, PATIENCE, until};
+use super::bench::{Bench, until};
 use super::broker::{On, on_both};
 
 on_both!(the_largest_totals_fit_into_a_snapshot_and_a_voice_too_many_is_a_dead_letter);
@@ -54,14 +54,7 @@ async fn the_largest_totals_fit_into_a_snapshot_and_a_voice_too_many_is_a_dead_l
     let view = until(&mut engine.board(), "all counted", counts).await;
     assert_eq!(view.board.snapshots()[&0].voices.len(), VOICES_MAX);
     assert_eq!(view.problem, None);
-    let deadline = Instant::now() + PATIENCE;
-    let newest = loop {
-        let (_, newest) = bench.snapshots(0).await.pop().unwrap();
-        if newest.next_offset == end {
-            break newest;
-        }
-        assert!(Instant::now() < deadline, "no snapshot of so many voices");
-    };
+    let newest = bench.until_covered(0, end).await;
     assert!(newest.to_json().len() > VOICES_MAX * NAME_CHARS_MAX * 4);
     drop(engine);
     // And it can be gone on from.
