@@ -17,7 +17,7 @@ impl PageFlags {
     /// Puts the report of the trial of that name into the page, if there is to be one.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub(crate) fn take(&self, name: &str, report: &str) -> anyhow::Result<()> {
         let Some(page) = &self.write else { return Ok(()) };
         write(page, name, report)?;
