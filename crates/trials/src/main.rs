@@ -10,13 +10,15 @@
 //! Tests ask whether one thing works; a trial runs everything for minutes and asks what came of
 //! it. `cargo xtask` builds the binaries and starts the trials.
 
+mod broker;
 mod chaos;
 mod http;
 mod ingest;
 mod overload;
 mod page;
+mod producer;
 mod restore;
-mod server;
+mod start;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,8 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 
 use super::{COMPRESSION, ours};
 use crate::http::Client;
-use crate::server::{PATIENCE, Producer};
+use crate::producer::Producer;
+use crate::start::PATIENCE;
 
 /// Pause between two ratings: at low load each of them finds the way free.
 const PAUSE: Duration = Duration::from_millis(4);

@@ -27,8 +27,10 @@ use clap::Args;
 use self::latency::Latency;
 use self::ours::Upload;
 use self::peer::Peer;
+use crate::broker::{Broker, Kind};
 use crate::page::PageFlags;
-use crate::server::{self, Kind, Producer, Server};
+use crate::producer::Producer;
+use crate::start;
 
 /// Partitions of both topics, as the roles create them.
 const PARTITIONS: u32 = 6;
@@ -76,9 +78,9 @@ struct Series {
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     // Everything that is started from here on inherits it, but for whoever is measured.
     cores::leave_the_first()?;
-    server::empty(&flags.directory)?;
-    let erboh = server::erboh(flags.erboh.as_deref())?;
-    let broker = Server::start(Kind::Kafka, &erboh, &flags.directory)?;
+    start::empty(&flags.directory)?;
+    let erboh = start::erboh(flags.erboh.as_deref())?;
+    let broker = Broker::start(Kind::Kafka, &erboh, &flags.directory)?;
     let erboh = erboh.to_str().context("the path of erboh is not text")?;
     let program = [&cores::ON_THE_FIRST[..], &[erboh]].concat();
     let producer = Producer::start(&program, &broker.bootstrap, PARTITIONS, &flags.directory)?;

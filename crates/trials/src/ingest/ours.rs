@@ -8,7 +8,7 @@ use erboh::rating::simulate::Researchers;
 use serde::Deserialize;
 
 use crate::http::{Answer, Client};
-use crate::server::Producer;
+use crate::producer::Producer;
 
 /// Connections that upload at once: more than one, so that the producer always has work.
 const CONNECTIONS: u64 = 2;

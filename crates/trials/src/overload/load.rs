@@ -11,7 +11,7 @@ use erboh::web::grouped;
 use serde::Deserialize;
 
 use crate::http::{Answer, Client};
-use crate::server::Producer;
+use crate::producer::Producer;
 
 /// Ratings that one NDJSON request carries: as a program does that hands on what it collects.
 const LINES: u32 = 300;

@@ -27,7 +27,9 @@ use clap::Args;
 use self::judge::Findings;
 use self::load::{Load, Outcome};
 use self::memory::Memory;
-use crate::server::{self, Kind, Producer, Server};
+use crate::broker::{Broker, Kind};
+use crate::producer::Producer;
+use crate::start;
 
 /// How much more than the capacity is offered.
 const FACTOR: u32 = 4;
@@ -62,9 +64,9 @@ pub(crate) struct Flags {
 
 /// Tries it. The exit code says whether it held.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
-    server::empty(&flags.directory)?;
-    let erboh = server::erboh(flags.erboh.as_deref())?;
-    let broker = Server::start(flags.broker, &erboh, &flags.directory)?;
+    start::empty(&flags.directory)?;
+    let erboh = start::erboh(flags.erboh.as_deref())?;
+    let broker = Broker::start(flags.broker, &erboh, &flags.directory)?;
     let program = [erboh.to_str().unwrap_or_default()];
     let producer = Producer::start(&program, &broker.bootstrap, PARTITIONS, &flags.directory)?;
 

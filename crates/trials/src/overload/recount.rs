@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
 use super::load::{Id, Outcome};
-use crate::server::PATIENCE;
+use crate::start::PATIENCE;
 
 /// How long one poll waits.
 const POLL: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use erboh::rating::RatingId;
 use erboh::rating::simulate::Researchers;
 
 use super::stage::Stage;
-use crate::server::PATIENCE;
+use crate::start::PATIENCE;
 
 /// Ratings that are handed over together.
 const BATCH: u64 = 10_000;

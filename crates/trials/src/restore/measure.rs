@@ -8,7 +8,8 @@ use erboh_testbed::Signal;
 
 use super::fill::Load;
 use super::stage::{Consumer, PartitionView, Stage};
-use crate::server::{Kind, PATIENCE};
+use crate::broker::Kind;
+use crate::start::PATIENCE;
 
 /// How long a group is left alone before something is done to it. librdkafka joins at most once a
 /// second, so that what happens right after another rebalance takes longer.

@@ -24,8 +24,9 @@ use clap::Args;
 use measure::{Row, Times};
 use stage::Stage;
 
+use crate::broker::Kind;
 use crate::page::PageFlags;
-use crate::server::{self, Kind};
+use crate::start;
 
 /// What the measurement is told.
 #[derive(Debug, Args)]
@@ -69,7 +70,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     for kind in kinds {
         let stage = Stage::set_up(
             kind,
-            &server::erboh(flags.erboh.as_deref())?,
+            &start::erboh(flags.erboh.as_deref())?,
             &flags.directory,
             flags.partitions,
         )?;

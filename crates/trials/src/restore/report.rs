@@ -61,7 +61,7 @@ fn median_ms(times: &[Duration]) -> f64 {
 mod tests {
     use super::super::measure::Times;
     use super::*;
-    use crate::server::Kind;
+    use crate::broker::Kind;
 
     #[test]
     fn the_table_has_medians_and_ratios_to_the_first_row_of_the_broker() {

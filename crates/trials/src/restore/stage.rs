@@ -11,7 +11,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Deserialize;
 
-use crate::server::{self, Kind, LOOK_EVERY, PATIENCE, Server, spawn};
+use crate::broker::{Broker, Kind};
+use crate::start::{self, LOOK_EVERY, PATIENCE, spawn};
 
 /// How long one look may take before it counts as none.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -26,7 +27,7 @@ pub(super) struct Stage {
     directory: PathBuf,
     started: AtomicU32,
     group: BaseConsumer,
-    server: Server,
+    broker: Broker,
 }
 
 /// What a replica says of one partition.
@@ -64,13 +65,13 @@ impl Stage {
         partitions: u32,
     ) -> anyhow::Result<Self> {
         let directory = directory.join(kind.name().replace(' ', "-"));
-        server::empty(&directory)?;
-        let server = Server::start(kind, erboh, &directory)?;
-        let bootstrap = server.bootstrap.clone();
+        start::empty(&directory)?;
+        let broker = Broker::start(kind, erboh, &directory)?;
+        let bootstrap = broker.bootstrap.clone();
         let group = ClientConfig::new().set("bootstrap.servers", &bootstrap).create();
         let group: BaseConsumer = group.context("a client that describes the group")?;
         let (erboh, started) = (erboh.to_owned(), AtomicU32::new(0));
-        Ok(Self { partitions, bootstrap, erboh, directory, started, group, server })
+        Ok(Self { partitions, bootstrap, erboh, directory, started, group, broker })
     }
 
     /// How clients of our own reach it.
@@ -132,9 +133,9 @@ impl Stage {
 
     /// Ends the broker and removes its data.
     pub(super) fn end(self) -> anyhow::Result<()> {
-        let Self { server, group, directory, .. } = self;
+        let Self { broker, group, directory, .. } = self;
         drop(group);
-        drop(server);
+        drop(broker);
         std::fs::remove_dir_all(&directory)
             .with_context(|| format!("removing {}", directory.display()))
     }

@@ -1,0 +1,53 @@
+//! Start: what every trial does before it begins.
+
+use std::fs::OpenOptions;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use erboh_testbed::Child;
+
+/// Longest wait for anything that should be quick.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// How often a process is looked at: the resolution of times that are seen from outside.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Starts a process whose output goes to the end of a file.
+pub(crate) fn spawn(program: &Path, arguments: &[String], log: &Path) -> anyhow::Result<Child> {
+    let file = OpenOptions::new().create(true).append(true).open(log);
+    let file = file.with_context(|| format!("opening {}", log.display()))?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(file.try_clone()?).stderr(file);
+    Child::spawn(command).map_err(|reason| anyhow!(reason))
+}
+
+/// The erboh to try: the one that was named, else the one beside this program.
+pub(crate) fn erboh(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let beside = || {
+        let own = std::env::current_exe().context("where this program is")?;
+        Ok(own.with_file_name("erboh"))
+    };
+    let path = named.map_or_else(beside, |path| anyhow::Ok(path.to_owned()))?;
+    if !path.is_file() {
+        bail!("{} does not exist: build it, or name one with --erboh", path.display());
+    }
+    Ok(path)
+}
+
+/// An empty directory, whatever was there before.
+pub(crate) fn empty(directory: &Path) -> anyhow::Result<()> {
+    let shown = directory.display();
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).with_context(|| format!("removing {shown}"))?;
+    }
+    std::fs::create_dir_all(directory).with_context(|| format!("creating {shown}"))
+}
+
+/// Addresses of this machine on which nobody listens.
+pub(crate) fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
+    let ports = erboh_testbed::free_ports(N).map_err(|reason| anyhow!(reason))?;
+    Ok(std::array::from_fn(|nth| SocketAddr::from((Ipv4Addr::LOCALHOST, ports[nth]))))
+}
