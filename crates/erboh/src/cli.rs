@@ -51,6 +51,7 @@ pub enum Command {
     /// Run the service that takes ratings off the queue and shows the totals
     Consumer(ConsumerFlags),
     /// Send three messages through a cluster and say pass or fail
+    #[command(after_help = "Exit codes: 0 pass, 1 fail or stopped, 2 wrong flags")]
     Smoke(SmokeFlags),
     /// Look at a cluster and say what endangers exactness, and how to mend it
     #[command(after_help = "Exit codes: 0 nothing endangers exactness, 1 something does, 2 not \
@@ -76,8 +77,8 @@ pub struct LogFlags {
         default_value = "auto"
     )]
     pub log_format: Format,
-    /// What is logged: a level, or targets with levels such as info,erboh=debug; without it info,
-    /// and warn for what a person runs
+    /// What is logged: a level, or targets with levels such as info,erboh=debug; default: info
+    /// for broker, producer and consumer, warn for the other commands
     #[arg(
         long,
         env = "ERBOH_LOG_FILTER",
@@ -103,7 +104,8 @@ pub struct LogFlags {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Topics that do not exist yet")]
 pub struct TopicFlags {
-    /// Partitions of topics that are created; existing topics are never changed
+    /// Partitions of topics that are created. Of existing topics only erboh-totals is changed: it
+    /// gets as many partitions as erboh-ratings
     #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub partitions: i32,
     /// Replicas of topics that are created; -1 leaves the number to the cluster
@@ -114,7 +116,7 @@ pub struct TopicFlags {
 /// Where and how an embedded broker stores.
 #[derive(Debug, Clone, Args)]
 pub struct StorageFlags {
-    /// Where data is kept; without it in the XDG data directory, usually ~/.local/share/erboh
+    /// Where data is kept; default: erboh in $XDG_DATA_HOME or ~/.local/share
     #[arg(long, env = "ERBOH_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// When a record counts as written: periodic survives a killed process, always a power cut too

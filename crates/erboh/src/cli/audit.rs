@@ -18,14 +18,14 @@ pub struct AuditFlags {
     /// Ask no board, compare with the snapshots only
     #[arg(long, env = "ERBOH_AUDIT_NO_BOARD")]
     pub no_board: bool,
-    /// Look at this partition only; several are separated by commas
+    /// Only these partitions, separated by commas
     #[arg(long, env = "ERBOH_AUDIT_PARTITION", value_name = "NUMBER", value_delimiter = ',',
           value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Vec<i32>,
     /// Print the report as one line of JSON
     #[arg(long, env = "ERBOH_AUDIT_JSON")]
     pub json: bool,
-    /// Stop after this time, and say what was found until then; without it the audit takes what it takes
+    /// Stop after this time and say what was found until then; without it there is no limit
     #[arg(long, env = "ERBOH_AUDIT_TIME_LIMIT_MS", value_name = "MS",
           value_parser = clap::value_parser!(u64).range(100..))]
     pub time_limit_ms: Option<u64>,

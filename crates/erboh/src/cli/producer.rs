@@ -22,7 +22,8 @@ pub struct ProducerFlags {
     /// What a hit of the page does.
     #[command(flatten)]
     pub hit: HitFlags,
-    /// Let simulated researchers rate from the start on, this many ratings per second
+    /// Start simulated researchers with the process, at this many ratings per second (0.1 to
+    /// 200000)
     #[arg(long, env = "ERBOH_SIMULATE", value_name = "RATE", value_parser = rate)]
     pub simulate: Option<Rate>,
     /// Address of the board as browsers reach it; the page links to it

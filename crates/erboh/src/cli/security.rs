@@ -32,7 +32,7 @@ pub struct SecurityFlags {
     /// File with that user's password
     #[arg(long, env = "ERBOH_KAFKA_PASSWORD_FILE", value_name = "PATH")]
     pub kafka_password_file: Option<PathBuf>,
-    /// How the password is proven; without it by scram-sha-512
+    /// How the password is proven [default: scram-sha-512]
     #[arg(long, env = "ERBOH_KAFKA_SASL_MECHANISM", value_enum, value_name = "MECHANISM")]
     pub kafka_sasl_mechanism: Option<SaslMechanism>,
 }
