@@ -1,4 +1,5 @@
-"""The README's own examples, run as a reader would run them, against a demo of our binary."""
+"""The examples of the README and of the walkthrough, run as a reader would run them, against a demo
+of our binary."""
 
 import atexit
 import contextlib
@@ -14,6 +15,8 @@ import urllib.request
 import java
 from harness import ROOT, TARGET, Failed, check, demand, eventually
 
+# In the order in which a reader comes to them.
+PAGES = ["README.md", "docs/walkthrough.md"]
 # A block that is run is announced by this line, which readers of the page do not see.
 MARK = "<!-- run -->\n```console\n"
 COMMAND_SECONDS_MAX = 60
@@ -126,10 +129,13 @@ def run(command, expected, surroundings):
                      "\ninstead of:\n" + "\n".join(expected))
 
 
-@check("readme: every example does what the page says", {"erboh", "kcat", "java"})
+@check("readme: every example does what its page says", {"erboh", "kcat", "java"})
 def readme(suite):
-    todo = examples((ROOT / "README.md").read_text())
-    demand(todo, "the README has no example that is run")
+    todo = []
+    for page in PAGES:
+        found = examples((ROOT / page).read_text())
+        demand(found, f"{page} has no example that is run")
+        todo += found
     with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory:
         demo = Demo(suite.erboh, directory)
         service, ops = free_addresses(2)
