@@ -17,7 +17,7 @@ use tokio::time::timeout_at;
 use crate::queue::{Admin, KafkaSettings, OutRecord, Placed, Reader, Writer};
 use crate::telemetry::say;
 
-/// The walk-through's own messages.
+/// The messages that `docs/walkthrough.md` sends by hand.
 const MESSAGES: [&str; 3] = ["test", "this is only a test", "repeat this is only a test"];
 
 /// The header that tells this run's messages from those of others.

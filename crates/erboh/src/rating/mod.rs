@@ -10,7 +10,7 @@
 //!    └ UUID; absent only in what a client posts, the producer then gives one
 //! ```
 //!
-//! Producers of the walk-through wrote `battle|voice 1|voice 2|rating`. That form is read too; it has no id, so it is
+//! Older producers wrote `battle|voice 1|voice 2|rating`. That form is read too; it has no id, so it is
 //! never a duplicate of another. What is neither is [`Invalid`], and says which field is wrong and why.
 //!
 //! What is accepted decides what a log adds up to, so the rules here are part of [`crate::totals::FOLD`].

@@ -170,7 +170,7 @@ fn messages(schemas: &mut Map<String, Value>) -> Value {
             })),
         },
         "oldRating": {
-            "title": "A rating in the text form of the walk-through",
+            "title": "A rating in the older text form",
             "description": "`battle|voice 1|voice 2|rating`, read but no longer written. It has no \
                             id, so it is never a copy of another.",
             "contentType": "text/plain",

@@ -68,7 +68,7 @@ pub fn api() -> OpenApiRouter {
     OpenApiRouter::default().routes(routes!(health))
 }
 
-/// The whole of the walk-through's answer.
+/// All that `/health` answers.
 #[derive(Serialize, ToSchema)]
 struct Health {
     /// Always 200.
@@ -78,8 +78,8 @@ struct Health {
 
 /// Whether the service runs
 ///
-/// The answer that the walk-through's services gave, for whoever still asks for it. Whether it
-/// can work is answered by `/readyz` on the ops port.
+/// An answer in the form `[{"response": 200}]`, kept for older checks. Whether it can work is
+/// answered by `/readyz` on the ops port.
 #[utoipa::path(
     get,
     path = "/health",

@@ -1,4 +1,4 @@
-//! The walk-through's game on a real broker: hit the producer, and the board rises by exactly what
+//! The game on a real broker: hit the producer, and the board rises by exactly what
 //! the page has shown.
 
 use std::collections::BTreeMap;

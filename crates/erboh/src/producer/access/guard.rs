@@ -150,7 +150,7 @@ pub(in crate::producer) async fn check(
 }
 
 /// Whether a request puts something on the queue or changes what does. A visit of the first page
-/// does, although it is a GET: that is the walk-through's game.
+/// does, although it is a GET: it generates ratings.
 fn writes(request: &Request) -> bool {
     let visit = request.method() == axum::http::Method::GET && request.uri().path() == "/";
     visit || !origin::is_safe(request.method())
