@@ -130,7 +130,7 @@ impl Intake {
             let results = if permit.is_some() {
                 writer.send_batch(batch, limits::SEND).await
             } else {
-                let reason = writer.health().err().unwrap_or_default();
+                let reason = writer.health().err().unwrap_or_default().into();
                 vec![Err(SendError::Unavailable(reason)); records]
             };
             metrics.sent(&results, started.elapsed());

@@ -24,21 +24,21 @@ pub struct Placed {
     pub offset: i64,
 }
 
-/// Why a record has no place in the log, or none that is known.
+/// Why a record has no place in the log, or none that is known. All records of a batch share one text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The record is definitely not in the log; sending it again later is safe.
     #[error("not written: {0}")]
-    Unavailable(String),
+    Unavailable(Arc<str>),
     /// The record may be in the log; send it again with the same id.
     #[error("outcome unknown: {0}")]
-    Unknown(String),
+    Unknown(Arc<str>),
     /// The record is larger than the topic or the client allows; it is not in the log.
     #[error("not written: the record is larger than the topic's max.message.bytes")]
     TooLarge,
     /// The broker refuses the record, and would again; it is not in the log.
     #[error("not written: the broker refuses it: {0}")]
-    Refused(String),
+    Refused(Arc<str>),
 }
 
 /// The result of one record.
@@ -146,10 +146,8 @@ impl Drop for Pending {
 }
 
 fn finish(results: Vec<Option<SendResult>>, missing: &str) -> Vec<SendResult> {
-    results
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|| Err(SendError::Unknown(missing.into()))))
-        .collect()
+    let missing = Err(SendError::Unknown(missing.into()));
+    results.into_iter().map(|result| result.unwrap_or_else(|| missing.clone())).collect()
 }
 
 #[cfg(test)]

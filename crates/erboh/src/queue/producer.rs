@@ -227,7 +227,7 @@ impl Signals {
     pub(super) fn classify(&self, error: &KafkaError, topic: &str) -> SendError {
         if is_denial(error.rdkafka_error_code()) {
             let right = Right::on_topic("Write", topic);
-            return SendError::Refused(right.missing(self.explainer.settings()));
+            return SendError::Refused(right.missing(self.explainer.settings()).into());
         }
         classify(error)
     }
@@ -235,7 +235,7 @@ impl Signals {
     /// What an error says about a record of this topic that the client did not even take.
     pub(super) fn classify_untaken(&self, error: &KafkaError, topic: &str) -> SendError {
         match self.denied().as_ref() {
-            Some((_, denial)) => SendError::Unavailable(denial.clone()),
+            Some((_, denial)) => SendError::Unavailable(denial.as_str().into()),
             None => self.classify(error, topic),
         }
     }
@@ -253,12 +253,12 @@ fn classify(error: &KafkaError) -> SendError {
             SendError::Unavailable("the queue of records waiting for the broker is full".into())
         }
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::ThrottlingQuotaExceeded) => {
-            SendError::Unavailable(text)
+            SendError::Unavailable(text.into())
         }
         Some(Code::InvalidRecord | Code::PolicyViolation | Code::InvalidTimestamp) => {
-            SendError::Refused(text)
+            SendError::Refused(text.into())
         }
-        _ => SendError::Unknown(text),
+        _ => SendError::Unknown(text.into()),
     }
 }
 

@@ -153,7 +153,7 @@ impl Writer {
         if up.is_ok_and(|up| up.is_ok()) {
             return Ok(());
         }
-        Err(SendError::Unavailable(self.health().err().unwrap_or_default()))
+        Err(SendError::Unavailable(self.health().err().unwrap_or_default().into()))
     }
 
     /// Hands records to the client without waiting for anything. At most 65,536; more are refused.
@@ -188,7 +188,9 @@ impl Writer {
         let countdown = &self.shared.signals.countdown;
         let pending = countdown.start(records.len());
         let mut refused = (records.len() > limits::BATCH_RECORDS).then(|| {
-            SendError::Refused(format!("a batch has at most {} records", limits::BATCH_RECORDS))
+            SendError::Refused(
+                format!("a batch has at most {} records", limits::BATCH_RECORDS).into(),
+            )
         });
         for (place, mut record) in records.enumerate() {
             let ticket = pending.ticket(place);

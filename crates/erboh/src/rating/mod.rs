@@ -107,12 +107,12 @@ pub struct Invalid {
     /// The field at fault, as it is called in JSON; `value` for the whole.
     pub field: &'static str,
     /// What is wrong with it, to be read after the name of the field.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
 }
 
 impl Invalid {
     /// The reason may quote what came from outside: it is text to be escaped.
-    pub(crate) fn new(field: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { field, reason: reason.into() }
     }
 }

@@ -66,8 +66,8 @@ impl Trouble {
 
     fn new(error: &SendError, way_out: &'static str) -> Self {
         let (title, cause) = match error {
-            SendError::Unavailable(cause) => ("The queue is out of reach", cause.clone()),
-            SendError::Unknown(cause) => ("The queue did not answer in time", cause.clone()),
+            SendError::Unavailable(cause) => ("The queue is out of reach", cause.to_string()),
+            SendError::Unknown(cause) => ("The queue did not answer in time", cause.to_string()),
             SendError::TooLarge | SendError::Refused(_) => {
                 ("The queue refused what was sent", error.to_string())
             }
