@@ -5,7 +5,7 @@
 //! librdkafka, and "not written" is certain. What was handed over and then timed out is unknown.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -57,6 +57,26 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// The signals of a writer to `topic`, and what wakes the thread that looks for brokers.
+    pub(super) fn new(settings: &KafkaSettings, topic: &str) -> (Self, Receiver<()>) {
+        let (wake, woken) = sync_channel(1);
+        let signals = Self {
+            topic: topic.into(),
+            brokers: settings.brokers.as_str().into(),
+            countdown: Countdown::default(),
+            health: Arc::new(watch::Sender::new(Err("not connected yet".to_owned()))),
+            wake,
+            stranded: Arc::default(),
+            doubted: Arc::default(),
+            failing_since: Arc::default(),
+            last_error: Arc::default(),
+            explainer: Explainer::new(settings),
+            is_lasting: Arc::default(),
+            denied: Arc::default(),
+        };
+        (signals, woken)
+    }
+
     /// Notes whether a broker is reachable, and says so in the log if that is new.
     pub(super) fn note(&self, now: Health) {
         if now.is_ok() {
@@ -223,42 +243,46 @@ pub(super) fn create(
 }
 
 impl Signals {
-    /// What an error says about a record of this topic, with the right that is missing.
-    pub(super) fn classify(&self, error: &KafkaError, topic: &str) -> SendError {
-        if is_denial(error.rdkafka_error_code()) {
-            let right = Right::on_topic("Write", topic);
-            return SendError::Refused(right.missing(self.explainer.settings()).into());
+    /// What a report says about a record that the client took. It does not say whether an earlier
+    /// try was sent and its answer lost, so only what follows from the record itself is certain:
+    /// an earlier try would have met the same refusal. All else leaves the outcome unknown, also
+    ///
+    /// - a partition or topic that is gone: the client gives up what waits there for a second try;
+    /// - a right that is missing: the earlier try may have come before it was taken away;
+    /// - a want of replicas: the earlier try may have found them;
+    /// - what is purged from the queue of a client that is replaced.
+    fn classify(&self, error: &KafkaError, topic: &str) -> SendError {
+        match error.rdkafka_error_code() {
+            Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
+            Some(Code::InvalidRecord | Code::PolicyViolation | Code::InvalidTimestamp) => {
+                SendError::Refused(log::reason(error).into())
+            }
+            _ => SendError::Unknown(self.reason(error, topic)),
         }
-        classify(error)
     }
 
-    /// What an error says about a record of this topic that the client did not even take.
+    /// What an error says about a record that the client did not even take, so that it certainly
+    /// is not in the log.
     pub(super) fn classify_untaken(&self, error: &KafkaError, topic: &str) -> SendError {
-        match self.denied().as_ref() {
-            Some((_, denial)) => SendError::Unavailable(denial.as_str().into()),
-            None => self.classify(error, topic),
+        if let Some((_, denial)) = self.denied().as_ref() {
+            return SendError::Unavailable(denial.as_str().into());
+        }
+        match error.rdkafka_error_code() {
+            Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
+            Some(Code::QueueFull) => {
+                SendError::Unavailable("the queue of records waiting for the broker is full".into())
+            }
+            code if is_denial(code) => SendError::Refused(self.reason(error, topic)),
+            _ => SendError::Unavailable(self.reason(error, topic)),
         }
     }
-}
 
-/// What an error of librdkafka says about the record. Whatever is not known to have kept the
-/// record out of the log leaves its outcome unknown. That goes also for what is purged from the
-/// queue of a client that is replaced, because it may wait there for a second try, and for a
-/// refusal for want of replicas: an earlier try, whose answer was lost, may have found them.
-fn classify(error: &KafkaError) -> SendError {
-    let text = log::reason(error);
-    match error.rdkafka_error_code() {
-        Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
-        Some(Code::QueueFull) => {
-            SendError::Unavailable("the queue of records waiting for the broker is full".into())
+    /// An error in words, with the right that is missing.
+    fn reason(&self, error: &KafkaError, topic: &str) -> Arc<str> {
+        if is_denial(error.rdkafka_error_code()) {
+            return Right::on_topic("Write", topic).missing(self.explainer.settings()).into();
         }
-        Some(Code::UnknownTopic | Code::UnknownPartition | Code::ThrottlingQuotaExceeded) => {
-            SendError::Unavailable(text.into())
-        }
-        Some(Code::InvalidRecord | Code::PolicyViolation | Code::InvalidTimestamp) => {
-            SendError::Refused(text.into())
-        }
-        _ => SendError::Unknown(text.into()),
+        log::reason(error).into()
     }
 }
 
@@ -271,5 +295,48 @@ mod tests {
         assert_eq!(placed(3, 0), Ok(Placed { partition: 3, offset: 0 }));
         // RD_KAFKA_OFFSET_INVALID, as librdkafka reports it after DUPLICATE_SEQUENCE_NUMBER.
         assert!(matches!(placed(3, -1_001), Err(SendError::Unknown(_))));
+    }
+    /// What is said of a record with this error: when the client reports on it, and when it does
+    /// not take it.
+    fn said(code: Code) -> (SendError, SendError) {
+        let (signals, _woken) = Signals::new(&KafkaSettings::new("b:1"), "writer's");
+        let error = KafkaError::MessageProduction(code);
+        (signals.classify(&error, "ratings"), signals.classify_untaken(&error, "ratings"))
+    }
+
+    #[test]
+    fn what_the_client_gives_up_may_have_been_written_before() {
+        // A partition that leaves takes with it what waits for a second try.
+        for code in [Code::UnknownPartition, Code::UnknownTopic, Code::PurgeQueue, Code::Fatal] {
+            let (reported, untaken) = said(code);
+            assert!(matches!(reported, SendError::Unknown(_)), "{code:?}: {reported:?}");
+            assert!(matches!(untaken, SendError::Unavailable(_)), "{code:?}: {untaken:?}");
+        }
+        let (reported, _) = said(Code::NotEnoughReplicas);
+        assert!(matches!(reported, SendError::Unknown(_)), "{reported:?}");
+    }
+
+    #[test]
+    fn a_right_may_have_been_there_for_an_earlier_try() {
+        let (reported, untaken) = said(Code::TopicAuthorizationFailed);
+        let named = |reason: &str| reason.contains("lacks the right Write on topic ratings");
+        assert!(matches!(&reported, SendError::Unknown(reason) if named(reason)), "{reported:?}");
+        assert!(matches!(&untaken, SendError::Refused(reason) if named(reason)), "{untaken:?}");
+    }
+
+    #[test]
+    fn what_the_record_is_was_the_same_at_every_try() {
+        let too_large = said(Code::MessageSizeTooLarge);
+        assert_eq!(too_large, (SendError::TooLarge, SendError::TooLarge));
+        for code in [Code::InvalidRecord, Code::PolicyViolation, Code::InvalidTimestamp] {
+            let (reported, _) = said(code);
+            assert!(matches!(reported, SendError::Refused(_)), "{code:?}: {reported:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_queue_has_not_taken_the_record() {
+        let (_, untaken) = said(Code::QueueFull);
+        assert!(matches!(&untaken, SendError::Unavailable(reason) if reason.contains("full")));
     }
 }

@@ -10,7 +10,7 @@
 //! ```
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,6 @@ use super::countdown::{Pending, SendError, SendResult};
 use super::limits;
 use super::probe;
 use super::producer::{self, Health, Signals};
-use super::refusal::Explainer;
 use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded;
@@ -69,29 +68,14 @@ impl Writer {
     /// # Errors
     /// Only settings that librdkafka does not take.
     pub fn connect(settings: &KafkaSettings, topic: &str) -> Result<Self, SettingsError> {
-        let (wake, woken) = sync_channel(1);
-        let (sender, health) = watch::channel(Err("not connected yet".to_owned()));
-        let topic: Arc<str> = topic.into();
-        let signals = Signals {
-            topic: Arc::clone(&topic),
-            brokers: settings.brokers.as_str().into(),
-            countdown: super::countdown::Countdown::default(),
-            health: Arc::new(sender),
-            wake,
-            stranded: Arc::default(),
-            doubted: Arc::default(),
-            failing_since: Arc::default(),
-            last_error: Arc::default(),
-            explainer: Explainer::new(settings),
-            is_lasting: Arc::default(),
-            denied: Arc::default(),
-        };
+        let (signals, woken) = Signals::new(settings, topic);
+        let topic = Arc::clone(&signals.topic);
         let client = producer::create(settings, signals.clone())?;
         let shared = Arc::new(Shared {
             settings: settings.clone(),
+            health: signals.health.subscribe(),
             signals,
             client: RwLock::new(Arc::new(client)),
-            health,
         });
         let (weak, name) = (Arc::downgrade(&shared), Arc::clone(&topic));
         std::thread::Builder::new()
