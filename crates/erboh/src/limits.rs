@@ -96,6 +96,10 @@ pub const BUDGET_SMALL_BYTES: u32 = 4 * 1024 * 1024;
 /// 300,000 a second, and keep that speed up to a cluster that takes 30 ms to answer.
 pub const BUDGET_BULK_BYTES: u32 = 4 * 1024 * 1024;
 
+/// Bytes of simulated ratings that one producer has in flight: as many as of streams, for the same
+/// reason. They have room of their own, since a simulation above the queue's speed fills any room.
+pub const BUDGET_SIMULATED_BYTES: u32 = 4 * 1024 * 1024;
+
 /// Bytes of the largest batch that counts as small: some hundred ratings.
 pub const BUDGET_SMALL_COST: usize = 64 * 1024;
 

@@ -3,11 +3,13 @@
 //! ```text
 //!  a rating, a page, a short list ──► small pool ─┐
 //!                                                 ├─► permit, held until every record has its result
-//!  a long list, a stream ───────────► bulk pool ──┘
+//!  a long list, a stream ───────────► bulk pool ──┤
+//!  a batch of a simulation ─────► simulated pool ─┘
 //! ```
 //!
-//! Two pools, so that whoever sends one rating never stands in a line behind somebody's million.
-//! Within a pool it is first come, first served.
+//! Three pools, so that whoever sends one rating never stands in a line behind somebody's million,
+//! and nobody behind a simulation, which always has more to send. Within a pool it is first come,
+//! first served.
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use crate::queue::Batch;
 pub(super) struct Budget {
     small: Pool,
     bulk: Pool,
+    simulated: Pool,
 }
 
 /// The right to have a batch in flight; gives its bytes back when it is dropped.
@@ -63,6 +66,7 @@ impl Default for Budget {
         Self {
             small: Pool::new(limits::BUDGET_SMALL_BYTES),
             bulk: Pool::new(limits::BUDGET_BULK_BYTES),
+            simulated: Pool::new(limits::BUDGET_SIMULATED_BYTES),
         }
     }
 }
@@ -80,6 +84,11 @@ impl Budget {
         }
     }
 
+    /// Room for a batch of a simulation, however long that takes.
+    pub(super) async fn acquire_simulated(&self, batch: &Batch) -> Option<Permit> {
+        self.simulated.acquire(cost(batch)).await
+    }
+
     /// Whether a list or a stream would find room; false when there is still none after
     /// [`limits::BUDGET_WAIT`].
     pub(super) async fn has_room_for_bulk(&self) -> bool {
@@ -89,7 +98,7 @@ impl Budget {
 
     /// Bytes in flight now.
     pub(super) fn in_use(&self) -> usize {
-        self.small.in_use() + self.bulk.in_use()
+        self.small.in_use() + self.bulk.in_use() + self.simulated.in_use()
     }
 }
 
@@ -128,6 +137,21 @@ mod tests {
         assert!(budget.acquire(&batch(1, 100), Patience::Brief).await.is_some());
         drop(held);
         assert!(budget.has_room_for_bulk().await);
+    }
+
+    #[tokio::test]
+    async fn a_simulation_stands_in_nobodys_way() {
+        let budget = Budget::default();
+        let huge = batch(1, limits::BUDGET_SIMULATED_BYTES as usize);
+        let held = budget.acquire_simulated(&huge).await;
+        let mut next = Box::pin(budget.acquire_simulated(&huge));
+        assert!(futures_util::poll!(&mut next).is_pending(), "it waits for itself");
+        assert!(budget.has_room_for_bulk().await);
+        let list = batch(500, 100);
+        assert!(budget.acquire(&list, Patience::Brief).await.is_some());
+        assert!(budget.acquire(&list, Patience::Endless).await.is_some());
+        drop(held);
+        assert!(next.await.is_some());
     }
 
     #[tokio::test]

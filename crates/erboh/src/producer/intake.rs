@@ -106,6 +106,12 @@ impl Intake {
         self.start(batch, permit)
     }
 
+    /// The same for a simulation, which waits only for room among simulations.
+    pub(super) async fn accept_simulated(&self, batch: Batch) -> Sending {
+        let permit = self.budget.acquire_simulated(&batch).await;
+        self.start(batch, permit)
+    }
+
     /// Takes a batch and waits for its results.
     pub(super) async fn send(&self, batch: Batch) -> Result<Vec<SendResult>, Busy> {
         Ok(self.accept(batch).await?.results().await)

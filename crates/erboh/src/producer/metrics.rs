@@ -97,7 +97,7 @@ impl Collector for Way {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (connected, bytes) = (self.0.is_connected(), self.0.bytes_in_flight());
         let bytes_max =
-            i64::from(limits::BUDGET_SMALL_BYTES) + i64::from(limits::BUDGET_BULK_BYTES);
+            limits::BUDGET_SMALL_BYTES + limits::BUDGET_BULK_BYTES + limits::BUDGET_SIMULATED_BYTES;
         let gauges = [
             ("connected", "1 while the cluster is reachable.", None, i64::from(connected)),
             (
@@ -106,7 +106,7 @@ impl Collector for Way {
                 Some(Unit::Bytes),
                 bytes as i64,
             ),
-            ("in_flight_limit", "What it may be at most.", Some(Unit::Bytes), bytes_max),
+            ("in_flight_limit", "What it may be at most.", Some(Unit::Bytes), bytes_max.into()),
         ];
         for (name, help, unit, value) in gauges {
             let gauge = ConstGauge::new(value);

@@ -81,6 +81,56 @@ fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
     producer.stop();
 }
 
+/// Sends so many ratings as lines: the status, and the last line of the answer.
+fn post_lines(producer: &str, ratings: usize) -> (u16, Value) {
+    let request = agent().post(format!("{producer}api/v1/ratings"));
+    let request = request.header("content-type", "application/x-ndjson");
+    let mut answer = request.send(format!("{RATING}\n").repeat(ratings)).unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(text.lines().last().unwrap()).unwrap())
+}
+
+#[test]
+fn a_simulation_that_the_queue_cannot_follow_keeps_nobody_out() {
+    let home = tempfile::tempdir().unwrap();
+    let (broker, bootstrap) = broker(home.path());
+    let roles = Roles::set_up(&bootstrap, 3, 1);
+    let producer = roles.producer(&[]);
+    assert_eq!(post(&agent(), &producer.url, RATING).unwrap().0, 201);
+
+    broker.signal(Signal::Stop).unwrap();
+    let simulations = format!("{}api/v1/simulations", producer.url);
+    let order = agent().post(&simulations).header("content-type", "application/json");
+    assert_eq!(order.send(r#"{"rate":200000}"#).unwrap().status(), 201);
+    // More than may be on its way at once, so the rest of it stands in a line.
+    eventually("the simulation has sent more than there is room for", || {
+        let text = agent().get(&simulations).call().unwrap().body_mut().read_to_string().unwrap();
+        let listed: Value = serde_json::from_str(&text).unwrap();
+        (listed["simulations"][0]["sent"].as_u64() > Some(15_000)).then_some(())
+    });
+    let before = bytes_in_flight(&producer);
+    std::thread::scope(|scope| {
+        let list = scope.spawn(|| post_list(&producer.url, 500));
+        let lines = scope.spawn(|| post_lines(&producer.url, 500));
+        eventually("both are on their way, or refused", || {
+            let both = bytes_in_flight(&producer) >= before + 1_000 * 350;
+            (both || list.is_finished() || lines.is_finished()).then_some(())
+        });
+        broker.signal(Signal::Continue).unwrap();
+        // On a slow machine the queue may have stood still for longer than anybody waits for it.
+        let check = |(status, answer): (u16, Value)| {
+            assert_eq!(status, 200, "{answer}");
+            let number = |name: &str| answer[name].as_u64().unwrap();
+            assert_eq!(number("created") + number("unknown"), 500, "{answer}");
+            answer["status"].clone()
+        };
+        let (status, _, answer) = list.join().unwrap();
+        check((status, answer));
+        assert_eq!(check(lines.join().unwrap()), "done");
+    });
+    producer.stop();
+}
+
 #[test]
 fn a_crowd_of_idle_connections_keeps_nobody_out() {
     let home = tempfile::tempdir().unwrap();

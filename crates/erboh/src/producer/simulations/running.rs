@@ -211,7 +211,7 @@ impl Running {
         let (simulation, history) = (Arc::clone(&self.simulation), self.history.clone());
         let (intake, trouble) = (self.intake.clone(), Arc::clone(&self.trouble));
         async move {
-            let results = intake.accept_waiting(batch).await.results().await;
+            let results = intake.accept_simulated(batch).await.results().await;
             let outcome = Outcome::new(&results);
             trouble.lock().unwrap_or_else(PoisonError::into_inner).learn(&outcome);
             history.add(outcome.acknowledged, outcome.failed + outcome.unknown + outcome.refused);
