@@ -12,9 +12,9 @@
 //! ```
 //!
 //! Data goes one way: nothing reads totals in order to write a rating, and a slow browser cannot
-//! slow the counting. Imports go one way too: `rating` < `totals`, `queue`, `web` <
-//! `ops`, `spec` < `producer`, `consumer` < the commands (`demo`, `smoke`, ...) < `main`. Only `demo` and `broker` know that
-//! there is an embedded broker; the roles cannot tell it from any other Kafka cluster.
+//! slow the counting. Imports go one way too: `rating` < `totals`, `queue`, `web` < `ops`, `spec` <
+//! `producer`, `consumer` < the commands (`demo`, `smoke`, ...) < `main`. Only `demo` and `broker`
+//! know that there is an embedded broker; the roles cannot tell it from any other Kafka cluster.
 
 pub mod audit;
 pub mod broker;
