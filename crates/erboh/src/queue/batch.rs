@@ -73,13 +73,6 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Takes the records and the headers out and keeps the memory for the next ones.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.spans.clear();
-        self.headers.clear();
-    }
-
     /// Key and value of each record.
     pub(super) fn records(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         let mut start = 0;
@@ -125,16 +118,6 @@ mod tests {
         let all: Vec<(&[u8], &[u8])> = batch.records().collect();
         assert_eq!(all, [(&b"a"[..], &b"one"[..]), (b"", b""), (b"bb", b"two")]);
         assert_eq!((batch.len(), batch.bytes()), (3, 9));
-    }
-
-    #[test]
-    fn a_cleared_batch_is_empty_and_keeps_nothing() {
-        let mut batch = Batch::new();
-        batch.push(b"a", b"one");
-        batch.header("h", b"1");
-        assert!(batch.shared_headers().is_some());
-        batch.clear();
-        assert!(batch.is_empty() && batch.bytes() == 0 && batch.shared_headers().is_none());
     }
 
     #[test]
