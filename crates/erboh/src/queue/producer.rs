@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -27,8 +27,23 @@ use super::stranded::Stranded;
 /// Why a client is replaced that looks for leaders where there are none.
 pub(super) const OUTDATED: &str = "the topic was made anew, or nothing was acknowledged for long";
 
-/// Whether a broker is reachable: the reason if not.
-pub(super) type Health = Result<(), String>;
+/// Whether records can be written.
+pub(super) type Health = Result<(), Outage>;
+
+/// A time in which no record can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outage {
+    pub(super) reason: String,
+    since: Instant,
+}
+
+impl Outage {
+    /// How long whoever would wait `within` still waits. After the first moments an outage is
+    /// more likely to last than to end while somebody waits, who can try again later as well.
+    pub(super) fn patience(&self, within: Duration, now: Instant) -> Duration {
+        within.saturating_sub(now.saturating_duration_since(self.since))
+    }
+}
 
 /// The state that a client's callbacks write to.
 #[derive(Clone)]
@@ -60,11 +75,12 @@ impl Signals {
     /// The signals of a writer to `topic`, and what wakes the thread that looks for brokers.
     pub(super) fn new(settings: &KafkaSettings, topic: &str) -> (Self, Receiver<()>) {
         let (wake, woken) = sync_channel(1);
+        let outage = Outage { reason: "not connected yet".to_owned(), since: Instant::now() };
         let signals = Self {
             topic: topic.into(),
             brokers: settings.brokers.as_str().into(),
             countdown: Countdown::default(),
-            health: Arc::new(watch::Sender::new(Err("not connected yet".to_owned()))),
+            health: Arc::new(watch::Sender::new(Err(outage))),
             wake,
             stranded: Arc::default(),
             doubted: Arc::default(),
@@ -77,8 +93,8 @@ impl Signals {
         (signals, woken)
     }
 
-    /// Notes whether a broker is reachable, and says so in the log if that is new.
-    pub(super) fn note(&self, now: Health) {
+    /// Notes whether records can be written, and says so in the log if that is new.
+    pub(super) fn note(&self, now: Result<(), String>) {
         if now.is_ok() {
             // The next failure has reasons of its own.
             self.last_error().clear();
@@ -86,10 +102,13 @@ impl Signals {
             self.is_lasting.store(false, Ordering::Release);
         }
         self.health.send_if_modified(|health| {
+            // Another reason is no other outage.
+            let since = health.as_ref().err().map_or_else(Instant::now, |outage| outage.since);
+            let now = now.map_err(|reason| Outage { reason, since });
             let changed = *health != now;
             match &now {
                 Ok(()) if changed => tracing::info!(topic = &*self.topic, "writer connected"),
-                Err(reason) if changed => {
+                Err(Outage { reason, .. }) if changed => {
                     tracing::warn!(topic = &*self.topic, reason, "writer not connected");
                 }
                 _ => {}
@@ -338,5 +357,22 @@ mod tests {
     fn a_full_queue_has_not_taken_the_record() {
         let (_, untaken) = said(Code::QueueFull);
         assert!(matches!(&untaken, SendError::Unavailable(reason) if reason.contains("full")));
+    }
+    #[test]
+    fn nobody_waits_longer_than_an_outage_is_young() {
+        let (signals, _woken) = Signals::new(&KafkaSettings::new("b:1"), "ratings");
+        let outage = || signals.health.borrow().clone().unwrap_err();
+        let (first, wait) = (outage(), Duration::from_secs(2));
+        assert_eq!(first.patience(wait, first.since), wait);
+        assert_eq!(first.patience(wait, first.since + wait / 2), wait / 2);
+        assert_eq!(first.patience(wait, first.since + wait), Duration::ZERO);
+        assert_eq!(first.patience(wait, first.since + 100 * wait), Duration::ZERO);
+        // Another reason makes it no younger; another outage is another one.
+        signals.note(Err("connection refused".into()));
+        assert_eq!(outage(), Outage { reason: "connection refused".into(), ..first.clone() });
+        signals.note(Ok(()));
+        while Instant::now() == first.since {}
+        signals.note(Err("connection refused".into()));
+        assert!(outage().since > first.since);
     }
 }

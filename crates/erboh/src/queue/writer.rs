@@ -1,7 +1,7 @@
 //! Writer: puts records on one topic and says what became of each.
 //!
 //! ```text
-//!   send(batch) ─► reachable? ─no, for half the deadline──► Unavailable, all of them
+//!   send(batch) ─► reachable? ─no, since half the deadline─► Unavailable, all of them
 //!                      │yes
 //!                      ▼
 //!                  librdkafka (bounded queue, acks=all, idempotent) ─► Placed │ Unavailable │
@@ -93,11 +93,14 @@ impl Writer {
 
     /// Whether a broker is reachable and the topic exists; otherwise the reason.
     pub fn health(&self) -> Result<(), String> {
-        self.shared.health.borrow().clone()
+        self.shared.health.borrow().clone().map_err(|outage| outage.reason)
     }
 
     /// Sends records and waits at most `deadline` in all for the acknowledgements. The results
     /// stand in the order of the records.
+    ///
+    /// # Panics
+    /// When there are more than 65,536.
     pub async fn send(&self, records: Vec<OutRecord>, deadline: Duration) -> Vec<SendResult> {
         let end = Instant::now() + deadline;
         if let Err(error) = self.reachable(deadline / 2).await {
@@ -126,21 +129,26 @@ impl Writer {
         pending.wait(end.saturating_duration_since(Instant::now())).await
     }
 
-    /// Waits for a broker that is just coming back. Senders give that half of their time; the rest
-    /// is for the broker's answer.
+    /// Waits for a broker that is just coming back. Senders give that half of their time, but none
+    /// in an outage that has lasted longer; the rest is for the broker's answer.
     async fn reachable(&self, within: Duration) -> Result<(), SendError> {
         let mut health = self.shared.health.clone();
+        let Err(outage) = health.borrow().clone() else { return Ok(()) };
         // Nobody need wait for what only a person can mend.
         let is_lasting = self.shared.signals.is_lasting.load(Ordering::Acquire);
-        let within = if is_lasting { Duration::ZERO } else { within };
-        let up = tokio::time::timeout(within, health.wait_for(Result::is_ok)).await;
+        let patience =
+            if is_lasting { Duration::ZERO } else { outage.patience(within, Instant::now()) };
+        let up = tokio::time::timeout(patience, health.wait_for(Result::is_ok)).await;
         if up.is_ok_and(|up| up.is_ok()) {
             return Ok(());
         }
         Err(SendError::Unavailable(self.health().err().unwrap_or_default().into()))
     }
 
-    /// Hands records to the client without waiting for anything. At most 65,536; more are refused.
+    /// Hands records to the client without waiting for anything.
+    ///
+    /// # Panics
+    /// When there are more than 65,536.
     #[must_use]
     pub fn post(&self, records: &[OutRecord]) -> Pending {
         self.hand_over(records.iter().map(|record| BaseRecord {
@@ -232,7 +240,7 @@ impl Shared {
 
     /// Asks for the topic's metadata. Until the topic has been seen, all topics are listed,
     /// because a producer's question for one topic would create it with the broker's defaults.
-    fn look(&self, topic: &str, seen: bool) -> Health {
+    fn look(&self, topic: &str, seen: bool) -> Result<(), String> {
         let timeout = Duration::from_millis(limits::PROBE_TIMEOUT_MS);
         let client = self.client();
         let metadata = client

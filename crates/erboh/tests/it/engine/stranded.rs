@@ -174,8 +174,7 @@ async fn clients_find_back_to_a_broker_that_knew_no_brokers() {
 /// Writes one rating, however often it takes.
 async fn write(writer: &Writer, sent: &mut u64) {
     let id = Uuid::now_v7().to_string();
-    let written =
-        async { while writer.send(vec![rating(&id)], Duration::from_secs(4)).await[0].is_err() {} };
+    let written = async { while writer.send(vec![rating(&id)], PATIENCE).await[0].is_err() {} };
     tokio::time::timeout(PATIENCE, written).await.expect("the writer finds a broker");
     *sent += 1;
 }
