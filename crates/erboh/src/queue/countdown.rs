@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::sync::oneshot::error::TryRecvError;
+
+use super::limits;
 
 /// Bits of a ticket that hold the place in the batch.
 pub(super) const INDEX_BITS: u32 = 16;
@@ -62,7 +63,11 @@ pub(super) struct Countdown(Arc<Mutex<State>>);
 
 impl Countdown {
     /// Starts the countdown of a batch of `records` records.
+    ///
+    /// # Panics
+    /// When there are more than a ticket has places for.
     pub(super) fn start(&self, records: usize) -> Pending {
+        assert!(records <= limits::BATCH_RECORDS, "a batch of {records} records");
         let (done, results) = oneshot::channel();
         if records == 0 {
             // Nobody there would mean that the caller has not got it yet.
@@ -115,27 +120,28 @@ impl Pending {
         self.number << INDEX_BITS | place
     }
 
-    /// The results if all of them are known, without waiting.
+    /// The results, one for each record, if all of them are known; they are given out once.
     pub fn poll(&mut self) -> Option<Vec<SendResult>> {
-        match self.results.try_recv() {
-            Ok(results) => Some(finish(results, "no result")),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Closed) => Some(Vec::new()),
-        }
+        self.results.try_recv().ok().map(|results| finish(results, "no result"))
     }
 
-    /// Waits at most `deadline` for all results; records without one are [`SendError::Unknown`].
+    /// Waits at most `deadline` for all results and gives one for each record; those that are not
+    /// known by then are [`SendError::Unknown`].
+    ///
+    /// # Panics
+    /// When [`Pending::poll`] has given them out before.
     pub async fn wait(mut self, deadline: Duration) -> Vec<SendResult> {
         let late = format!("no acknowledgement within {} ms", deadline.as_millis());
         if let Ok(Ok(results)) = tokio::time::timeout(deadline, &mut self.results).await {
             return finish(results, &late);
         }
         let unfinished = self.countdown.lock().batches.remove(&self.number);
-        match unfinished {
-            Some(batch) => finish(batch.results, &late),
-            // The last report came between the timeout and the lock.
-            None => self.poll().unwrap_or_default(),
-        }
+        let results = match unfinished {
+            Some(batch) => batch.results,
+            // The last report came between the timeout and the lock, under which it is sent.
+            None => self.results.try_recv().expect("a batch that is finished has its results"),
+        };
+        finish(results, &late)
     }
 }
 
@@ -186,5 +192,21 @@ mod tests {
         let pending = countdown.start(3);
         drop(pending);
         assert!(countdown.lock().batches.is_empty());
+    }
+    #[test]
+    fn the_last_place_of_the_largest_batch_is_its_own() {
+        let countdown = Countdown::default();
+        let [mut full, next] = [limits::BATCH_RECORDS, 1].map(|records| countdown.start(records));
+        for place in 0..limits::BATCH_RECORDS {
+            countdown.report(full.ticket(place), Ok(PLACED));
+        }
+        assert_eq!(full.poll().unwrap().len(), limits::BATCH_RECORDS);
+        assert_eq!(countdown.lock().batches.keys().collect::<Vec<_>>(), [&next.number]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a batch of 65537 records")]
+    fn a_batch_that_would_run_into_the_next_one_is_not_begun() {
+        Countdown::default().start(limits::BATCH_RECORDS + 1);
     }
 }

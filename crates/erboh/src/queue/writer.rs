@@ -179,15 +179,11 @@ impl Writer {
         let client = self.shared.client();
         let countdown = &self.shared.signals.countdown;
         let pending = countdown.start(records.len());
-        let mut refused = (records.len() > limits::BATCH_RECORDS).then(|| {
-            SendError::Refused(
-                format!("a batch has at most {} records", limits::BATCH_RECORDS).into(),
-            )
-        });
+        let mut unavailable: Option<SendError> = None;
         for (place, mut record) in records.enumerate() {
             let ticket = pending.ticket(place);
             record.delivery_opaque = ticket;
-            let result = match &refused {
+            let result = match &unavailable {
                 Some(reason) => Err(reason.clone()),
                 None => client.send(record).map_err(|(error, record)| {
                     self.shared.signals.classify_untaken(&error, record.topic)
@@ -196,7 +192,7 @@ impl Writer {
             if let Err(error) = result {
                 // Where one record finds the queue full, the next ones need not try.
                 if matches!(error, SendError::Unavailable(_)) {
-                    refused = Some(error.clone());
+                    unavailable = Some(error.clone());
                 }
                 countdown.report(ticket, Err(error));
             }
