@@ -1,9 +1,10 @@
 // The form as people use it: by keyboard, in haste, and with or without scripts.
 
-import { counted } from "../demo.mjs";
+import { counted, eventually } from "../demo.mjs";
 import { Visitor, same } from "../visitor.mjs";
 
 const BOTH = [true, false];
+const ENABLED = ".sheet .button:enabled";
 const named = (what, check) =>
   BOTH.map((script) => [`${what}, ${script ? "with" : "without"} scripts`, (demo, browser) => check(demo, browser, script)]);
 
@@ -23,6 +24,7 @@ async function byKeyboard(demo, browser, script) {
   await keyboard.press("Tab");
   same(await visitor.focus(), "Skip to the content", "the first stop");
   await keyboard.press("Enter");
+  await eventually("the content is next", () => visitor.page.evaluate(() => location.hash === "#main" || undefined));
   const stops = [];
   for (const keys of ["Moses vs Santa Claus", "Joan", "Macho", null, "Zoë"]) {
     await keyboard.press("Tab");
@@ -69,21 +71,24 @@ async function doubleClick(demo, browser, script) {
 }
 
 async function mistakes(demo, browser, script) {
+  const before = await counted(demo, 0);
   const visitor = await Visitor.come(browser, { script });
   await visitor.open(`${demo.producer}/rate`);
   await visitor.page.type("#battle", "<b>Moses</b>");
   await visitor.page.select("#voice1", "Big Bird");
   await visitor.page.select("#voice2", "Big Bird");
   same(await visitor.leave(() => visitor.page.click(".sheet .button")), 422, "the answer");
-  same((await visitor.focus()).startsWith("Not sent yet"), true, "the list of mistakes is in focus");
+  // The browser moves the focus after it has said that the page is there.
+  await eventually("the list of mistakes is in focus", async () => (await visitor.focus()).startsWith("Not sent yet") || undefined);
   same(await visitor.value("#battle"), "<b>Moses</b>", "the battle");
   await visitor.page.keyboard.press("Tab");
   await visitor.page.keyboard.press("Enter");
-  same(await visitor.focus(), "voice2", "a mistake leads to its field");
+  await eventually("a mistake leads to its field", async () => (await visitor.focus()) === "voice2" || undefined);
   await visitor.page.select("#voice2", "Macho Man");
   await visitor.page.click("[name=rating][value='0']");
   await visitor.leave(() => visitor.page.click(".sheet .button"));
   await visitor.page.waitForSelector("#sent");
+  same(await counted(demo, before + 1), before + 1, "ratings");
   await visitor.go();
 }
 
@@ -98,10 +103,11 @@ async function goBack(demo, browser) {
   await visitor.leave(() => page.click(".sheet .button"));
   await page.goBack();
   same(await visitor.value("[name=id]"), id, "the id of the page that was left");
-  same(await page.$eval(".sheet .button", (button) => button.disabled), false, "the button is disabled");
+  await page.waitForSelector(ENABLED);
   await visitor.leave(() => page.click(".sheet .button"));
   await page.waitForSelector("#sent");
   await page.goBack();
+  await page.waitForSelector(ENABLED);
   await page.click("[name=rating][value='2']");
   same(await visitor.leave(() => page.click(".sheet .button")), 422, "the answer to a changed rating");
   same(await visitor.text("#trouble"), "You have sent this form before", "what is said of it");
