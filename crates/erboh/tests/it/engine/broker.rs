@@ -157,8 +157,10 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) async fn start() -> Self {
+        let port = erboh_testbed::free_ports(1).unwrap()[0];
         let mut broker = Self {
-            address: "127.0.0.1:0".into(),
+            // None that the system gives to whoever asks for any while this broker is halted.
+            address: format!("127.0.0.1:{port}"),
             stop: CancellationToken::new(),
             serving: None,
             data: tempfile::tempdir().unwrap(),
@@ -167,10 +169,9 @@ impl Embedded {
         broker
     }
 
-    /// Serves on the address, which keeps its port from then on.
+    /// Serves on the address.
     pub(crate) async fn serve(&mut self) {
         let listener = TcpListener::bind(&self.address).await.unwrap();
-        self.address = listener.local_addr().unwrap().to_string();
         let settings = erboh_broker::Settings {
             data_dir: self.data.path().to_owned(),
             auto_create_topics: false,
