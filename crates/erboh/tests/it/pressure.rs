@@ -74,9 +74,12 @@ fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
         broker.signal(Signal::Continue).unwrap();
         assert_eq!(single.join().unwrap().0, 201, "there is always room for one");
         let (status, _, answer) = long.join().unwrap();
-        assert_eq!((status, &answer["created"]), (200, &LONG_LIST.into()));
+        let counts = ["created", "unknown", "invalid", "unavailable"];
+        let [created, unknown, others @ ..] = counts.map(|name| answer[name].as_u64().unwrap());
+        // The broker may have stood still for longer than the producer waits for it.
+        assert_eq!((status, created + unknown, others), (200, LONG_LIST as u64, [0, 0]));
     });
-    assert_eq!(bytes_in_flight(&producer), 0);
+    eventually("nothing is in flight", || (bytes_in_flight(&producer) == 0).then_some(()));
     assert_eq!(post_list(&producer.url, 1_000).0, 200, "and afterwards there is room again");
     producer.stop();
 }
