@@ -5,6 +5,7 @@
 //! look for faults that a crate which forbids `unsafe` cannot have). So Rust's stable compiler and
 //! the C++ compiler that librdkafka needs anyway are enough.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::process::Command as Process;
 
@@ -13,7 +14,7 @@ use crate::{Outcome, process, repository};
 
 pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
-    summary: "fuzz every parser of bytes from outside (--seconds N for each, 60 unless told)",
+    summary: "fuzz every parser of bytes from outside (--seconds N for each, 60 unless told; --seed N)",
     run,
 };
 
@@ -31,19 +32,26 @@ const INPUT_SECONDS_MAX: u32 = 10;
 const LINES_OF_A_FAILURE: usize = 60;
 
 fn run(arguments: &[String]) -> Outcome {
-    match arguments {
-        [] => fuzz(60),
-        [flag, text] if flag == "--seconds" => match text.parse() {
-            Ok(seconds) if seconds > 0 => fuzz(seconds),
-            _ => Err(format!("`{text}` is not a number of seconds")),
-        },
-        _ => Err("the only option is --seconds N".to_owned()),
+    // To libFuzzer a seed of 0 is none.
+    let any = (RandomState::new().hash_one(()) as u32).max(1);
+    let (mut seconds, mut seed) = (60, any);
+    for option in arguments.chunks(2) {
+        let (value, text) = match option {
+            [flag, text] if flag == "--seconds" => (&mut seconds, text),
+            [flag, text] if flag == "--seed" => (&mut seed, text),
+            _ => return Err("the options are --seconds N and --seed N".to_owned()),
+        };
+        *value = match text.parse() {
+            Ok(number) if number > 0 => number,
+            _ => return Err(format!("`{text}` is not a number above 0")),
+        };
     }
+    fuzz(seconds, seed)
 }
 
-/// Builds the targets and runs each for that long. Inputs that found something new are kept below
+/// Builds the targets and runs each for that long, with random numbers from `seed`. Inputs that found something new are kept below
 /// `target/fuzz/runs`, and the next run starts from them.
-pub(crate) fn fuzz(seconds_each: u32) -> Outcome {
+pub(crate) fn fuzz(seconds_each: u32, seed: u32) -> Outcome {
     let host = host()?;
     let target_dir = repository::target("fuzz");
     let mut build = process::cargo();
@@ -53,13 +61,14 @@ pub(crate) fn fuzz(seconds_each: u32) -> Outcome {
     // With a named target the flags do not reach build scripts, which have no libFuzzer.
     build.args(["--target", &host]).arg("--target-dir").arg(&target_dir).env("RUSTFLAGS", FLAGS);
     process::run(&mut build)?;
+    println!("--seed {seed}");
     targets()?.iter().try_for_each(|name| {
-        run_target(&target_dir.join(&host).join("debug").join(name), name, seconds_each)
+        run_target(&target_dir.join(&host).join("debug").join(name), name, seconds_each, seed)
     })
 }
 
 /// Runs one target; what it says goes to a file, because most of it is a dictionary.
-fn run_target(program: &Path, name: &str, seconds: u32) -> Outcome {
+fn run_target(program: &Path, name: &str, seconds: u32, seed: u32) -> Outcome {
     let directory = repository::target("fuzz").join("runs").join(name);
     let [corpus, findings] = ["corpus", "findings"].map(|below| directory.join(below));
     for each in [&corpus, &findings] {
@@ -72,7 +81,7 @@ fn run_target(program: &Path, name: &str, seconds: u32) -> Outcome {
 
     let mut fuzzer = Process::new(program);
     fuzzer.arg(&corpus).arg(format!("-artifact_prefix={}/", findings.display()));
-    fuzzer.arg(format!("-max_total_time={seconds}"));
+    fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-seed={seed}"));
     fuzzer.arg(format!("-rss_limit_mb={MEMORY_MB_MAX}"));
     fuzzer.arg(format!("-malloc_limit_mb={MEMORY_MB_MAX}"));
     fuzzer.arg(format!("-timeout={INPUT_SECONDS_MAX}"));
