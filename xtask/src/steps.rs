@@ -9,7 +9,8 @@ use crate::Outcome;
 /// The steps that have run, for the summary.
 pub(crate) struct Steps {
     lines: Vec<String>,
-    failed: Vec<&'static str>,
+    /// The names and the reasons of those that failed.
+    failed: Vec<String>,
 }
 
 impl Steps {
@@ -29,7 +30,7 @@ impl Steps {
             Err(reason) => {
                 eprintln!("xtask: {name}: {reason}");
                 self.lines.push(format!("FAILED  {seconds:>5} s  {name}"));
-                self.failed.push(name);
+                self.failed.push(format!("{name}: {reason}"));
             }
         }
     }
@@ -39,7 +40,8 @@ impl Steps {
         self.lines.push(format!("note             {remark}"));
     }
 
-    /// Prints the summary; an error if any step failed.
+    /// Prints the summary; an error if any step failed, with the reasons, since of a long log
+    /// often only the end is kept.
     pub(crate) fn finish(self) -> Outcome {
         println!("\n==> summary");
         for line in &self.lines {
@@ -48,7 +50,8 @@ impl Steps {
         if self.failed.is_empty() {
             Ok(())
         } else {
-            Err(format!("failed: {} (each one's output is above)", self.failed.join("; ")))
+            let failed = self.failed.join("\n  ");
+            Err(format!("failed (each one's output is above):\n  {failed}"))
         }
     }
 }
@@ -67,6 +70,6 @@ mod tests {
             Ok(())
         });
         assert!(ran);
-        assert!(steps.finish().unwrap_err().contains("first"));
+        assert!(steps.finish().unwrap_err().contains("first: broken"));
     }
 }
