@@ -22,17 +22,18 @@ class Failed(Exception):
 
 
 class Check:
-    """A named function; `needs` are the clients without which it cannot run."""
+    """A named function; `needs` are the clients without which it cannot run. One that is `alone`
+    has the machine for itself."""
 
-    def __init__(self, name, function, needs):
-        self.name, self.function, self.needs = name, function, set(needs)
+    def __init__(self, name, function, needs, alone):
+        self.name, self.function, self.needs, self.alone = name, function, set(needs), alone
 
 
-def check(name, needs=()):
+def check(name, needs=(), alone=False):
     """Registers the function below as a check. It is called with the `Suite`."""
 
     def register(function):
-        CHECKS.append(Check(name, function, needs))
+        CHECKS.append(Check(name, function, needs, alone))
         return function
 
     return register
@@ -72,7 +73,14 @@ def eventually(condition, what, seconds=WAIT_SECONDS_MAX):
 
 
 def run(checks, suite, jobs):
-    """Runs the checks on `jobs` threads; answers the failures as (check, text)."""
+    """Runs the checks on `jobs` threads, and then those that are alone one by one; answers the
+    failures as (check, text)."""
+    alone = [each for each in checks if each.alone]
+    return (run_some([each for each in checks if not each.alone], suite, jobs)
+            + run_some(alone, suite, 1))
+
+
+def run_some(checks, suite, jobs):
     pending, failures, lock = iter(checks), [], threading.Lock()
 
     def work():
