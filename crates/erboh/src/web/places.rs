@@ -8,8 +8,8 @@
 //!                     nobody is idle: wait
 //! ```
 //!
-//! Idle is who has no request under way: between two requests, or still writing the headers of one.
-//! So whoever only holds connections keeps nobody out, and whoever waits for an answer gets it.
+//! Idle is who has no request under way, between two requests or still writing the headers of one,
+//! and who has taken all of the last answer. So whoever only holds connections keeps nobody out, and whoever waits for an answer gets it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -24,6 +24,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::socket::Untaken;
 use crate::limits;
 
 /// What [`Seat::idle_since_ms`] says while a request is under way.
@@ -48,7 +49,16 @@ struct Taken {
 struct Seat {
     /// Milliseconds from the opening of the listener, or [`BUSY`].
     idle_since_ms: AtomicU64,
+    untaken: Untaken,
     leave: CancellationToken,
+}
+
+impl Seat {
+    /// Since when it is idle, in milliseconds; none if it is not.
+    fn idle_since_ms(&self) -> Option<u64> {
+        let since = self.idle_since_ms.load(Ordering::Relaxed);
+        (since != BUSY && !self.untaken.is_left()).then_some(since)
+    }
 }
 
 impl Places {
@@ -80,8 +90,11 @@ impl Places {
     }
 
     fn seat(&self, permit: OwnedSemaphorePermit) -> Place {
-        let leave = CancellationToken::new();
-        let seat = Arc::new(Seat { idle_since_ms: AtomicU64::new(self.now_ms()), leave });
+        let seat = Arc::new(Seat {
+            idle_since_ms: AtomicU64::new(self.now_ms()),
+            untaken: Untaken::default(),
+            leave: CancellationToken::new(),
+        });
         let mut taken = self.lock();
         taken.last += 1;
         let number = taken.last;
@@ -93,9 +106,9 @@ impl Places {
 
     fn send_one_away(&self) {
         let mut taken = self.lock();
-        let idle_since_ms = |seat: &Seat| seat.idle_since_ms.load(Ordering::Relaxed);
-        let idle = taken.seats.iter().map(|(number, seat)| (idle_since_ms(seat), *number));
-        let Some((_, number)) = idle.filter(|(since, _)| *since != BUSY).min() else { return };
+        let seats = taken.seats.iter();
+        let idle = seats.filter_map(|(number, seat)| Some((seat.idle_since_ms()?, *number)));
+        let Some((_, number)) = idle.min() else { return };
         // It is not counted on again: the next one who needs a place sends another away.
         if let Some(seat) = taken.seats.remove(&number) {
             seat.leave.cancel();
@@ -131,9 +144,14 @@ impl Place {
         self.seat.leave.cancelled().await;
     }
 
-    /// Whether no request is under way.
+    /// Where the socket says whether something waits for its client.
+    pub(super) fn untaken(&self) -> Untaken {
+        self.seat.untaken.clone()
+    }
+
+    /// Whether no request is under way and every answer was taken.
     pub(super) fn is_idle(&self) -> bool {
-        self.seat.idle_since_ms.load(Ordering::Relaxed) != BUSY
+        self.seat.idle_since_ms().is_some()
     }
 }
 

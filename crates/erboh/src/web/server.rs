@@ -139,12 +139,13 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
             Ok::<_, Infallible>(answer.map(|body| under_way.answered_by(body)))
         }
     });
+    let socket = TokioIo::new(Socket::new(socket, unread.clone(), place.untaken()));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEADER_READ)
             .max_buf_size(limits::CONNECTION_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(Socket::new(socket, unread.clone())), answering)
+            .serve_connection(socket, answering)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -156,7 +157,8 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
             connection.as_mut().graceful_shutdown();
             match futures_util::poll!(connection.as_mut()) {
                 Poll::Ready(ended) => ended,
-                // A request came in at the last moment: it is the last one, and gets its answer.
+                // A request came in at the last moment: it is the last one, and gets its answer. If the
+                // client does not take it, the socket ends this.
                 Poll::Pending if !place.is_idle() => connection.await,
                 // Half a request's headers, and somebody waits.
                 Poll::Pending => return,

@@ -35,6 +35,7 @@ pub(super) struct Socket<S = TcpStream> {
     /// How long the client may take nothing, and what runs while it does.
     patience: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+    untaken: Untaken,
     closing: Closing,
 }
 
@@ -43,6 +44,17 @@ enum Closing {
     /// Answers have ended; the client may still be writing.
     Lingering(Pin<Box<Sleep>>),
     Done,
+}
+
+/// Whether the client has still to take what was written for it. An answer's body is gone by then.
+#[derive(Clone, Default)]
+pub(super) struct Untaken(Arc<AtomicBool>);
+
+impl Untaken {
+    /// Whether there is something.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether the client may still be sending a body that nobody has read to its end.
@@ -94,10 +106,11 @@ impl HttpBody for Watched {
 }
 
 impl<S> Socket<S> {
-    /// Closes with care while `unread` says that a body is.
-    pub(super) fn new(stream: S, unread: Unread) -> Self {
+    /// Closes with care while `unread` says that a body is, and says in `untaken` whether something
+    /// waits for the client.
+    pub(super) fn new(stream: S, unread: Unread, untaken: Untaken) -> Self {
         let (patience, closing) = (limits::WRITE_STALL, Closing::NotYet);
-        Self { stream, unread, patience, stall: None, closing }
+        Self { stream, unread, patience, stall: None, untaken, closing }
     }
 
     /// Passes on what a write did; an error if the client has taken nothing for too long.
@@ -106,6 +119,7 @@ impl<S> Socket<S> {
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.untaken.0.store(written.is_pending(), Ordering::Relaxed);
         if written.is_ready() {
             self.stall = None;
             return written;
@@ -189,7 +203,7 @@ mod tests {
     async fn what_a_client_still_sends_is_discarded_until_it_closes() {
         let (mut client, server) = tokio::io::duplex(64);
         let unread = Unread(Arc::new(AtomicBool::new(true)));
-        let mut socket = Socket::new(server, unread);
+        let mut socket = Socket::new(server, unread, Untaken::default());
         let closing = tokio::spawn(async move { socket.shutdown().await });
         // More than fits into the pipe: somebody reads.
         client.write_all(&[7; 1024]).await.unwrap();
@@ -202,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_has_sent_everything_is_not_waited_for() {
         let (client, server) = tokio::io::duplex(64);
-        let mut socket = Socket::new(server, Unread::default());
+        let mut socket = Socket::new(server, Unread::default(), Untaken::default());
         let shutdown = std::pin::pin!(socket.shutdown());
         assert!(futures_util::poll!(shutdown).is_ready());
         drop(client);
@@ -211,13 +225,16 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_loses_its_connection() {
         let (mut client, server) = tokio::io::duplex(64);
-        let mut socket = Socket::new(server, Unread::default());
+        let untaken = Untaken::default();
+        let mut socket = Socket::new(server, Unread::default(), untaken.clone());
         socket.patience = Duration::from_millis(20);
         // It takes something in the middle, and is given as long again.
         socket.write_all(&[7; 64]).await.unwrap();
+        assert!(!untaken.is_left(), "it fits into the pipe");
         client.read_exact(&mut [0; 32]).await.unwrap();
         let error = socket.write_all(&[7; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(untaken.is_left());
         drop(client);
     }
 }

@@ -4,12 +4,17 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// More than the kernel holds of an answer that its client does not read.
+const LARGE_BYTES: usize = 32 * 1024 * 1024;
+
 /// A server with so many places, and a token that ends it.
 async fn serve_with(places: usize) -> (SocketAddr, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (places, shutdown) = (Places::new(places), CancellationToken::new());
-    let router = Router::new().route("/", axum::routing::get(|| async { "an answer" }));
+    let router = Router::new()
+        .route("/", axum::routing::get(|| async { "an answer" }))
+        .route("/large", axum::routing::get(|| async { vec![b'a'; LARGE_BYTES] }));
     let server = serve_in(places, listener, router, shutdown.clone(), PATIENCE);
     drop(tokio::spawn(server));
     (address, shutdown)
@@ -55,6 +60,28 @@ async fn idle_connections_make_room() {
     for kept in &mut new {
         assert!(send(kept, GET).await.ends_with("an answer"), "only the oldest left");
     }
+}
+
+#[tokio::test]
+async fn who_still_takes_an_answer_is_not_idle() {
+    let (address, _stop) = serve_with(2).await;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    slow.read_exact(&mut [0; 1]).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    assert!(send(&mut idle, GET).await.ends_with("an answer"));
+    let mut next = TcpStream::connect(address).await.unwrap();
+    assert!(send(&mut next, GET).await.ends_with("an answer"));
+    closed(&mut idle).await;
+    let mut last = TcpStream::connect(address).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(slow.read_u8().await.unwrap());
+    }
+    // The head is read; the rest is there although a place was needed twice.
+    assert!(send(&mut last, GET).await.ends_with("an answer"));
+    let mut rest = vec![0; LARGE_BYTES];
+    tokio::time::timeout(PATIENCE, slow.read_exact(&mut rest)).await.unwrap().expect("the whole answer");
 }
 
 #[tokio::test]
