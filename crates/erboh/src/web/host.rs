@@ -21,7 +21,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::net::TcpListener;
 
-use super::{Problem, error};
+use super::{Problem, refusal};
 
 /// The names that a service answers to. Stands in the extensions of a request; without it, as in
 /// a router that is behind no listener, nothing is checked.
@@ -69,7 +69,7 @@ pub async fn check(request: Request, next: Next) -> Response {
             ),
         ),
     };
-    error(request.headers(), problem)
+    refusal(&request, problem)
 }
 
 fn bad_host(cause: &str) -> Problem {

@@ -115,7 +115,7 @@ async fn not_found(request: Request) -> Response {
         "not-found",
         format!("There is nothing at {path} on this service."),
     );
-    error(request.headers(), problem)
+    refusal(&request, problem)
 }
 
 async fn method_not_allowed(request: Request) -> Response {
@@ -124,10 +124,22 @@ async fn method_not_allowed(request: Request) -> Response {
         "method-not-allowed",
         format!("{} does not answer to {}.", request.uri().path(), request.method()),
     );
-    error(request.headers(), problem)
+    refusal(&request, problem)
 }
 
-/// Answers an error as a page to a browser and as problem+json to everyone else.
+/// Answers an error for any route: as [`error`] does, but the API has no pages.
+#[must_use]
+pub fn refusal(request: &Request, problem: Problem) -> Response {
+    if is_api(request) { problem.into_response() } else { error(request.headers(), problem) }
+}
+
+/// Whether a request is for what the OpenAPI document describes.
+#[must_use]
+pub fn is_api(request: &Request) -> bool {
+    request.uri().path().starts_with("/api/")
+}
+
+/// Answers an error of a page as a page to a browser and as problem+json to everyone else.
 #[must_use]
 pub fn error(headers: &HeaderMap, problem: Problem) -> Response {
     let wants_page = headers

@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{Problem, error, host};
+use super::{Problem, host, refusal};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -69,7 +69,7 @@ pub async fn check(request: Request, next: Next) -> Response {
         "This request comes from a page of another site, which may not change anything here. Do \
          it on this service's own pages; programs leave the headers Origin and Sec-Fetch-Site out.",
     );
-    error(request.headers(), problem)
+    refusal(&request, problem)
 }
 
 /// Whether a method only looks (RFC 9110, 9.2.1).

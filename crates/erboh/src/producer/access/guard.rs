@@ -176,14 +176,13 @@ fn refuse(refusal: Refusal, request: &Request) -> Response {
              another name. Who runs this service gives tokens out.",
         ),
     };
-    let headers = request.headers();
-    let mut answer = web::error(headers, Problem::new(StatusCode::UNAUTHORIZED, code, detail));
-    let is_page = !request.uri().path().starts_with("/api/");
-    if is_page || Sender::of(request.uri(), headers) != Sender::Program {
+    let mut answer = web::refusal(request, Problem::new(StatusCode::UNAUTHORIZED, code, detail));
+    let is_api = web::is_api(request);
+    if !is_api || Sender::of(request.uri(), request.headers()) != Sender::Program {
         let basic = HeaderValue::from_static(r#"Basic realm="erboh""#);
         answer.headers_mut().append(WWW_AUTHENTICATE, basic);
     }
-    if !is_page {
+    if is_api {
         // RFC 6750, 3.1: no error code for who brought nothing.
         let bearer = HeaderValue::from_static(match refusal {
             Refusal::Missing => r#"Bearer realm="erboh""#,

@@ -111,6 +111,8 @@ async fn no_other_site_can_send_anything() {
         ("origin", "null"),
     ] {
         post(&router, &[host, from]).await.problem(403, "cross-site");
+        let accept = ("accept", "text/html");
+        post(&router, &[host, from, accept]).await.problem(403, "cross-site");
         // Whatever the path and the method: no route has to remember it.
         send(&router, Method::DELETE, "/", &[host, from]).await.problem(403, "cross-site");
     }

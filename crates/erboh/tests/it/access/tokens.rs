@@ -62,6 +62,8 @@ async fn the_log_in_box_of_a_browser_works() {
     let page = send(&router, Method::GET, "/", &[accept]).await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
     assert!(page.text.contains("in a browser it is the password"), "{}", page.text);
+    // The API answers in one form only, as its document says.
+    send(&router, Method::POST, RATINGS, &[accept]).await.problem(401, "token-needed");
     // A page's own script can have the browser ask, too.
     let script = post(&router, &[("sec-fetch-site", "same-origin")]).await;
     assert_eq!(offers(&script), [BASIC, BEARER]);
