@@ -21,7 +21,7 @@ mod socket;
 use askama::Template;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -150,12 +150,12 @@ pub fn error(headers: &HeaderMap, problem: Problem) -> Response {
     if !wants_page {
         return problem.into_response();
     }
-    let mut response = html(problem.status, &ErrorPage { problem: &problem });
-    response.extensions_mut().insert(problem::Code(problem.code));
-    if let Some(seconds) = problem.retry_after_seconds {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    problem_page(&problem, &ErrorPage { problem: &problem })
+}
+
+/// Answers an error as a page of its own.
+pub fn problem_page(problem: &Problem, page: &impl Template) -> Response {
+    problem.label(html(problem.status, page))
 }
 
 #[derive(Template)]

@@ -105,6 +105,16 @@ impl Problem {
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
     }
+
+    /// The answer with all that does not stand in its body: when to try again, and for the log and
+    /// the numbers the code.
+    pub(super) fn label(&self, mut answer: Response) -> Response {
+        answer.extensions_mut().insert(Code(self.code));
+        if let Some(seconds) = self.retry_after_seconds {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
 }
 
 impl IntoResponse for Problem {
@@ -121,10 +131,6 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
-        response.extensions_mut().insert(Code(self.code));
-        if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
+        self.label(response)
     }
 }

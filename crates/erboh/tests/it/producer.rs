@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use erboh::producer::{Producer, Settings, router};
 use erboh::queue::{KafkaSettings, Writer};
+use erboh::web::problem::Code;
+use tower::ServiceExt as _;
 
 use crate::web::{Answer, ask, get, post_json};
 
@@ -127,6 +129,37 @@ async fn unknown_paths_and_methods_are_problems_or_pages() {
     let answer = ask(&router, request.body(Body::empty()).expect("a request")).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     assert!(answer.text.starts_with("<!doctype html>"), "{}", answer.text);
+    for (path, status, code) in
+        [("/api/v1/nothing-here", 404, "not-found"), (RATINGS, 405, "method-not-allowed")]
+    {
+        let request = Request::get(path).header("accept", "text/html,*/*;q=0.8");
+        let answer = ask(&router, request.body(Body::empty()).expect("a request")).await;
+        answer.problem(status, code);
+    }
+}
+
+/// By its code the log and the numbers tell why something was refused, in pages too.
+#[tokio::test]
+async fn pages_of_problems_bear_their_codes() {
+    let router = lonely();
+    let check = async |asked: (&str, &str, &'static str), status: u16, code, retry| {
+        let (method, path, body) = asked;
+        let request = Request::builder().method(method).uri(path).header("accept", "text/html");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = router.clone().oneshot(request.body(Body::from(body)).expect("a request"));
+        let answer = answer.await.expect("a router always answers");
+        let header = |name: &str| Some(answer.headers().get(name)?.to_str().expect("text"));
+        assert_eq!(answer.status(), status, "{asked:?}");
+        assert_eq!(header("content-type"), Some("text/html; charset=utf-8"), "{asked:?}");
+        assert_eq!(header("retry-after"), retry, "{asked:?}");
+        assert_eq!(answer.extensions().get(), Some(&Code(code)), "{asked:?}");
+    };
+    let rating = "id=0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f&battle=a&voice1=b&voice2=c&rating=1";
+    check(("GET", "/nothing-here", ""), 404, "not-found", None).await;
+    check(("GET", "/", ""), 503, "queue-unavailable", Some("5")).await;
+    check(("POST", "/rate", rating), 503, "queue-unavailable", Some("5")).await;
+    check(("POST", "/rate", "battle=a"), 422, "invalid-rating", None).await;
+    check(("POST", "/simulations", "rate=a"), 422, "invalid-simulation", None).await;
 }
 
 #[tokio::test]

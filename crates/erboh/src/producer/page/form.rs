@@ -14,9 +14,8 @@
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::header::{LOCATION, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
 use super::fields;
@@ -145,7 +144,7 @@ pub(in crate::producer) async fn send(
         Ok(checked) => checked,
         Err(flaws) => {
             let id = typed.id().unwrap_or_else(|_| RatingId::new());
-            return flawed(&producer, id, typed, flaws);
+            return refused("invalid-rating", Page { typed, flaws, ..Page::new(&producer, id) });
         }
     };
     let outcome = match ratings::send(&producer, &rating, &extensions).await {
@@ -154,9 +153,16 @@ pub(in crate::producer) async fn send(
     };
     match outcome {
         Outcome::Created(_, place) => sent(place),
-        Outcome::Reused => changed(&producer, typed),
+        // Somebody went back to a form that was sent and changed it. Its id belongs to what it was,
+        // so this gets one of its own, should they send it as well.
+        Outcome::Reused => {
+            let trouble = Some(Trouble::changed());
+            let page = Page { typed, trouble, again: false, ..Page::new(&producer, RatingId::new()) };
+            refused("id-reused", page)
+        }
         Outcome::Invalid(Invalid { field, reason }) => {
-            flawed(&producer, id, typed, vec![Flaw::new(field, &reason)])
+            let flaws = vec![Flaw::new(field, &reason)];
+            refused("invalid-rating", Page { typed, flaws, ..Page::new(&producer, id) })
         }
         Outcome::Failed(_, error) => {
             let trouble = Trouble::of_form(&error);
@@ -166,28 +172,16 @@ pub(in crate::producer) async fn send(
 }
 
 /// The form with all that has to change in it.
-fn flawed(producer: &Producer, id: RatingId, typed: Typed, flaws: Vec<Flaw>) -> Response {
-    let page = Page { typed, flaws, ..Page::new(producer, id) };
-    web::html(StatusCode::UNPROCESSABLE_ENTITY, &page)
-}
-
-/// Somebody went back to a form that was sent and changed it. Its id belongs to what it was, so
-/// this gets one of its own, should they send it as well.
-fn changed(producer: &Producer, typed: Typed) -> Response {
-    let trouble = Some(Trouble::changed());
-    let page = Page { typed, trouble, again: false, ..Page::new(producer, RatingId::new()) };
-    web::html(StatusCode::UNPROCESSABLE_ENTITY, &page)
+fn refused(code: &'static str, page: Page<'_>) -> Response {
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "");
+    web::problem_page(&problem, &page)
 }
 
 /// Sends the browser on to a page of its own, so that a reload asks for that page instead of
 /// sending the form again.
 fn sent(place: Placed) -> Response {
     let address = format!("/rate?sent={}:{}", place.partition, place.offset);
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(address) = HeaderValue::from_str(&address) {
-        response.headers_mut().insert(LOCATION, address);
-    }
-    response
+    Redirect::to(&address).into_response()
 }
 
 /// The form once more, with the same id and all that was typed.
@@ -199,9 +193,5 @@ fn not_sent(
     problem: &Problem,
 ) -> Response {
     let page = Page { typed, trouble: Some(trouble), ..Page::new(producer, id) };
-    let mut response = web::html(problem.status, &page);
-    if let Some(seconds) = problem.retry_after_seconds {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    web::problem_page(problem, &page)
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
+use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -41,7 +41,6 @@ impl Row {
 pub struct Page<'a> {
     nav: Nav,
     rows: &'a [Row],
-    ratings_per_hit: usize,
     topic: &'a str,
     board_url: Option<&'a str>,
 }
@@ -51,7 +50,7 @@ impl<'a> Page<'a> {
     #[must_use]
     pub fn new(rows: &'a [Row], topic: &'a str, board_url: Option<&'a str>) -> Self {
         let nav = Nav::of_producer("/", board_url);
-        Self { nav, rows, ratings_per_hit: rows.len(), topic, board_url }
+        Self { nav, rows, topic, board_url }
     }
 
     fn newest_first(&self) -> impl Iterator<Item = &Row> {
@@ -90,12 +89,9 @@ impl<'a> Page<'a> {
         self.worst().map(Trouble::of_hit)
     }
 
-    /// 200 when anything was acknowledged, since that cannot be undone by an error status.
-    fn status(&self) -> StatusCode {
-        match self.worst() {
-            Some(error) if self.acknowledged() == 0 => ratings::problem(error).status,
-            _ => StatusCode::OK,
-        }
+    /// None when anything was acknowledged, since that cannot be undone by an error status.
+    fn problem(&self) -> Option<Problem> {
+        self.worst().filter(|_| self.acknowledged() == 0).map(ratings::problem)
     }
 }
 
@@ -126,13 +122,10 @@ pub(in crate::producer) async fn show(
     let rows: Vec<Row> =
         ratings.into_iter().zip(results).map(|(rating, result)| Row { rating, result }).collect();
     let page = Page::new(&rows, &settings.topic, settings.board_url.as_deref());
-    let mut response = web::html(page.status(), &page);
-    if let Some(seconds) =
-        page.worst().and_then(|error| ratings::problem(error).retry_after_seconds)
-    {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    match page.problem() {
+        Some(problem) => web::problem_page(&problem, &page),
+        None => web::html(StatusCode::OK, &page),
     }
-    response
 }
 
 /// HEAD asks about the page without wanting it, so it generates nothing.

@@ -13,9 +13,8 @@
 use askama::Template;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use uuid::Uuid;
 
 use super::api::find;
@@ -153,15 +152,15 @@ pub(super) async fn start(State(producer): State<Producer>, request: Request) ->
             let lost_its_key = flaws.iter().any(|flaw| flaw.field == "key");
             let key = if lost_its_key { Typed::fresh().key } else { typed.key.clone() };
             let page = Page { flaws, ..Page::new(&producer, Typed { key, ..typed }) };
-            return web::html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+            return web::problem_page(&invalid("The form has to be changed."), &page);
         }
     };
     match producer.simulations.start_once(key, order) {
         Ok(()) => back(None),
         Err(reason) => {
-            let status = Problem::from(reason).status;
             let trouble = Some(reason.to_string());
-            web::html(status, &Page { trouble, ..Page::new(&producer, typed) })
+            let page = Page { trouble, ..Page::new(&producer, typed) };
+            web::problem_page(&reason.into(), &page)
         }
     }
 }
@@ -203,18 +202,19 @@ async fn changed(
     let pairs = fields::read(request, PROGRAMS_USE).await?;
     let rate = pairs.iter().find(|(name, _)| name == "rate");
     let rate = rate.and_then(|(_, text)| form::rate(text)).ok_or_else(|| {
-        let detail = format!("The rate {}. Go back and change it.", Rate::expected());
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", detail).field("rate")
+        invalid(format!("The rate {}. Go back and change it.", Rate::expected())).field("rate")
     })?;
     // One that has just ended keeps the rate that it had, and the page shows that it has ended.
     simulation.change(rate);
     Ok(simulation.id)
 }
 
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", detail)
+}
+
 /// Sends the browser to the page, so that a reload asks for that page and sends no form again.
 fn back(to: Option<Uuid>) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
     let place = to.map_or("/simulations".to_owned(), |id| format!("/simulations#s-{id}"));
-    response.headers_mut().extend(HeaderValue::try_from(place).ok().map(|place| (LOCATION, place)));
-    response
+    Redirect::to(&place).into_response()
 }
