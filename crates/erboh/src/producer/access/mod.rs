@@ -16,9 +16,8 @@
 mod credentials;
 mod guard;
 mod numbers;
-pub mod tokens;
+mod tokens;
 mod watch;
 
 pub use guard::Guard;
 pub(super) use guard::{Caller, check};
-pub use watch::{FileError, TokenFile};

@@ -21,7 +21,7 @@ use crate::limits;
 
 /// The tokens of one file.
 #[derive(Clone, Default)]
-pub struct Tokens {
+pub(super) struct Tokens {
     entries: Vec<Entry>,
 }
 
@@ -33,7 +33,7 @@ struct Entry {
 
 /// What is wrong with a token file, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub(super) enum Fault {
     /// More than [`limits::TOKEN_FILE_BYTES_MAX`].
     #[error("it has more than {} bytes", limits::TOKEN_FILE_BYTES_MAX)]
     TooLarge,
@@ -53,7 +53,7 @@ pub enum Fault {
 
 /// What is wrong with one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LineFault {
+pub(super) enum LineFault {
     /// Not `name:token`.
     #[error("there is no colon; expected name:token")]
     NoColon,
@@ -85,7 +85,7 @@ impl Tokens {
     ///
     /// # Errors
     /// The first line that is wrong, or that there is no token at all.
-    pub fn parse(content: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn parse(content: &[u8]) -> Result<Self, Fault> {
         if content.len() > limits::TOKEN_FILE_BYTES_MAX {
             return Err(Fault::TooLarge);
         }
@@ -123,7 +123,7 @@ impl Tokens {
     /// how near the token comes to one of them, nor which one it is: every digest is compared,
     /// to its end.
     #[must_use]
-    pub fn name_of(&self, token: &[u8]) -> Option<&Arc<str>> {
+    pub(super) fn name_of(&self, token: &[u8]) -> Option<&Arc<str>> {
         let digest = Sha256::digest(token);
         let nothing = u32::MAX;
         let mut found = nothing;
@@ -135,14 +135,8 @@ impl Tokens {
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether there is none. [`Tokens::parse`] gives no such.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }
 
@@ -238,7 +232,7 @@ mod tests {
             lines in prop::collection::vec("(SECRET[a-z0-9 ]{0,20}|[a-z]{0,3})[:\t#]?(SECRET[!-~é]{0,300}|)", 0..6),
         ) {
             match Tokens::parse(lines.join("\n").as_bytes()) {
-                Ok(tokens) => prop_assert!(!tokens.is_empty()),
+                Ok(tokens) => prop_assert_ne!(tokens.len(), 0),
                 Err(fault) => {
                     let said = format!("{fault} {fault:?}");
                     prop_assert!(!said.contains("SECRET"), "{}", said);

@@ -29,7 +29,7 @@ use crate::limits;
 
 /// A token file that was readable at the start.
 #[derive(Debug)]
-pub struct TokenFile {
+pub(super) struct TokenFile {
     path: PathBuf,
     tokens: RwLock<Arc<Tokens>>,
     /// What the content was when it was opened.
@@ -106,7 +106,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// Names the path, and the line where one is at fault; never what stands in it.
-    pub fn open(path: PathBuf) -> Result<Self, FileError> {
+    pub(super) fn open(path: PathBuf) -> Result<Self, FileError> {
         let content = read(&path);
         let opened = Look::of(&content);
         let parsed = content.and_then(|content| Ok(Tokens::parse(&content)?));
