@@ -38,20 +38,16 @@ impl AccessFlags {
             (Some(path), false) => {
                 Guard::by_file(path.clone()).map_err(|error| Unusable(error.to_string()))
             }
-            (None, true) => {
-                if beyond {
-                    tracing::warn!(
-                        "whoever reaches {listen} may write ratings: --anyone-may-write"
-                    );
-                }
-                Ok(Guard::anyone())
+            (None, true) if beyond => {
+                tracing::warn!("whoever reaches {listen} may write ratings: --anyone-may-write");
+                Ok(Guard::open())
             }
             (None, false) if beyond => Err(Unusable(format!(
                 "{flag} {listen}: other machines can reach this address, and nothing says who may \
                  write. Give the writers tokens with --token-file, or let everybody write with \
                  --anyone-may-write, or listen on 127.0.0.1"
             ))),
-            (None, false) => Ok(Guard::open()),
+            (None, _) => Ok(Guard::open()),
         }
     }
 }

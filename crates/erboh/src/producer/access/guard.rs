@@ -30,8 +30,6 @@ use crate::web::{self, Problem};
 pub struct Guard {
     /// Without a file everybody may.
     file: Option<Arc<TokenFile>>,
-    /// Whether the operator has said that whoever reaches the service is welcome.
-    anyone: bool,
     numbers: Numbers,
     refusals: Arc<Mutex<Refusals>>,
 }
@@ -60,12 +58,6 @@ impl Guard {
         Self::default()
     }
 
-    /// Lets everybody write who reaches the service, by whatever name.
-    #[must_use]
-    pub fn anyone() -> Self {
-        Self { anyone: true, ..Self::default() }
-    }
-
     /// Lets those write who have a token of this file.
     ///
     /// # Errors
@@ -81,9 +73,10 @@ impl Guard {
     }
 
     /// The names that a service with this guard answers to. A foreign site that took a name for
-    /// this machine has no token, so with tokens a proxy on this machine may send any name.
+    /// this machine has no token, so with tokens a proxy on this machine may send any name. Without
+    /// them it may not, also where anyone may write: that site is not who was meant.
     pub(in crate::producer) fn names(&self, listener: &TcpListener) -> Names {
-        if self.anyone || self.file.is_some() { Names::Any } else { Names::of(listener) }
+        if self.needs_token() { Names::Any } else { Names::of(listener) }
     }
 
     pub(in crate::producer) fn register(&self, registry: &mut Registry) {

@@ -30,8 +30,11 @@ fn wait_until(what: &str, mut happens: impl FnMut() -> bool) {
 
 impl Producer {
     fn start(home: &Path, tokens: &Path) -> Self {
-        let file = format!("--token-file={}", tokens.display());
-        let flags = [&ANY_PORT[..], &[&file, "--log-filter=trace"]].concat();
+        Self::with(home, &format!("--token-file={}", tokens.display()))
+    }
+
+    fn with(home: &Path, flag: &str) -> Self {
+        let flags = [&ANY_PORT[..], &[flag, "--log-filter=trace"]].concat();
         let process = Process::start("producer", home, &flags);
         let mut urls = None;
         wait_until("the start", || {
@@ -47,8 +50,8 @@ impl Producer {
         Self { process, url, ops }
     }
 
-    /// The status of a rating that is none: 422 for whoever may write, otherwise 401.
-    fn status(&self, authorization: &str) -> u16 {
+    /// The status of a rating that is none: 422 for whoever may write.
+    fn status(&self, header: &str, value: &str) -> u16 {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(WAIT_MAX))
             .http_status_as_error(false)
@@ -57,7 +60,7 @@ impl Producer {
         let request = agent.post(format!("{}{RATINGS}", self.url));
         let request = request.header("content-type", "application/json");
         request
-            .header("authorization", authorization)
+            .header(header, value)
             .send("{}")
             .expect("an answer")
             .status()
@@ -65,7 +68,7 @@ impl Producer {
     }
 
     fn admits(&self, token: &str) -> bool {
-        match self.status(&format!("Bearer {token}")) {
+        match self.status("authorization", &format!("Bearer {token}")) {
             422 => true,
             401 => false,
             other => panic!("{other}"),
@@ -198,6 +201,14 @@ fn whoever_opens_it_to_everybody_is_warned() {
     let process = Process::start("producer", home.path(), &flags);
     wait_until("the warning", || process.errors().contains("may write ratings"));
     wait_until("the start", || process.errors().contains("producer on http://0.0.0.0:"));
+}
+
+#[test]
+fn on_this_machine_a_foreign_name_may_not_write_whatever_the_flag() {
+    let home = tempfile::tempdir().expect("a directory");
+    let producer = Producer::with(home.path(), "--anyone-may-write");
+    assert_eq!(producer.status("host", "localhost"), 422);
+    assert_eq!(producer.status("host", "evil.example"), 421);
 }
 
 #[test]
