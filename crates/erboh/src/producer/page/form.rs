@@ -157,7 +157,8 @@ pub(in crate::producer) async fn send(
         // so this gets one of its own, should they send it as well.
         Outcome::Reused => {
             let trouble = Some(Trouble::changed());
-            let page = Page { typed, trouble, again: false, ..Page::new(&producer, RatingId::new()) };
+            let page =
+                Page { typed, trouble, again: false, ..Page::new(&producer, RatingId::new()) };
             refused("id-reused", page)
         }
         Outcome::Invalid(Invalid { field, reason }) => {

@@ -81,7 +81,10 @@ async fn who_still_takes_an_answer_is_not_idle() {
     // The head is read; the rest is there although a place was needed twice.
     assert!(send(&mut last, GET).await.ends_with("an answer"));
     let mut rest = vec![0; LARGE_BYTES];
-    tokio::time::timeout(PATIENCE, slow.read_exact(&mut rest)).await.unwrap().expect("the whole answer");
+    tokio::time::timeout(PATIENCE, slow.read_exact(&mut rest))
+        .await
+        .unwrap()
+        .expect("the whole answer");
 }
 
 #[tokio::test]

@@ -64,10 +64,7 @@ async fn on_loopback_only_names_of_this_machine_are_answered() {
 
 #[tokio::test]
 async fn where_others_are_welcome_every_name_is_answered() {
-    let welcome = [
-        ("0.0.0.0:0", Guard::open()),
-        ("127.0.0.1:0", guard(&format!("lab:{TOKEN}"))),
-    ];
+    let welcome = [("0.0.0.0:0", Guard::open()), ("127.0.0.1:0", guard(&format!("lab:{TOKEN}")))];
     for (listen, guard) in welcome {
         let (address, _stop) = serve(listen, guard).await;
         assert_eq!(status(address, "ratings.example").await, "200", "{listen}");

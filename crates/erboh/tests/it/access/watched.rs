@@ -59,12 +59,7 @@ impl Producer {
             .new_agent();
         let request = agent.post(format!("{}{RATINGS}", self.url));
         let request = request.header("content-type", "application/json");
-        request
-            .header(header, value)
-            .send("{}")
-            .expect("an answer")
-            .status()
-            .as_u16()
+        request.header(header, value).send("{}").expect("an answer").status().as_u16()
     }
 
     fn admits(&self, token: &str) -> bool {
