@@ -9,7 +9,6 @@
 //! used, here and in the testbed: the task runner must build in seconds on a machine that has
 //! nothing but Rust.
 
-mod bench;
 mod commands;
 mod process;
 mod repository;

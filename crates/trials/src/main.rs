@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  cargo xtask chaos ──► trials chaos ──► a cluster, consumers, producers, load, faults ──► verdict
+//!  cargo xtask bench-broker ──► trials broker ──► the embedded broker and Apache Kafka ──► rates
 //!  cargo xtask bench-restore ──► trials restore ──► one broker, a long log, two consumers ──► times
 //!  cargo xtask bench-ingest ──► trials ingest ──► ratings over HTTP and Kafka's own producer ──► rates
 //!  cargo xtask overload ──► trials overload ──► a producer and four times its capacity ──► verdict
@@ -11,14 +12,19 @@
 //! it. `cargo xtask` builds the binaries and starts the trials.
 
 mod broker;
+mod brokers;
 mod chaos;
 mod http;
 mod ingest;
+mod machine;
+mod memory;
 mod overload;
 mod page;
+mod perf;
 mod producer;
 mod restore;
 mod start;
+mod stats;
 
 use std::process::ExitCode;
 
@@ -37,6 +43,8 @@ struct Cli {
 enum Trial {
     /// Break a running system on purpose, again and again, and see whether every rating counts once
     Chaos(chaos::Flags),
+    /// Measure the embedded broker next to Apache Kafka
+    Broker(brokers::Flags),
     /// Measure how long a consumer takes to be where it was, on short and on long logs
     Restore(restore::Flags),
     /// Measure how fast ratings come in over HTTP, next to Kafka's own producer
@@ -54,6 +62,7 @@ enum Trial {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().trial {
         Trial::Chaos(flags) => chaos::run(&flags),
+        Trial::Broker(flags) => brokers::run(&flags),
         Trial::Restore(flags) => restore::run(&flags),
         Trial::Ingest(flags) => ingest::run(&flags),
         Trial::Overload(flags) => overload::run(&flags),

@@ -24,6 +24,20 @@ pub(crate) fn spawn(program: &Path, arguments: &[String], log: &Path) -> anyhow:
     Child::spawn(command).map_err(|reason| anyhow!(reason))
 }
 
+/// Runs a program to its end; says what it said.
+///
+/// # Errors
+/// When it cannot be started or fails, with what it said of that.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("starting `{program}`"))?;
+    if !output.status.success() {
+        bail!("`{program}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The erboh to try: the one that was named, else the one beside this program.
 pub(crate) fn erboh(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     let beside = || {

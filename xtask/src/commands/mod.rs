@@ -1,18 +1,13 @@
-//! The subcommands, one per file, and the table that names them.
+//! The subcommands, one per file but for the trials, and the table that names them.
 
 pub(crate) mod help;
 
 mod api;
-mod bench_broker;
-mod bench_ingest;
-mod bench_restore;
-mod chaos;
 mod ci;
 mod clients;
 mod fuzz;
 mod kafka;
 mod otlp;
-mod overload;
 mod pages;
 mod test;
 mod trials;
@@ -37,11 +32,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     api::COMMAND,
     pages::COMMAND,
     fuzz::COMMAND,
-    chaos::COMMAND,
-    overload::COMMAND,
-    bench_broker::COMMAND,
-    bench_ingest::COMMAND,
-    bench_restore::COMMAND,
+    trials::CHAOS,
+    trials::OVERLOAD,
+    trials::BENCH_BROKER,
+    trials::BENCH_INGEST,
+    trials::BENCH_RESTORE,
     otlp::COMMAND,
     kafka::COMMAND,
     help::COMMAND,

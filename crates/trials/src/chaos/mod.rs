@@ -39,10 +39,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use crate::page::PageFlags;
+use crate::start;
 use campaign::Campaign;
 use fault::Fault;
 use schedule::Schedule;
@@ -161,11 +162,7 @@ fn self_test(flags: &Flags) -> anyhow::Result<ExitCode> {
 impl Flags {
     fn campaign(&self, lasts: Duration, sabotage: Option<Sabotage>) -> anyhow::Result<Campaign> {
         erboh_testbed::Cluster::available().map_err(anyhow::Error::msg)?;
-        let beside = || Ok(std::env::current_exe()?.with_file_name("erboh"));
-        let erboh = self.erboh.clone().map_or_else(beside, anyhow::Ok)?;
-        if !erboh.exists() {
-            bail!("{} does not exist: build it, or name one with --erboh", erboh.display());
-        }
+        let erboh = start::erboh(self.erboh.as_deref())?;
         let directory = self.directory.join(std::process::id().to_string());
         let directory = match sabotage {
             None => directory,
@@ -197,11 +194,8 @@ fn remove(directory: &Path) -> anyhow::Result<()> {
 
 /// The commit that is tried, if git knows.
 fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let known = output.ok().filter(|output| output.status.success());
-    known.map_or_else(String::new, |output| {
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    })
+    let said = start::output(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
+    said.unwrap_or_default().trim().to_owned()
 }
 
 /// A kind of fault by the beginning of its name, with `-` for spaces.

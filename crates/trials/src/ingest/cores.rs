@@ -4,6 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use crate::start::output;
+
 /// What stands before a command that is measured.
 pub(super) const ON_THE_FIRST: [&str; 3] = ["taskset", "--cpu-list", "0"];
 
@@ -15,10 +17,7 @@ pub(super) fn leave_the_first() -> anyhow::Result<()> {
     }
     let (rest, own) = (format!("1-{}", cores - 1), std::process::id().to_string());
     let mut command = Command::new("taskset");
-    let output = command.args(["--all-tasks", "--cpu-list", "--pid", &rest, &own]).output();
-    let output = output.context("starting taskset, which belongs to util-linux on Linux")?;
-    if !output.status.success() {
-        bail!("taskset: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
+    output(command.args(["--all-tasks", "--cpu-list", "--pid", &rest, &own]))
+        .map(drop)
+        .context("taskset belongs to util-linux on Linux")
 }

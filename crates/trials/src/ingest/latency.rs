@@ -14,6 +14,7 @@ use super::{COMPRESSION, ours};
 use crate::http::Client;
 use crate::producer::Producer;
 use crate::start::PATIENCE;
+use crate::stats::{ms, percentile};
 
 /// Pause between two ratings: at low load each of them finds the way free.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -60,11 +61,11 @@ pub(super) fn measure(
         std::thread::sleep(PAUSE);
         let ack = bare.send(&key, &value)?;
         if number >= warm_up as usize {
-            posted.push(post);
-            sent.push(ack);
+            posted.push(ms(post));
+            sent.push(ms(ack));
         }
     }
-    Ok(Latency { bare: percentiles(sent), post: percentiles(posted) })
+    Ok(Latency { bare: percentiles(&sent), post: percentiles(&posted) })
 }
 
 /// A Kafka client with nothing around it, that waits for no more records.
@@ -108,24 +109,6 @@ impl Bare {
     }
 }
 
-fn percentiles(mut times: Vec<Duration>) -> [f64; 2] {
-    times.sort_unstable();
-    [50, 99].map(|percent| {
-        let time = times.get(times.len().saturating_sub(1) * percent / 100);
-        time.copied().unwrap_or_default().as_secs_f64() * 1_000.0
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_those_of_the_sorted_times() {
-        let times = (1..=101).rev().map(Duration::from_millis).collect();
-        let check =
-            |times, expected: &str| assert_eq!(format!("{:?}", percentiles(times)), expected);
-        check(times, "[51.0, 100.0]");
-        check(Vec::new(), "[0.0, 0.0]");
-    }
+fn percentiles(times_ms: &[f64]) -> [f64; 2] {
+    [50, 99].map(|percent| percentile(times_ms, percent))
 }

@@ -55,9 +55,6 @@ pub(crate) struct Flags {
     /// Where the report goes.
     #[command(flatten)]
     page: PageFlags,
-    /// What the tables say of the machine they were made on
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    machine: String,
     /// The erboh to measure; without it the one beside this program
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,

@@ -4,6 +4,8 @@ use erboh::web::grouped;
 
 use super::latency::Latency;
 use super::{COMPRESSION, Flags, PARTITIONS, Series};
+use crate::machine;
+use crate::stats::median;
 
 /// What the last run brought.
 pub(super) fn line(series: &Series) -> String {
@@ -24,8 +26,7 @@ pub(super) fn line(series: &Series) -> String {
 
 /// The tables: medians of all runs.
 pub(super) fn text(series: &Series, flags: &Flags) -> String {
-    let Flags { runs, ratings, singles, machine, .. } = flags;
-    let on = if machine.is_empty() { String::new() } else { format!(" ({machine})") };
+    let Flags { runs, ratings, singles, .. } = flags;
     let (ours, peer) = (median(&series.ours_per_s), median(&series.peer_per_s));
     let of = |pick: fn(&Latency) -> f64| -> f64 {
         median(&series.latency.iter().map(pick).collect::<Vec<f64>>())
@@ -33,7 +34,7 @@ pub(super) fn text(series: &Series, flags: &Flags) -> String {
     let [bare, post] =
         [[of(|l| l.bare[0]), of(|l| l.bare[1])], [of(|l| l.post[0]), of(|l| l.post[1])]];
     format!(
-        "`cargo xtask bench-ingest --runs {runs} --ratings {ratings} --singles {singles}` on {}{on}, \
+        "`cargo xtask bench-ingest --runs {runs} --ratings {ratings} --singles {singles}` on {}, \
          medians of {runs} runs, {PARTITIONS} partitions, {COMPRESSION}:\n\n\
          | acks=all, on one core | erboh, NDJSON over HTTP | kafka-producer-perf-test | ratio |\n\
          |---|---:|---:|---:|\n\
@@ -42,7 +43,7 @@ pub(super) fn text(series: &Series, flags: &Flags) -> String {
          |---|---:|---:|---:|\n\
          | p50 | {:.2} | {:.2} | {:.2} |\n\
          | p99 | {:.2} | {:.2} | {:.2} |\n",
-        jiff::Zoned::now().date(),
+        machine::today(),
         grouped(ours.round()),
         grouped(peer.round()),
         ours / peer,
@@ -53,13 +54,6 @@ pub(super) fn text(series: &Series, flags: &Flags) -> String {
         post[1],
         post[1] - bare[1],
     )
-}
-
-/// The middle one; of an even number the lower of the two.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
@@ -82,11 +76,11 @@ mod tests {
             peer_per_s: vec![200_000.0],
             latency: vec![latency; 3],
         };
-        let flags = Cli::parse_from(["ingest", "--runs=3", "--machine=a machine"]).flags;
+        let flags = Cli::parse_from(["ingest", "--runs=3"]).flags;
         let text = text(&series, &flags);
         assert!(text.contains("| ratings/s | 300,000 | 200,000 | 1.50 |"), "{text}");
         assert!(text.contains("| p50 | 1.00 | 1.50 | 0.50 |"), "{text}");
         assert!(text.contains("| p99 | 2.00 | 4.00 | 2.00 |"), "{text}");
-        assert!(text.contains("(a machine)") && text.contains("--runs 3 "), "{text}");
+        assert!(text.contains("--runs 3 "), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! Judge: what must hold under overload.
 
 use super::load::Outcome;
-use super::memory::Memory;
+use crate::memory::Memory;
 
 /// Most that the producer may grow from the first half of the overload to the second: allocators
 /// give back late, and never exactly.

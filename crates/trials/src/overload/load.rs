@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::http::{Answer, Client};
 use crate::producer::Producer;
+use crate::stats::{ms, percentile};
 
 /// Ratings that one NDJSON request carries: as a program does that hands on what it collects.
 const LINES: u32 = 300;
@@ -164,7 +165,7 @@ impl Outcome {
     fn note(&mut self, answer: &Answer, single: bool, took: Duration) {
         match answer.status {
             200 | 201 => {
-                self.taken_ms[usize::from(!single)].push(took.as_secs_f64() * 1_000.0);
+                self.taken_ms[usize::from(!single)].push(ms(took));
                 for line in answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
                 {
                     self.item(line);
@@ -216,11 +217,7 @@ impl Outcome {
 
     /// The p99 of single ratings, and of NDJSON requests.
     pub(super) fn p99_ms(&self) -> [f64; 2] {
-        self.taken_ms.each_ref().map(|times| {
-            let mut sorted = times.clone();
-            sorted.sort_by(f64::total_cmp);
-            sorted.get(sorted.len() * 99 / 100).copied().unwrap_or(f64::NAN)
-        })
+        self.taken_ms.each_ref().map(|times| percentile(times, 99))
     }
 }
 

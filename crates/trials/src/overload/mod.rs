@@ -14,7 +14,6 @@
 
 mod judge;
 mod load;
-mod memory;
 mod recount;
 
 use std::path::PathBuf;
@@ -26,8 +25,8 @@ use clap::Args;
 
 use self::judge::Findings;
 use self::load::{Load, Outcome};
-use self::memory::Memory;
 use crate::broker::{Broker, Kind};
+use crate::memory::Memory;
 use crate::producer::Producer;
 use crate::start;
 

@@ -49,9 +49,6 @@ pub(crate) struct Flags {
     /// Where the report goes.
     #[command(flatten)]
     page: PageFlags,
-    /// What the table says of the machine it was made on
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    machine: String,
     /// The erboh to measure; without it the one beside this program
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,
@@ -91,7 +88,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         }
         stage.end()?;
     }
-    let table = report::table(&rows, flags.runs, flags.partitions, &flags.machine);
+    let table = report::table(&rows, flags.runs, flags.partitions);
     println!("\n{table}");
     flags.page.take("restore", &table)?;
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,8 @@ use erboh::queue::KafkaSettings;
 use erboh::web::grouped;
 
 use super::measure::Row;
+use crate::machine;
+use crate::stats::{median, ms};
 
 /// How long the broker waits for a silent member: what `erboh consumer` asks for by default.
 fn session() -> Duration {
@@ -14,14 +16,13 @@ fn session() -> Duration {
 }
 
 /// The table: medians, and their ratio to the shortest log on the same broker.
-pub(super) fn table(rows: &[Row], runs: u32, partitions: u32, machine: &str) -> String {
-    let date = jiff::Zoned::now().date();
-    let on = if machine.is_empty() { String::new() } else { format!(" ({machine})") };
+pub(super) fn table(rows: &[Row], runs: u32, partitions: u32) -> String {
     let mut text = format!(
-        "`cargo xtask bench-restore --runs {runs} --partitions {partitions}` on {date}{on}, \
+        "`cargo xtask bench-restore --runs {runs} --partitions {partitions}` on {}, \
          medians in milliseconds, in brackets the ratio to the shortest log:\n\n\
          | broker | ratings in the log | start of the only consumer | clean stop of one of two | SIGKILL \
          of one of two, beyond its session of {} s |\n|---|---:|---:|---:|---:|\n",
+        machine::today(),
         session().as_secs()
     );
     for row in rows {
@@ -51,10 +52,7 @@ fn killed(row: &Row) -> f64 {
 }
 
 fn median_ms(times: &[Duration]) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    let median = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default();
-    median.as_secs_f64() * 1_000.0
+    median(&times.iter().copied().map(ms).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]
@@ -76,10 +74,9 @@ mod tests {
             row(Kind::Embedded, 10_000_000, [110, 190, 300]),
             row(Kind::Kafka, 100_000, [400, 500, 600]),
         ];
-        let table = table(&rows, 3, 1, "a machine");
+        let table = table(&rows, 3, 1);
         assert!(table.contains("| embedded | 100,000 | 100 (1.00) | 200 (1.00) | 300 (1.00) |"));
         assert!(table.contains("| embedded | 10,000,000 | 110 (1.10) | 190 (0.95) | 300 (1.00) |"));
         assert!(table.contains("| Apache Kafka | 100,000 | 400 (1.00) |"), "{table}");
-        assert!(table.contains("(a machine)"));
     }
 }

@@ -1,6 +1,7 @@
 //! Memory: what a process takes, looked at while it works.
 
 use std::fmt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -8,21 +9,23 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
+use crate::start::output;
+
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_millis(250);
 
 /// Resident megabytes, in the order in which they were seen.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Memory(Vec<f64>);
+pub(crate) struct Memory(Vec<f64>);
 
 /// Looks until it is told to stop.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     over: Arc<AtomicBool>,
     thread: JoinHandle<Memory>,
 }
 
 impl Memory {
-    pub(super) fn watch(pid: u32) -> Watch {
+    pub(crate) fn watch(pid: u32) -> Watch {
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -37,14 +40,14 @@ impl Memory {
     }
 
     /// The most of the first and of the second half.
-    pub(super) fn halves(&self) -> [f64; 2] {
+    pub(crate) fn halves(&self) -> [f64; 2] {
         let (first, second) = self.0.split_at(self.0.len() / 2);
         [first, second].map(|half| half.iter().copied().fold(0.0, f64::max))
     }
 }
 
 impl Watch {
-    pub(super) fn finish(self) -> anyhow::Result<Memory> {
+    pub(crate) fn finish(self) -> anyhow::Result<Memory> {
         self.over.store(true, Ordering::Relaxed);
         let memory = self.thread.join().map_err(|_| anyhow!("the thread that looks at memory"))?;
         // What was never seen would pass every bound.
@@ -59,11 +62,13 @@ impl fmt::Display for Memory {
     }
 }
 
-/// `VmRSS:   12345 kB`, as Linux says it.
-fn resident_mb(pid: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: f64 = line.split_whitespace().next()?.parse().ok()?;
+/// What a process takes in MB: `VmRSS:   12345 kB`, as Linux says it, or what `ps` says elsewhere.
+pub(crate) fn resident_mb(pid: u32) -> Option<f64> {
+    let said = match std::fs::read_to_string(format!("/proc/{pid}/status")) {
+        Ok(status) => status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.to_owned(),
+        Err(_) => output(Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()])).ok()?,
+    };
+    let kilobytes: f64 = said.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes / 1024.0)
 }
 

@@ -1,0 +1,43 @@
+//! Stats: one number that stands for many.
+
+use std::time::Duration;
+
+/// The middle one of the values; of an even number the lower of the two.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    percentile(values, 50)
+}
+
+/// The value below which so many hundredths of the values are; no number if there are none.
+pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = sorted.len().saturating_sub(1) * percent / 100;
+    sorted.get(place).copied().unwrap_or(f64::NAN)
+}
+
+/// In milliseconds.
+pub(crate) fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_does_not_mind_one_outlier() {
+        let check = |values: &[f64], expected: &str| {
+            assert_eq!(format!("{:?}", median(values)), expected);
+        };
+        check(&[3.0, 1.0, 900.0], "3.0");
+        check(&[3.0, 1.0, 2.0, 900.0], "2.0");
+        check(&[], "NaN");
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_sorted_values() {
+        let values: Vec<f64> = (1..=101).rev().map(f64::from).collect();
+        let found = [0, 50, 99, 100].map(|percent| percentile(&values, percent));
+        assert_eq!(format!("{found:?}"), "[1.0, 51.0, 100.0, 101.0]");
+    }
+}
