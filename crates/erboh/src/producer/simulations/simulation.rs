@@ -168,11 +168,12 @@ impl Simulation {
         self.progress.subscribe()
     }
 
-    /// Waits until it has ended and nothing of it is in flight.
-    pub(super) async fn ended(&self) {
+    /// Waits until it has ended and nothing of it is in flight; answers how it ended.
+    pub(super) async fn ended(&self) -> State {
         let mut progress = self.progress.subscribe();
+        let ended = progress.wait_for(|progress| progress.state != State::Running).await;
         // The sender lives as long as `self`.
-        let _ = progress.wait_for(|progress| progress.state != State::Running).await;
+        ended.map_or(State::Stopped, |progress| progress.state)
     }
 
     /// Goes on at another rate; false if it does not run any more.

@@ -1,5 +1,6 @@
 //! A simulation that starts with the process, for a pod that is nothing but load: it begins when
-//! the queue is there, begins again should it fail, and says in the log what it did.
+//! the queue is there, begins again should it fail, and says in the log what it did. Once somebody
+//! has stopped it, it stays stopped.
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use super::limits::{REPORT_INTERVAL, RESTART_PAUSE};
 use super::order::Order;
 use super::rate::Rate;
 use super::registry::Registry;
-use super::simulation::Simulation;
+use super::simulation::{Simulation, State};
 use crate::queue::Writer;
 
 /// Time between two looks whether the queue is there.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Simulates at `rate` until `stop`; the simulation itself is stopped with all others.
+/// Simulates at `rate` until `stop`, or until somebody stops the simulation; at the end it is
+/// stopped with all others.
 pub(in crate::producer) async fn simulate(
     registry: Registry,
     writer: Writer,
@@ -32,7 +34,11 @@ pub(in crate::producer) async fn simulate(
             return;
         }
         match registry.start(Order::until_stopped(rate)) {
-            Ok(simulation) => follow(&simulation).await,
+            Ok(simulation) => {
+                if follow(&simulation).await == State::Stopped {
+                    return tracing::info!("no other simulation is started: this one was stopped");
+                }
+            }
             Err(error) => tracing::warn!(%error, "the simulation is not started"),
         }
         if stop.run_until_cancelled(tokio::time::sleep(RESTART_PAUSE)).await.is_none() {
@@ -41,9 +47,12 @@ pub(in crate::producer) async fn simulate(
     }
 }
 
-/// Says now and then what it did, until it has ended. It does not end by itself, unless it fails.
-async fn follow(simulation: &Simulation) {
-    while tokio::time::timeout(REPORT_INTERVAL, simulation.ended()).await.is_err() {
-        simulation.report("simulation goes on");
+/// Says now and then what it did, until it has ended: it was stopped, or it failed.
+async fn follow(simulation: &Simulation) -> State {
+    loop {
+        match tokio::time::timeout(REPORT_INTERVAL, simulation.ended()).await {
+            Ok(state) => return state,
+            Err(_) => simulation.report("simulation goes on"),
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::stage::{Stage, until};
+use serde_json::Value;
+
+use super::stage::{SIMULATIONS, Stage, until};
+use crate::load::agent;
 use crate::process::Process;
 
 /// A producer on some ports, for the broker at this address.
@@ -38,6 +41,36 @@ async fn it_waits_for_the_queue_and_stops_with_the_books_closed() {
     assert_eq!(number("sent"), number("acknowledged"), "{log}");
     assert_eq!(stage.values().await.len() as u64, number("acknowledged"), "{log}");
     assert!(log.contains("state=\"stopped\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stopped_stays_stopped() {
+    let stage = Stage::set().await;
+    let home = tempfile::tempdir().unwrap();
+    let flags = ["--simulate", "50", "--log-filter", "info"];
+    let mut pod = producer(home.path(), stage.address(), &flags);
+    let page = async || {
+        let log = pod.errors();
+        Some(log.split("producer on ").nth(1)?.split("/,").next()?.to_owned())
+    };
+    let simulations = format!("{}{SIMULATIONS}", until("it serves", page).await);
+    let list = || {
+        let text = agent().get(&simulations).call().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["simulations"].take()
+    };
+    let id = async || {
+        let started = list()[0]["id"].as_str()?.to_owned();
+        Some(started)
+    };
+    let id = until("it simulates", id).await;
+    let stopped = agent().delete(format!("{simulations}/{id}")).call().unwrap();
+    assert_eq!(stopped.status(), 200);
+    let said = async || Some(pod.errors()).filter(|log| log.contains("no other simulation"));
+    let log = until("it says that it starts no other", said).await;
+    assert_eq!(log.matches("simulation started").count(), 1, "{log}");
+    assert_eq!((list().as_array().unwrap().len(), &list()[0]["state"]), (1, &"stopped".into()));
+    pod.terminate();
+    assert_eq!(pod.exit_code(), Some(0), "{}", pod.errors());
 }
 
 #[test]
