@@ -184,7 +184,7 @@ pub const OPS_DRAIN: Duration = Duration::from_millis(200);
 /// How long tasks that are still running at the end get before the process leaves them.
 pub const RUNTIME_STOP: Duration = Duration::from_millis(300);
 
-/// Live streams that one consumer serves at once. Beyond that a browser is asked to come back
+/// Live streams that one service serves at once. Beyond that a browser is asked to come back
 /// later, and its page still works by reload.
 pub const STREAMS_MAX: usize = 256;
 

@@ -6,19 +6,17 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::StatusCode;
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -29,14 +27,8 @@ use super::{Consumer, View};
 use crate::totals::Snapshot;
 use crate::totals::board::Board;
 use crate::web::Problem;
+use crate::web::live::{self, Place};
 use crate::{limits, spec};
-
-/// How long a browser waits before it opens a lost stream again.
-const RECONNECT: Duration = Duration::from_secs(2);
-
-/// Keeps proxies from collecting the stream before they pass it on.
-const BUFFERING: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// The board's API: its routes and what they say of themselves.
 pub(super) fn routes() -> OpenApiRouter<Consumer> {
@@ -125,7 +117,7 @@ async fn totals(
             "not-counted-yet",
             "The ratings that were asked for are not in the totals yet. Ask again.",
         )
-        .retry_after(RECONNECT)),
+        .retry_after(limits::EVENT_RECONNECT)),
     }
 }
 
@@ -234,31 +226,19 @@ impl<'a> Update<'a> {
                content_type = "text/event-stream", body = Update<'_>)),
 )]
 async fn events(State(consumer): State<Consumer>) -> Result<Response, Problem> {
-    let place = Arc::clone(&consumer.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too-many-streams",
-            "As many live pages as this service serves are open. Reload the page now and then.",
-        )
-        .retry_after(limits::RETRY_AFTER)
-    })?;
-    let keep_alive = KeepAlive::new().interval(limits::EVENT_KEEP_ALIVE);
-    let sse = Sse::new(follow(consumer, place)).keep_alive(keep_alive);
-    Ok(([BUFFERING], sse).into_response())
+    let place = consumer.streams.place()?;
+    Ok(live::answer(follow(consumer, place)))
 }
 
 /// A stream with the view of now and then each newest one, until the service stops.
-fn follow(
-    consumer: Consumer,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+fn follow(consumer: Consumer, place: Place) -> impl Stream<Item = Event> {
     let Consumer { mut view, stopping, .. } = consumer;
     view.mark_changed();
     stream::unfold((view, place, false), move |(mut view, place, again)| {
         let stopping = stopping.clone();
         async move {
             let event = stopping.run_until_cancelled(next(&mut view, again)).await??;
-            Some((Ok(event), (view, place, true)))
+            Some((event, (view, place, true)))
         }
     })
 }
@@ -269,9 +249,5 @@ async fn next(view: &mut View, again: bool) -> Option<Event> {
     }
     view.changed().await.ok()?;
     let newest = Arc::clone(&view.borrow_and_update());
-    let event = Event::default().event("board").retry(RECONNECT);
-    event
-        .json_data(Update::new(&newest))
-        .inspect_err(|error| tracing::error!(%error, "an event could not be written"))
-        .ok()
+    live::event("board", &Update::new(&newest))
 }

@@ -9,7 +9,6 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::Consumer;
 use super::view::{BoardView, PartitionState, PartitionView};
-use crate::limits;
 use crate::totals::Snapshot;
 
 /// The collector behind `/metrics`.
@@ -64,7 +63,7 @@ impl Collector for Numbers {
 
 impl Numbers {
     fn wholes(&self, view: &BoardView) -> [(&'static str, &'static str, i64); 4] {
-        let streams = limits::STREAMS_MAX - self.0.streams.available_permits();
+        let streams = self.0.streams.open();
         [
             ("connected", "1 while the cluster is reachable.", view.connected.into()),
             (

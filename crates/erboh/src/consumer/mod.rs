@@ -23,16 +23,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::Numbers;
 use self::view::BoardView;
-use crate::limits;
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::Topics;
 use crate::spec::{self, Use};
 use crate::web::host::Names;
+use crate::web::live::Streams;
 use crate::web::{self, Nav};
 
 const ABOUT: spec::About = spec::About {
@@ -62,7 +62,7 @@ pub struct Settings {
 pub struct Consumer {
     settings: Arc<Settings>,
     view: View,
-    streams: Arc<Semaphore>,
+    streams: Streams,
     stopping: CancellationToken,
     http: web::requests::Numbers,
 }
@@ -71,11 +71,10 @@ impl Consumer {
     /// A service that shows `view` until `stopping` is cancelled; its streams end then.
     #[must_use]
     pub fn new(view: View, settings: Settings, stopping: CancellationToken) -> Self {
-        let streams = Arc::new(Semaphore::new(limits::STREAMS_MAX));
         Self {
             settings: Arc::new(settings),
             view,
-            streams,
+            streams: Streams::default(),
             stopping,
             http: web::requests::Numbers::default(),
         }

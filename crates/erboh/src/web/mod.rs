@@ -10,6 +10,7 @@
 
 pub mod assets;
 pub mod host;
+pub mod live;
 pub mod nav;
 pub mod origin;
 mod places;

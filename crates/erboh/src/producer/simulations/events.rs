@@ -10,16 +10,13 @@
 //! slowly skips some.
 
 use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use axum::response::Response;
+use axum::response::sse::Event;
+use futures_util::stream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -31,11 +28,7 @@ use super::registry::Registry;
 use super::simulation::{Progress, Simulation, State as Life, View};
 use crate::limits;
 use crate::producer::Producer;
-use crate::web::Problem;
-
-/// Keeps proxies from collecting the stream before they pass it on.
-const BUFFERING: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+use crate::web::{Problem, live};
 
 /// The data of an event: of `simulation` and `end` the first, of `history` the second.
 #[derive(ToSchema)]
@@ -57,7 +50,7 @@ enum News {
 )]
 pub(super) async fn of_all(State(producer): State<Producer>) -> Result<Response, Problem> {
     let registry = producer.simulations;
-    let place = place(&registry)?;
+    let place = registry.streams.place()?;
     let mut news = registry.news.subscribe();
     news.mark_changed();
     let all = All { seen: HashMap::new(), charted: None, chart_at: Instant::now(), news, registry };
@@ -69,10 +62,10 @@ pub(super) async fn of_all(State(producer): State<Producer>) -> Result<Response,
                 while ready.is_empty() {
                     ready = stopping.run_until_cancelled(all.next()).await?;
                 }
-                Some((Ok(ready.pop_front()?), (all, ready, place)))
+                Some((ready.pop_front()?, (all, ready, place)))
             }
         });
-    Ok(answer(events))
+    Ok(live::answer(events))
 }
 
 /// Follow one simulation
@@ -90,7 +83,7 @@ pub(super) async fn of_one(
     id: Result<Path<Uuid>, PathRejection>,
 ) -> Result<Response, Problem> {
     let simulation = find(&producer.simulations, id)?;
-    let place = place(&producer.simulations)?;
+    let place = producer.simulations.streams.place()?;
     let mut progress = simulation.watch();
     progress.mark_changed();
     let start = Some((simulation, progress, place, false));
@@ -98,25 +91,9 @@ pub(super) async fn of_one(
         let (simulation, mut progress, place, again) = state?;
         let (event, ended) = next(&simulation, &mut progress, again).await?;
         let rest = (!ended).then_some((simulation, progress, place, true));
-        Some((Ok(event), rest))
+        Some((event, rest))
     });
-    Ok(answer(events))
-}
-
-fn place(registry: &Registry) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(&registry.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too-many-streams",
-            "As many live pages as this service serves are open. Reload the page now and then.",
-        )
-        .retry_after(limits::RETRY_AFTER)
-    })
-}
-
-fn answer(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let keep_alive = KeepAlive::new().interval(limits::EVENT_KEEP_ALIVE);
-    ([BUFFERING], Sse::new(events).keep_alive(keep_alive)).into_response()
+    Ok(live::answer(events))
 }
 
 /// The newest state of one simulation, and whether that is its last one.
@@ -138,16 +115,7 @@ fn event(simulation: &Simulation) -> Option<(Event, bool)> {
     let view = simulation.view();
     let ended = view.state != Life::Running;
     let name = if ended { "end" } else { "simulation" };
-    Some((json(name, &view)?, ended))
-}
-
-fn json(name: &str, data: &impl serde::Serialize) -> Option<Event> {
-    Event::default()
-        .event(name)
-        .retry(limits::EVENT_RECONNECT)
-        .json_data(data)
-        .inspect_err(|error| tracing::error!(%error, "an event could not be written"))
-        .ok()
+    Some((live::event(name, &view)?, ended))
 }
 
 /// What one stream of all simulations has told.
@@ -185,7 +153,7 @@ impl All {
             self.chart_at = Instant::now() + HISTORY_INTERVAL;
             let chart = self.registry.history.chart();
             if self.charted.as_ref() != Some(&chart) {
-                events.extend(json("history", &chart));
+                events.extend(live::event("history", &chart));
                 self.charted = Some(chart);
             }
         }

@@ -58,12 +58,6 @@ pub const HISTORY_S: usize = 300;
 /// Shortest time between two events with the history: it changes once a second.
 pub const HISTORY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Live streams of simulations at once, apart from pages of the board, for the same reason.
-pub const STREAMS_MAX: usize = 256;
-
-/// Bytes of the body that orders a simulation. All of its fields take 150.
-pub const ORDER_BYTES_MAX: usize = 4096;
-
 /// How often a simulation that was started with the process says in the log what it did.
 pub const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 

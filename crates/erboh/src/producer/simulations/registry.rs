@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use super::order::Order;
 use super::simulation::{Simulation, State};
 use super::{limits, running};
 use crate::producer::intake::Intake;
+use crate::web::live::Streams;
 
 /// All simulations of one producer. Clones share them.
 #[derive(Clone)]
@@ -24,7 +25,7 @@ pub(in crate::producer) struct Registry {
     /// Changes whenever any simulation does.
     pub(super) news: watch::Sender<()>,
     /// Places for live streams.
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) streams: Streams,
     /// Cancelled when the service stops.
     pub(super) stopping: CancellationToken,
 }
@@ -60,7 +61,7 @@ impl Registry {
             running,
             history: History::new(),
             news: watch::Sender::new(()),
-            streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
+            streams: Streams::default(),
             stopping: CancellationToken::new(),
         }
     }

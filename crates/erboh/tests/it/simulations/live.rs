@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::http::{Request, StatusCode};
-use erboh::producer::simulations::limits::STREAMS_MAX;
+use erboh::limits::STREAMS_MAX;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
