@@ -9,6 +9,7 @@
 //! ```
 
 pub mod assets;
+pub mod body;
 pub mod host;
 pub mod live;
 pub mod nav;

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 
 use crate::limits;
 use crate::web::Problem;
+use crate::web::body::in_time;
 
 /// The names and values of a form, as HTML's forms send them. `programs_use` is where a program
 /// belongs that has come here.
@@ -28,20 +29,8 @@ async fn read_within(
     request: Request,
     programs_use: &str,
 ) -> Result<Vec<(String, String)>, Problem> {
-    let reading = Form::from_request(request, &());
-    // Whoever sends a byte now and then would otherwise have a connection for ever.
-    let rejection = match tokio::time::timeout(time, reading).await {
-        Ok(Ok(Form(pairs))) => return Ok(pairs),
-        Ok(Err(rejection)) => rejection,
-        Err(_) => {
-            return Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body-too-slow",
-                format!("The form did not arrive within {} s.", time.as_secs()),
-            ));
-        }
-    };
-    Err(match rejection {
+    let read = in_time(time, Form::from_request(request, &())).await?;
+    read.map(|Form(pairs)| pairs).map_err(|rejection| match rejection {
         FormRejection::InvalidFormContentType(_) => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "not-a-form",

@@ -7,11 +7,12 @@
 //!  prefer            return=minimal        RFC 7240: only what was not created
 //! ```
 
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::web::Problem;
+use crate::web::body::media_type;
 
 /// What a body of lines is called here: the most used of its names, none of which is registered.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -44,8 +45,7 @@ impl Form {
     /// Only JSON, named as such. This also keeps other sites' forms out: a browser asks before it
     /// sends JSON to another site, and is not allowed to.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let kind = headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("not readable"));
-        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let kind = media_type(headers);
         match kind.to_ascii_lowercase().as_str() {
             "application/json" => Ok(Self::Json),
             NDJSON | "application/ndjson" | "application/jsonl" => Ok(Self::Lines),

@@ -1,10 +1,10 @@
 //! Simulations as data: start, look, change, stop.
 
 use axum::Json;
-use axum::body::to_bytes;
+use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -14,13 +14,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::history::Chart;
-use super::limits::ORDER_BYTES_MAX;
 use super::order::{Change, Invalid, Order};
 use super::registry::{NotStarted, Registry};
 use super::simulation::{Simulation, View};
 use crate::limits;
 use crate::producer::Producer;
 use crate::web::Problem;
+use crate::web::body::{in_time, media_type};
 
 /// The answer of `GET /api/v1/simulations`.
 #[derive(Serialize, ToSchema)]
@@ -155,9 +155,9 @@ fn problem(invalid: &Invalid) -> Problem {
 /// The JSON of a request. Only what is named as JSON is read: a browser asks before it sends that
 /// to another site.
 async fn read(request: Request) -> Result<Value, Problem> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or("none").split(';').next().unwrap_or_default().trim();
+    let kind = media_type(request.headers());
     if !kind.eq_ignore_ascii_case("application/json") {
+        let kind = if kind.is_empty() { "none" } else { kind };
         let detail = format!("Send it with content-type: application/json; this is {kind}.");
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -165,19 +165,12 @@ async fn read(request: Request) -> Result<Value, Problem> {
             detail,
         ));
     }
-    let reading = to_bytes(request.into_body(), ORDER_BYTES_MAX);
-    let body = match tokio::time::timeout(limits::BODY_READ, reading).await {
-        Ok(Ok(body)) => body,
-        // A client that breaks off does not read the answer, so the reason is the size.
-        Ok(Err(_)) => {
-            let detail = format!("The body has at most {ORDER_BYTES_MAX} bytes.");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
-        }
-        Err(_) => {
-            let detail = format!("The body did not come within {} s.", limits::BODY_READ.as_secs());
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail));
-        }
-    };
+    let body = in_time(limits::BODY_READ, Bytes::from_request(request, &())).await?;
+    // A client that breaks off does not read the answer, so the reason is the size.
+    let body = body.map_err(|_| {
+        let detail = format!("The body has at most {} bytes.", limits::RATING_BYTES_MAX);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    })?;
     serde_json::from_slice(&body).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "not-json", format!("This is not JSON: {error}."))
     })

@@ -41,7 +41,7 @@ async fn what_is_no_order_is_refused_with_the_field() {
     check(r#"{"rate": 1, "count": 5, "duration_ms": 5}"#, "duration_ms").await;
     check(r#"{"rate": 1, "<b>": 5}"#, "<b>").await;
     post_json(&producer, SIMULATIONS, "{").await.problem(400, "not-json");
-    post_json(&producer, SIMULATIONS, " ".repeat(5_000)).await.problem(413, "too-large");
+    post_json(&producer, SIMULATIONS, " ".repeat(20_000)).await.problem(413, "too-large");
     assert_eq!(get(&producer, SIMULATIONS).await.json()["simulations"], json!([]));
 }
 
