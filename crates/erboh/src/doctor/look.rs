@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 
@@ -60,6 +61,7 @@ pub(crate) fn look(settings: &Settings, runtime: &Handle) -> ClusterState {
 /// A state in which nothing has been seen.
 fn nothing(settings: &Settings) -> ClusterState {
     let kafka = &settings.kafka;
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let not_seen = || trouble("look at the group", "the brokers could not be listed".to_owned());
     ClusterState {
         ours: Ours {
@@ -78,7 +80,7 @@ fn nothing(settings: &Settings) -> ClusterState {
         offsets_topic: Ok(None),
         group: Err(not_seen()),
         progress: Err(not_seen()),
-        now_ms: jiff::Timestamp::now().as_millisecond(),
+        now_ms: since_1970.as_millis() as i64,
     }
 }
 
