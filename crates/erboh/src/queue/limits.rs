@@ -26,8 +26,8 @@ pub(super) const WRITER_QUEUE_RECORDS: u64 = 100_000;
 /// Bytes that may wait in one writer, in KiB.
 pub(super) const WRITER_QUEUE_KBYTES: u64 = 64 * 1024;
 
-/// Records of one batch. The place in the batch is kept in [`super::countdown::INDEX_BITS`] bits.
-pub(super) const BATCH_RECORDS: usize = 1 << super::countdown::INDEX_BITS;
+/// Records of one batch: a power of two, because the place in the batch is some bits of a number.
+pub(super) const BATCH_RECORDS: usize = 1 << 16;
 
 /// The largest record that a writer accepts, in bytes: a snapshot with as many voices as are
 /// counted is the largest that erboh writes. A topic may allow less.

@@ -11,14 +11,11 @@
 
 mod admin;
 mod batch;
-mod countdown;
 pub mod inspect;
 mod limits;
 mod log;
-mod lookup;
 mod member;
 pub mod probe;
-mod producer;
 mod progress;
 mod reader;
 mod record;
@@ -32,15 +29,13 @@ mod writer;
 
 pub use admin::{Admin, AdminError};
 pub use batch::Batch;
-pub use countdown::{Pending, Placed, SendError, SendResult};
-pub use lookup::LookupError;
 pub use member::{GroupEvent, Member};
 pub use progress::Position;
-pub use reader::{Event, Reader};
+pub use reader::{Event, LookupError, Reader};
 pub use record::Record;
 pub use refusal::Refusal;
 pub use rights::{Resource, Right};
 pub use security::{Mechanism, Security};
 pub use settings::{KafkaSettings, SettingsError};
 pub use topics::{TopicSetting, Topics};
-pub use writer::{OutRecord, Writer};
+pub use writer::{OutRecord, Pending, Placed, SendError, SendResult, Writer};

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::limits;
+use crate::queue::limits;
 
 /// Bits of a ticket that hold the place in the batch.
-pub(super) const INDEX_BITS: u32 = 16;
+const INDEX_BITS: u32 = limits::BATCH_RECORDS.ilog2();
 
 /// Where a record is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

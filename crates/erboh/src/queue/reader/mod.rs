@@ -10,26 +10,29 @@
 //!   progress(topic) ─► per partition: how far everything has been delivered, and where the log ends
 //! ```
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+mod lookup;
+mod range;
+mod signals;
 
-use rdkafka::client::ClientContext;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
+pub use self::lookup::LookupError;
+use self::lookup::failed;
+use self::signals::Signals;
 use super::limits;
 use super::log;
-use super::lookup::{LookupError, failed, lookup};
-use super::progress::{self, Position, Progress};
+use super::progress::Position;
 use super::record::Record;
 use super::refusal::Explainer;
 use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
-use super::stranded::{self, Stranded};
 
 /// What a poll brings.
 pub enum Event<'a> {
@@ -54,86 +57,9 @@ pub enum Event<'a> {
 const DAMAGED: &str = "records came damaged; if they come so again and again, let a broker with a whole copy lead \
                        the partition";
 
-#[derive(Default)]
-struct State {
-    progress: Option<Progress>,
-    /// The reason why no broker is reachable.
-    down: Option<String>,
-    last_error: String,
-    /// A topic that was deleted and made anew under the same name.
-    made_anew: Option<String>,
-    interrupted: bool,
-    stranded: Stranded,
-    /// Something came that is no event.
-    heard: bool,
-}
-
-impl State {
-    /// Forgets what was reported of a partition before its end was delivered: the report may be
-    /// about an earlier reading, even of a longer log.
-    fn forget_progress(&mut self, partition: i32) {
-        for positions in self.progress.iter_mut().flat_map(|progress| progress.topics.values_mut())
-        {
-            positions.remove(&partition);
-        }
-    }
-}
-
-#[derive(Clone, Default)]
-pub(super) struct Signals(Arc<Mutex<State>>);
-
-impl Signals {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Signals {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::forward(level, facility, message);
-        let mut state = self.lock();
-        state.heard = true;
-        match log::sign(message) {
-            Some(log::Sign::MadeAnew(topic)) => state.made_anew = Some(topic.to_owned()),
-            Some(log::Sign::Interrupted) => state.interrupted = true,
-            None => {}
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code();
-        if code == Some(Code::PartitionEOF) {
-            // An event like any other, and no reason for anything.
-            return;
-        }
-        let mut state = self.lock();
-        if code == Some(Code::AllBrokersDown) {
-            let reason = state.last_error.clone();
-            state.down = Some(if reason.is_empty() { "connection lost".into() } else { reason });
-        } else {
-            log::lasting(reason).clone_into(&mut state.last_error);
-        }
-    }
-
-    fn stats_raw(&self, json: &[u8]) {
-        let mut state = self.lock();
-        state.heard = true;
-        state.stranded.note(json, Instant::now());
-        let Some(progress) = progress::parse(json) else { return };
-        if progress.connected {
-            state.down = None;
-            // The next failure has reasons of its own.
-            state.last_error.clear();
-        }
-        state.progress = Some(progress);
-    }
-}
-
-impl ConsumerContext for Signals {}
-
 /// Reads chosen partitions. It blocks its thread: give it one of its own.
 pub struct Reader {
-    pub(super) consumer: BaseConsumer<Signals>,
+    consumer: BaseConsumer<Signals>,
     signals: Signals,
     explainer: Explainer,
     group: String,
@@ -148,15 +74,6 @@ impl Reader {
     /// Only settings that librdkafka does not take.
     pub fn connect(settings: &KafkaSettings, group: &str) -> Result<Self, SettingsError> {
         Self::create(settings, group, limits::FETCH_WAIT_MS)
-    }
-
-    /// A reader for [`Reader::range`]: it does not wait for new records, so that one range after
-    /// the other comes quickly.
-    ///
-    /// # Errors
-    /// Only settings that librdkafka does not take.
-    pub fn for_ranges(settings: &KafkaSettings, group: &str) -> Result<Self, SettingsError> {
-        Self::create(settings, group, limits::RANGE_FETCH_WAIT_MS)
     }
 
     fn create(
@@ -273,17 +190,17 @@ impl Reader {
     #[must_use]
     pub fn poll(&self, timeout: Duration) -> Option<Event<'_>> {
         let polled = self.next(timeout);
-        if let Some(event) = self.sign() {
+        if let Some(event) = self.signals.event() {
             return Some(event);
         }
         match polled? {
             Ok(message) => Some(Event::Record(Record(message))),
             Err(KafkaError::PartitionEOF(partition)) => {
-                self.signals.lock().forget_progress(partition);
+                self.signals.forget_progress(partition);
                 Some(Event::End(partition))
             }
             Err(error) => {
-                let reason = self.signals.lock().last_error.clone();
+                let reason = self.signals.last_error();
                 let reason = if reason.is_empty() { log::reason(&error) } else { reason };
                 match error.rdkafka_error_code() {
                     Some(
@@ -315,19 +232,6 @@ impl Reader {
         let _ = self.next(Duration::ZERO);
     }
 
-    /// What the client has said besides. It makes void what was polled.
-    fn sign(&self) -> Option<Event<'static>> {
-        let mut state = self.signals.lock();
-        if let Some(topic) = state.made_anew.take() {
-            // What was polled may stand in the new log already.
-            return Some(Event::Lost(format!("topic {topic} was deleted and made anew")));
-        }
-        if state.stranded.is_certain(Instant::now()) {
-            return Some(Event::Lost(stranded::REASON.to_owned()));
-        }
-        std::mem::take(&mut state.interrupted).then_some(Event::Interrupted)
-    }
-
     /// The client also gives nothing after it has handled a report, a line of its log or a token,
     /// although records may stand behind that. Its queue is empty only if it gives nothing twice
     /// and has handled nothing for us in between.
@@ -338,7 +242,7 @@ impl Reader {
             if polled.is_some() {
                 return polled;
             }
-            let heard = std::mem::take(&mut self.signals.lock().heard);
+            let heard = self.signals.take_heard();
             if quiet && !heard {
                 return None;
             }
@@ -346,71 +250,21 @@ impl Reader {
         }
     }
 
-    /// Reads the records of a partition from `from` to before `to`, or to the end of the log if
-    /// that comes first, and gives each to `each`. The reader must read nothing else meanwhile.
-    ///
-    /// # Errors
-    /// When the offsets are not in the log, or no broker answers in time.
-    pub fn range(
-        &self,
-        topic: &str,
-        partition: i32,
-        (from, to): (i64, i64),
-        mut each: impl FnMut(&Record<'_>),
-    ) -> Result<(), LookupError> {
-        if from >= to {
-            return Ok(());
-        }
-        self.add(topic, partition, from)?;
-        let silence = lookup();
-        let (mut heard, mut next) = (Instant::now(), from);
-        let result = loop {
-            match self.poll(Duration::from_millis(limits::POLL_MS)) {
-                Some(Event::Record(record)) => {
-                    heard = Instant::now();
-                    next = record.offset() + 1;
-                    if record.offset() < to {
-                        each(&record);
-                    }
-                    if record.offset() >= to - 1 {
-                        break Ok(());
-                    }
-                }
-                Some(Event::End(_)) => break Ok(()),
-                Some(Event::Lost(reason) | Event::Denied(reason)) => {
-                    break Err(failed("records", topic, reason));
-                }
-                Some(Event::Interrupted) => {
-                    self.remove(topic, partition);
-                    self.add(topic, partition, next)?;
-                }
-                Some(Event::Problem(_)) | None => {}
-            }
-            if heard.elapsed() > silence {
-                let reason = self.down().unwrap_or_else(|| "the broker does not answer".into());
-                break Err(failed("records", topic, reason));
-            }
-        };
-        self.remove(topic, partition);
-        result
-    }
-
     /// Where the reader is in a topic: of each partition what was reported since the last call and
     /// since its last [`Event::End`].
     #[must_use]
     pub fn progress(&self, topic: &str) -> Option<BTreeMap<i32, Position>> {
-        self.signals.lock().progress.take()?.topics.remove(topic)
+        self.signals.take_progress()?.topics.remove(topic)
     }
 
     /// The reason why no broker is reachable, if none is.
     #[must_use]
     pub fn down(&self) -> Option<String> {
-        let down = self.signals.lock().down.clone();
-        down.map(|reason| self.why(&reason))
+        self.signals.down().map(|reason| self.why(&reason))
     }
 
     /// What is behind a reason that librdkafka gives.
-    pub(super) fn why(&self, reason: &str) -> String {
+    fn why(&self, reason: &str) -> String {
         self.explainer.explain(reason).text
     }
 
@@ -422,16 +276,16 @@ impl Reader {
         Right::on_topic("Read", &topic).missing(self.settings())
     }
 
-    pub(super) fn settings(&self) -> &KafkaSettings {
+    fn settings(&self) -> &KafkaSettings {
         self.explainer.settings()
     }
 
-    pub(super) fn group(&self) -> &str {
+    fn group(&self) -> &str {
         &self.group
     }
 }
 
-pub(super) fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     for partition in partitions {
         list.add_partition(topic, partition);
@@ -441,28 +295,18 @@ pub(super) fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> To
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
     fn a_reader_that_reads_nothing_takes_its_reports() {
         let reader = Reader::for_ranges(&KafkaSettings::new("localhost:1"), "test").unwrap();
         let end = Instant::now() + Duration::from_mins(1);
-        while reader.signals.lock().progress.is_none() {
+        while reader.signals.take_progress().is_none() {
             assert!(Instant::now() < end, "no report was taken");
             reader.idle();
             std::thread::yield_now();
         }
-    }
-
-    #[test]
-    fn a_report_from_before_an_end_is_forgotten() {
-        let position = Position { reached_end: 7, log_end: 9 };
-        let positions = BTreeMap::from([(0, position), (1, position)]);
-        let topics = [("ratings".to_owned(), positions)].into();
-        let progress = Some(Progress { connected: true, topics });
-        let mut state = State { progress, ..State::default() };
-        state.forget_progress(1);
-        let left = &state.progress.unwrap().topics["ratings"];
-        assert_eq!(*left, BTreeMap::from([(0, position)]));
     }
 }

@@ -11,10 +11,10 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
-use super::limits;
-use super::log;
-use super::reader::{Reader, list};
-use super::rights::Right;
+use super::{Reader, list};
+use crate::queue::limits;
+use crate::queue::log;
+use crate::queue::rights::Right;
 
 /// A question that was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,12 +73,7 @@ impl Reader {
     }
 
     /// Why a question was not answered: the right that is missing, or what is wrong with the brokers.
-    pub(super) fn failed(
-        &self,
-        what: &'static str,
-        topic: &str,
-        error: &KafkaError,
-    ) -> LookupError {
+    fn failed(&self, what: &'static str, topic: &str, error: &KafkaError) -> LookupError {
         let reason = match error.rdkafka_error_code() {
             Some(Code::TopicAuthorizationFailed) => {
                 Right::on_topic("Describe", topic).missing(self.settings())

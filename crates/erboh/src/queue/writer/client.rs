@@ -17,12 +17,12 @@ use rdkafka::producer::{ProducerContext, ThreadedProducer};
 use tokio::sync::watch;
 
 use super::countdown::{Countdown, Placed, SendError, SendResult};
-use super::limits;
-use super::log;
-use super::refusal::Explainer;
-use super::rights::{Right, is_denial};
-use super::settings::{KafkaSettings, SettingsError};
-use super::stranded::Stranded;
+use crate::queue::limits;
+use crate::queue::log;
+use crate::queue::refusal::Explainer;
+use crate::queue::rights::{Right, is_denial};
+use crate::queue::settings::{KafkaSettings, SettingsError};
+use crate::queue::stranded::Stranded;
 
 /// Why a client is replaced that looks for leaders where there are none.
 pub(super) const OUTDATED: &str = "the topic was made anew, or nothing was acknowledged for long";
@@ -50,7 +50,7 @@ impl Outage {
 pub(super) struct Signals {
     /// The topic whose writer this is about, and where its brokers were to be found first.
     pub(super) topic: Arc<str>,
-    pub(super) brokers: Arc<str>,
+    brokers: Arc<str>,
     pub(super) countdown: Countdown,
     pub(super) health: Arc<watch::Sender<Health>>,
     /// Wakes the thread that looks for brokers.
@@ -60,15 +60,15 @@ pub(super) struct Signals {
     /// Whether the client is to be replaced, because it may look for brokers where there are none.
     pub(super) doubted: Arc<AtomicBool>,
     /// Since when records time out and none is acknowledged.
-    pub(super) failing_since: Arc<Mutex<Option<Instant>>>,
+    failing_since: Arc<Mutex<Option<Instant>>>,
     /// The last thing that went wrong with a connection, for people to read.
-    pub(super) last_error: Arc<Mutex<String>>,
+    last_error: Arc<Mutex<String>>,
     /// What librdkafka does not say about it.
-    pub(super) explainer: Explainer,
+    explainer: Explainer,
     /// Whether only a person can mend what is wrong, so that nobody need wait for it.
     pub(super) is_lasting: Arc<AtomicBool>,
     /// The right without which nothing at all can be written, and since when it is known to miss.
-    pub(super) denied: Arc<Mutex<Option<(Instant, String)>>>,
+    denied: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
 impl Signals {

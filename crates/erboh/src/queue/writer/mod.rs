@@ -9,6 +9,9 @@
 //!                  no answer until the deadline ─► Unknown
 //! ```
 
+mod client;
+mod countdown;
+
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -17,11 +20,11 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use tokio::sync::watch;
 
+use self::client::{Health, Signals};
+pub use self::countdown::{Pending, Placed, SendError, SendResult};
 use super::batch::{self, Batch};
-use super::countdown::{Pending, SendError, SendResult};
 use super::limits;
 use super::probe;
-use super::producer::{self, Health, Signals};
 use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded;
@@ -70,7 +73,7 @@ impl Writer {
     pub fn connect(settings: &KafkaSettings, topic: &str) -> Result<Self, SettingsError> {
         let (signals, woken) = Signals::new(settings, topic);
         let topic = Arc::clone(&signals.topic);
-        let client = producer::create(settings, signals.clone())?;
+        let client = client::create(settings, signals.clone())?;
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             health: signals.health.subscribe(),
@@ -218,11 +221,11 @@ impl Shared {
         let doubted = self.signals.doubted.swap(false, Ordering::AcqRel);
         let reason = fatal
             .or_else(|| stranded.then(|| stranded::REASON.to_owned()))
-            .or_else(|| doubted.then(|| producer::OUTDATED.to_owned()));
+            .or_else(|| doubted.then(|| client::OUTDATED.to_owned()));
         let Some(reason) = reason else { return };
         tracing::warn!(reason, "the producing client is unusable; starting a new one");
         self.signals.stranded.reset();
-        match producer::create(&self.settings, self.signals.clone()) {
+        match client::create(&self.settings, self.signals.clone()) {
             Ok(client) => {
                 let mut place = self.client.write().unwrap_or_else(PoisonError::into_inner);
                 let old = std::mem::replace(&mut *place, Arc::new(client));
