@@ -57,7 +57,7 @@ pub(crate) const JAVA: Tool = Tool {
 /// Less than [`JAVA`]: nothing is compiled.
 pub(crate) const KAFKA: Tool = Tool {
     name: "Apache Kafka",
-    without: "the tests on Apache Kafka and the fault campaign (they need Java 17 or newer and Kafka's jars)",
+    without: "the tests and trials on Apache Kafka (they need Java 17 or newer and Kafka's jars)",
     install: JAVA.install,
     present: erboh_testbed::Cluster::is_available,
 };

@@ -54,8 +54,8 @@ fn run(arguments: &[String]) -> Outcome {
         doc.args(["--features", otlp::FEATURE]);
         process::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
     });
-    test::workspace(&mut steps);
-    test::apache_kafka(&mut steps);
+    steps.run("tests", test::workspace);
+    steps.run("apache kafka", test::apache_kafka);
     steps.run("chaos", || trials::short("chaos", &["--minutes", CHAOS_MINUTES]));
     steps.run("chaos self-test", || trials::short("chaos", &["--self-test"]));
     // Answering times are printed and not judged: a debug build has others than users have.

@@ -11,18 +11,19 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// What `ci` runs besides, and the subcommand of each: each of them takes minutes, or builds much.
+const TAKES_MINUTES: [(&str, &str); 4] = [
+    ("the fault campaign", "chaos"),
+    ("a producer under overload", "overload"),
+    ("random bytes for every parser", "fuzz"),
+    ("the sending of traces", "otlp"),
+];
+
 fn run(arguments: &[String]) -> Outcome {
     no_arguments("test", arguments)?;
     let mut steps = Steps::new();
-    workspace(&mut steps);
-    if (tools::KAFKA.present)() {
-        apache_kafka(&mut steps);
-    } else {
-        steps.note(&tools::KAFKA.not_run());
-    }
-    steps.note(
-        "not run, because it takes minutes: the fault campaign; to run it: cargo xtask chaos",
-    );
+    steps.run("tests", workspace);
+    suite(&mut steps, "apache kafka", &[tools::KAFKA], |_| apache_kafka());
     if clients::can_run() {
         steps.run("clients", || clients::run_suite(&[]));
     }
@@ -31,6 +32,9 @@ fn run(arguments: &[String]) -> Outcome {
     }
     suite(&mut steps, "api documents", tools::FOR_API, api::run_suite);
     suite(&mut steps, "pages", tools::FOR_PAGES, pages::run_suite);
+    for (what, command) in TAKES_MINUTES {
+        steps.note(&format!("not run: {what}; to run it: cargo xtask {command}"));
+    }
     steps.finish()
 }
 
@@ -51,11 +55,8 @@ fn suite(
 }
 
 /// The tests written in Rust.
-pub(crate) fn workspace(steps: &mut Steps) {
-    steps.run("tests", || {
-        let mut tests = process::cargo();
-        process::run(tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]))
-    });
+pub(crate) fn workspace() -> Outcome {
+    process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
 }
 
 /// Each test has clusters of its own, of one to three JVMs; with more at a time a machine of two
@@ -65,23 +66,21 @@ const CLUSTERS_AT_A_TIME: &str = "3";
 const NEEDS_KAFKA: &str = "kafka::";
 
 /// The tests that start Apache Kafka. They are part of the binaries that `workspace` has built.
-pub(crate) fn apache_kafka(steps: &mut Steps) {
+pub(crate) fn apache_kafka() -> Outcome {
     let tests = |for_binaries: &[&str]| {
         let mut tests = process::cargo();
         tests.args(["test", "--workspace", "--test", "it", "--locked", "--no-fail-fast", "--"]);
         tests.args(["--ignored", NEEDS_KAFKA]).args(for_binaries);
         tests
     };
-    steps.run("apache kafka", || {
-        let listed = process::capture(&mut tests(&["--list"]))?;
-        let count = tests_in(&listed);
-        if count == 0 {
-            return Err(format!("there are no ignored tests in a module `{NEEDS_KAFKA}`"));
-        }
-        println!("{count} tests");
-        erboh_testbed::share_classes()?;
-        process::run(&mut tests(&["--test-threads", CLUSTERS_AT_A_TIME]))
-    });
+    let listed = process::capture(&mut tests(&["--list"]))?;
+    let count = tests_in(&listed);
+    if count == 0 {
+        return Err(format!("there are no ignored tests in a module `{NEEDS_KAFKA}`"));
+    }
+    println!("{count} tests");
+    erboh_testbed::share_classes()?;
+    process::run(&mut tests(&["--test-threads", CLUSTERS_AT_A_TIME]))
 }
 
 /// How many tests a list of the test harness has.
@@ -91,6 +90,13 @@ fn tests_in(listed: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_is_not_run_can_be_run() {
+        for (_, command) in super::TAKES_MINUTES {
+            assert!(crate::commands::find(command).is_ok(), "{command}");
+        }
+    }
+
     #[test]
     fn listed_tests_are_counted() {
         let listed = "a::kafka::one: test\na::kafka::two: test\n\n2 tests, 0 benchmarks\n";
