@@ -5,7 +5,7 @@
 //!    capacity: CLIENTS clients that wait for their answers  ─► rate R
 //!    usual:    many clients that offer R                    ─► p99 of the answers
 //!    overload: the same clients offer 4 × R, whatever they are answered
-//!              ├─► memory of the producer, twice a second
+//!              ├─► memory of the producer, four times a second
 //!              └─► who was taken (partition, offset, id), who was refused, and how
 //!    recount:  everything that was acknowledged is in the log, at its place
 //! ```
