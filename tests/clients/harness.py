@@ -1,8 +1,11 @@
 """Checks: what they are, how they are found and run, and how they say what went wrong."""
 
+import contextlib
 import itertools
 import os
 import pathlib
+import random
+import socket
 import threading
 import time
 import traceback
@@ -12,6 +15,9 @@ TARGET = ROOT / "target"
 
 # Long enough for a loaded machine; nobody waits that long when all is well.
 WAIT_SECONDS_MAX = 45
+
+# Below what Linux gives away by itself.
+PORTS = range(10_000, 32_768)
 
 CHECKS = []
 _counter = itertools.count()
@@ -70,6 +76,21 @@ def eventually(condition, what, seconds=WAIT_SECONDS_MAX):
             raise Failed(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.05)
     return value
+
+
+def free_ports(count):
+    """Different ports of 127.0.0.1 that nobody listens on, for servers that are told before they
+    run. They are none of those that the system gives to whoever asks for any: such a port could
+    belong to somebody else before the server runs, or while it is restarted."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for port in random.sample(PORTS, len(PORTS)):
+            if len(ports) == count:
+                return ports
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
+    raise Failed(f"fewer than {count} of the ports {PORTS} are free")
 
 
 def run(checks, suite, jobs):

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness import WAIT_SECONDS_MAX, Failed, demand, eventually
+from harness import WAIT_SECONDS_MAX, Failed, demand, eventually, free_ports
 
 
 class Remote:
@@ -25,7 +25,7 @@ class Embedded:
         self.binary = binary
         self.directory = tempfile.TemporaryDirectory(prefix="erboh-clients-")
         self.log = pathlib.Path(self.directory.name, "log")
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.process = None
         atexit.register(self.close)
@@ -69,10 +69,3 @@ class Embedded:
         if self.process.poll() is None:
             self.kill()
         self.directory.cleanup()
-
-
-def free_port():
-    """A port that nobody listens on. It must stay the same over restarts, so 0 will not do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

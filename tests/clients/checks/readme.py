@@ -2,18 +2,16 @@
 of our binary."""
 
 import atexit
-import contextlib
 import os
 import pathlib
 import re
-import socket
 import stat
 import subprocess
 import tempfile
 import urllib.request
 
 import java
-from harness import ROOT, TARGET, Failed, check, demand, eventually
+from harness import ROOT, TARGET, Failed, check, demand, eventually, free_ports
 
 # In the order in which a reader comes to them.
 PAGES = ["README.md", "docs/walkthrough.md"]
@@ -74,13 +72,6 @@ class Demo:
         demand(self.process.wait(COMMAND_SECONDS_MAX) == 0, "the demo did not stop cleanly")
 
 
-def free_addresses(count):
-    """Addresses that nobody listens on; all are taken at the same time, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [f"127.0.0.1:{opened.getsockname()[1]}" for opened in sockets]
-
-
 class Background:
     """A command of the page that goes on while the next ones run; it ends with the page."""
 
@@ -138,7 +129,7 @@ def readme(suite):
         todo += found
     with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory:
         demo = Demo(suite.erboh, directory)
-        service, ops = free_addresses(2)
+        service, ops = [f"127.0.0.1:{port}" for port in free_ports(2)]
         replaced = {
             "http://127.0.0.1:3000/": demo.places["producer"],
             "http://127.0.0.1:3001/": demo.places["board"],
