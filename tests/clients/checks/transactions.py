@@ -158,7 +158,7 @@ def offsets_inside(suite):
 @check("transactions: one that stays open too long is aborted by the broker")
 def timed_out(suite):
     topic = suite.topic(fresh("timeout"))
-    producer = transactional(suite, fresh("txn"), transaction_timeout_ms=1000)
+    producer = transactional(suite, fresh("txn"), transaction_timeout_ms=5000)
     producer.begin_transaction()
     send(producer, topic, [Record(None, b"forgotten")])
     send(suite.producer(), topic, [Record(None, b"plain")])

@@ -86,6 +86,7 @@ async fn a_late_old_snapshot_is_followed_by_the_newest_again(on: On) {
     for _ in 0..3 {
         bench.rate(2).await;
         until_counted(&engine, bench.sent).await;
+        bench.until_covered(0, bench.sent as i64).await;
     }
     engine.stop().await;
     let (_, mut old) = bench.snapshots(0).await.remove(0);
