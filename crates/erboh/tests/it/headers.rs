@@ -97,21 +97,3 @@ async fn other_sites_are_given_no_leave() {
         }
     }
 }
-
-#[tokio::test]
-async fn only_the_services_own_pages_send_the_form() {
-    let router = lonely();
-    let form = ("content-type", "application/x-www-form-urlencoded");
-    let check = async |headers: &[(&str, &str)], refused: bool| {
-        let answer = send(&router, "POST", "/rate", &[headers, &[form]].concat()).await;
-        // A form that is let in is looked at: here all of it is missing.
-        assert_eq!(answer.status.as_u16(), if refused { 403 } else { 422 }, "{headers:?}");
-    };
-    check(&[("sec-fetch-site", "cross-site"), ("origin", "https://elsewhere.example")], true).await;
-    check(&[("sec-fetch-site", "same-site"), ("origin", "http://localhost:81")], true).await;
-    check(&[("origin", "https://elsewhere.example")], true).await;
-    check(&[("origin", "null")], true).await;
-    check(&[("sec-fetch-site", "same-origin"), ("origin", "http://localhost")], false).await;
-    check(&[("origin", "http://localhost")], false).await;
-    check(&[], false).await;
-}
