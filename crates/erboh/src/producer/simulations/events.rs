@@ -25,7 +25,8 @@ use super::api::find;
 use super::history::Chart;
 use super::limits::HISTORY_INTERVAL;
 use super::registry::Registry;
-use super::simulation::{Progress, Simulation, State as Life, View};
+use super::simulation::{Progress, Simulation};
+use super::view::{Phase, View};
 use crate::limits;
 use crate::producer::Producer;
 use crate::web::{Problem, live};
@@ -113,7 +114,7 @@ async fn next(
 /// An event about a simulation, and whether it has ended.
 fn event(simulation: &Simulation) -> Option<(Event, bool)> {
     let view = simulation.view();
-    let ended = view.state != Life::Running;
+    let ended = view.state != Phase::Running;
     let name = if ended { "end" } else { "simulation" };
     Some((live::event(name, &view)?, ended))
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::counts::Counts;
 use super::limits::HISTORY_S;
 
 /// The numbers of one second.
@@ -48,8 +49,8 @@ impl History {
     }
 
     /// Notes what is known now.
-    pub(super) fn add(&self, acknowledged: u64, failed: u64) {
-        self.now().add(acknowledged, failed);
+    pub(super) fn add(&self, counts: Counts) {
+        self.now().add(counts.acknowledged, counts.others());
     }
 
     /// The seconds that are over.

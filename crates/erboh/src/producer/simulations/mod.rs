@@ -3,7 +3,7 @@
 //! ```text
 //!  POST order ─► Registry ─► Simulation: a task ─ what is due by its Pace ─► batches ─► Intake ─► queue
 //!                   │             ▲ stop, rate        at most IN_FLIGHT ──┘                │
-//!  page, GET, SSE ◄─┴── Progress: state and counts (newest only) ◄── results of each batch ┘
+//!  page, GET, SSE ◄─┴── Progress: phase and counts (newest only) ◄── results of each batch ┘
 //!                       History: acknowledged and failed of each second ◄──┘
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! would lie. So `acknowledged ≤ counted by the board ≤ acknowledged + unknown`, always.
 
 mod api;
+mod counts;
 mod events;
 mod form;
 mod history;
@@ -25,6 +26,7 @@ mod rate;
 mod registry;
 mod running;
 mod simulation;
+mod view;
 pub(super) mod with_process;
 
 use axum::Router;

@@ -18,10 +18,11 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use uuid::Uuid;
 
 use super::api::find;
+use super::counts::Counts;
 use super::form::{self, Flaw, Typed};
 use super::limits;
 use super::rate::Rate;
-use super::simulation::{State as Life, View};
+use super::view::{Phase, View};
 use crate::producer::Producer;
 use crate::producer::page::fields;
 use crate::web::{self, Nav, Problem, grouped};
@@ -83,17 +84,14 @@ impl Card {
     fn blank() -> Self {
         let view = View {
             id: Uuid::nil(),
-            state: Life::Running,
+            state: Phase::Running,
             count: None,
             duration_ms: None,
             rate: Rate::SLOWEST,
             seed: 0,
             researchers: None,
             sent: 0,
-            acknowledged: 0,
-            failed: 0,
-            unknown: 0,
-            refused: 0,
+            counts: Counts::default(),
             started_ms: 0,
             elapsed_ms: 0,
             actual_rate: 0.0,
@@ -122,7 +120,7 @@ impl Card {
     }
 
     fn is_running(&self) -> bool {
-        self.view.state == Life::Running
+        self.view.state == Phase::Running
     }
 
     /// Where the ratings come from, for whoever wants the same again.

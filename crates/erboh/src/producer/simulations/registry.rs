@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::history::History;
 use super::order::Order;
-use super::simulation::{Simulation, State};
+use super::simulation::Simulation;
+use super::view::Phase;
 use super::{limits, running};
 use crate::producer::intake::Intake;
 use crate::web::live::Streams;
@@ -116,7 +117,7 @@ impl Registry {
         if let Err(error) = run.await {
             let reason = format!("the simulation broke off, which is a fault of erboh: {error}");
             tracing::error!(simulation = %simulation.id, reason);
-            simulation.end(State::Failed, Some(reason));
+            simulation.end(Phase::Failed, Some(reason));
         }
         simulation.report("simulation ended");
         self.running.dec();

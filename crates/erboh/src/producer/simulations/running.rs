@@ -15,10 +15,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::counts::Outcome;
 use super::history::History;
 use super::limits;
 use super::pace::Pace;
-use super::simulation::{Outcome, Simulation, State};
+use super::simulation::Simulation;
+use super::view::Phase;
 use crate::producer::intake::Intake;
 use crate::queue::Batch;
 use crate::rating::RatingId;
@@ -30,11 +32,11 @@ pub(super) async fn run(simulation: Arc<Simulation>, intake: Intake, history: Hi
     let end = running.carry_out().await;
     // All places are free when nothing is in flight any more.
     let _ = running.places.acquire_many(limits::IN_FLIGHT).await;
-    let (state, error) = match (end, running.trouble().refusal.take()) {
-        (_, Some(refusal)) => (State::Failed, Some(refusal)),
+    let (phase, error) = match (end, running.outage().refusal.take()) {
+        (_, Some(refusal)) => (Phase::Failed, Some(refusal)),
         (end, None) => (end, None),
     };
-    running.simulation.end(state, error);
+    running.simulation.end(phase, error);
 }
 
 struct Running {
@@ -46,23 +48,23 @@ struct Running {
     /// Ratings that are still to be sent, if they are counted.
     left: Option<u64>,
     places: Arc<Semaphore>,
-    trouble: Arc<Mutex<Trouble>>,
+    outage: Arc<Mutex<Outage>>,
 }
 
 /// What the last batch has said about the queue.
 #[derive(Default)]
-struct Trouble {
+struct Outage {
     /// It took nothing of the last batch; it is tried again after this pause.
     pause: Option<Duration>,
     /// It refuses the ratings, and would do so again.
     refusal: Option<String>,
 }
 
-impl Trouble {
+impl Outage {
     fn learn(&mut self, outcome: &Outcome) {
         if outcome.is_refusal() {
             self.refusal.clone_from(&outcome.error);
-        } else if outcome.acknowledged > 0 {
+        } else if outcome.counts.acknowledged > 0 {
             self.pause = None;
         } else if self.pause.is_none() {
             self.pause = Some(limits::PAUSE_MIN);
@@ -81,7 +83,7 @@ impl Running {
             pace: Pace::new(simulation.order.rate),
             left: simulation.order.count,
             places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
-            trouble: Arc::default(),
+            outage: Arc::default(),
             simulation,
             intake,
             history,
@@ -89,26 +91,26 @@ impl Running {
     }
 
     /// Sends until the order is carried out, the queue refuses, or somebody stops it.
-    async fn carry_out(&mut self) -> State {
+    async fn carry_out(&mut self) -> Phase {
         loop {
             let now = self.now();
-            if self.trouble().refusal.is_some() {
-                return State::Failed;
+            if self.outage().refusal.is_some() {
+                return Phase::Failed;
             }
-            let pause = self.trouble().pause;
+            let pause = self.outage().pause;
             if let Some(pause) = pause {
                 if !self.probe(pause).await {
                     return self.ended_by();
                 }
             } else if !self.send_due(now).await {
-                return State::Stopped;
+                return Phase::Stopped;
             }
             let is_over = self.simulation.order.duration().is_some_and(|end| now >= end);
             if is_over || self.left == Some(0) {
-                return State::Finished;
+                return Phase::Finished;
             }
             if !self.wait(now).await {
-                return State::Stopped;
+                return Phase::Stopped;
             }
         }
     }
@@ -122,7 +124,7 @@ impl Running {
     /// Sends all that is due, as far as there are places; false when it was stopped meanwhile.
     async fn send_due(&mut self, now: Duration) -> bool {
         let mut due = self.pace.due(now).min(self.left.unwrap_or(u64::MAX));
-        while due > 0 && self.trouble().pause.is_none() {
+        while due > 0 && self.outage().pause.is_none() {
             let places = Arc::clone(&self.places);
             let stop = self.simulation.stop.clone();
             let Some(Ok(place)) = stop.run_until_cancelled(places.acquire_owned()).await else {
@@ -148,20 +150,20 @@ impl Running {
         self.pace.slip(self.now());
         let batch = self.batch(1);
         self.deliver(batch, None).await;
-        let mut trouble = self.trouble();
+        let mut outage = self.outage();
         // Still there: that was a try for nothing.
-        trouble.pause = trouble.pause.map(|pause| (pause * 2).min(limits::PAUSE_MAX));
+        outage.pause = outage.pause.map(|pause| (pause * 2).min(limits::PAUSE_MAX));
         true
     }
 
     /// Whether somebody has stopped it, or its time is up.
-    fn ended_by(&self) -> State {
-        if self.simulation.stop.is_cancelled() { State::Stopped } else { State::Finished }
+    fn ended_by(&self) -> Phase {
+        if self.simulation.stop.is_cancelled() { Phase::Stopped } else { Phase::Finished }
     }
 
     /// Waits until something is due, or somebody wants another rate; false when it is to stop.
     async fn wait(&mut self, now: Duration) -> bool {
-        if self.trouble().pause.is_some() {
+        if self.outage().pause.is_some() {
             return !self.simulation.stop.is_cancelled();
         }
         let mut progress = self.simulation.watch();
@@ -209,19 +211,19 @@ impl Running {
         place: Option<OwnedSemaphorePermit>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (simulation, history) = (Arc::clone(&self.simulation), self.history.clone());
-        let (intake, trouble) = (self.intake.clone(), Arc::clone(&self.trouble));
+        let (intake, outage) = (self.intake.clone(), Arc::clone(&self.outage));
         async move {
             let results = intake.accept_simulated(batch).await.results().await;
             let outcome = Outcome::new(&results);
-            trouble.lock().unwrap_or_else(PoisonError::into_inner).learn(&outcome);
-            history.add(outcome.acknowledged, outcome.failed + outcome.unknown + outcome.refused);
+            outage.lock().unwrap_or_else(PoisonError::into_inner).learn(&outcome);
+            history.add(outcome.counts);
             simulation.told(&outcome);
             drop(place);
         }
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+    fn outage(&self) -> MutexGuard<'_, Outage> {
         // Both fields are complete at any moment.
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,8 @@ use super::limits::{REPORT_INTERVAL, RESTART_PAUSE};
 use super::order::Order;
 use super::rate::Rate;
 use super::registry::Registry;
-use super::simulation::{Simulation, State};
+use super::simulation::Simulation;
+use super::view::Phase;
 use crate::queue::Writer;
 
 /// Time between two looks whether the queue is there.
@@ -35,7 +36,7 @@ pub(in crate::producer) async fn simulate(
         }
         match registry.start(Order::until_stopped(rate)) {
             Ok(simulation) => {
-                if follow(&simulation).await == State::Stopped {
+                if follow(&simulation).await == Phase::Stopped {
                     return tracing::info!("no other simulation is started: this one was stopped");
                 }
             }
@@ -48,10 +49,10 @@ pub(in crate::producer) async fn simulate(
 }
 
 /// Says now and then what it did, until it has ended: it was stopped, or it failed.
-async fn follow(simulation: &Simulation) -> State {
+async fn follow(simulation: &Simulation) -> Phase {
     loop {
         match tokio::time::timeout(REPORT_INTERVAL, simulation.ended()).await {
-            Ok(state) => return state,
+            Ok(phase) => return phase,
             Err(_) => simulation.report("simulation goes on"),
         }
     }
