@@ -112,11 +112,6 @@ impl Intake {
         self.start(batch, permit)
     }
 
-    /// Takes a batch and waits for its results.
-    pub(super) async fn send(&self, batch: Batch) -> Result<Vec<SendResult>, Busy> {
-        Ok(self.accept(batch).await?.results().await)
-    }
-
     /// Whether the queue is in reach.
     pub(super) fn is_connected(&self) -> bool {
         self.writer.health().is_ok()

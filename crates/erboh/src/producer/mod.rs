@@ -29,7 +29,7 @@ use self::access::Guard;
 use self::intake::Intake;
 use self::metrics::{Metrics, Way};
 use self::ratings::Ratings;
-use self::simulations::{Rate, Registry};
+use self::simulations::Registry;
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::{Topics, Writer};
 use crate::rating::simulate::Researchers;
@@ -115,20 +115,6 @@ impl Producer {
                 (id, Rating { id: Some(id), ..rating })
             })
             .collect()
-    }
-
-    /// Simulates researchers until `stop`, if they are wanted.
-    fn simulate_from_the_start(
-        &self,
-        rate: Option<Rate>,
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
-        let (simulations, writer) = (self.simulations.clone(), self.writer.clone());
-        async move {
-            if let Some(rate) = rate {
-                simulations::with_process::simulate(simulations, writer, rate, stop).await;
-            }
-        }
     }
 }
 

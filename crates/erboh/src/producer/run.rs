@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Guard;
-use super::simulations::Rate;
+use super::simulations::{Rate, startup};
 use super::{Producer, Settings, serve};
 use crate::queue::{Admin, AdminError, KafkaSettings, Topics, Writer};
 use crate::web::server;
@@ -55,8 +55,14 @@ pub async fn run(role: Role, shutdown: CancellationToken) -> anyhow::Result<()> 
     tracing::info!("producer on http://{address}/, ops on http://{ops_address}/");
     let stop = shutdown.clone();
     let creating = tokio::spawn(async move { stop.run_until_cancelled(topics).await });
+    let queue = writer.clone();
     let producer = Producer::new(writer, role.settings).with_guard(role.guard);
-    let simulating = producer.simulate_from_the_start(role.simulate, shutdown.clone());
+    let (simulations, stop) = (producer.simulations.clone(), shutdown.clone());
+    let simulating = async move {
+        if let Some(rate) = role.simulate {
+            startup::simulate(simulations, queue, rate, stop).await;
+        }
+    };
     tokio::join!(serve(listener, Some(ops), producer, shutdown), simulating);
     creating.await.context("the task that creates topics")?;
     Ok(())

@@ -12,10 +12,11 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::trouble::Trouble;
+use crate::producer::intake::Busy;
 use crate::producer::{Producer, ratings};
-use crate::queue::{Placed, SendError, SendResult};
+use crate::queue::{Batch, Placed, SendError, SendResult};
 use crate::rating::{Rating, RatingId};
-use crate::web::{self, Nav, Problem};
+use crate::web::{self, Nav, Problem, requests};
 
 /// One rating as the page shows it.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ pub(in crate::producer) async fn show(
     }
     let settings = &producer.settings;
     let ratings = producer.simulate(settings.ratings_per_hit);
-    let results = match super::send(&producer, &ratings, &extensions).await {
+    let results = match send(&producer, &ratings, &extensions).await {
         Ok(results) => results,
         Err(busy) => return web::error(&headers, busy.into()),
     };
@@ -126,6 +127,23 @@ pub(in crate::producer) async fn show(
         Some(problem) => web::problem_page(&problem, &page),
         None => web::html(StatusCode::OK, &page),
     }
+}
+
+/// Sends the ratings and waits for the results, which stand in their order. The records carry the
+/// request's trace.
+async fn send(
+    producer: &Producer,
+    ratings: &[(RatingId, Rating)],
+    request: &Extensions,
+) -> Result<Vec<SendResult>, Busy> {
+    let mut batch = Batch::new();
+    for (id, rating) in ratings {
+        batch.push(id.to_string().as_bytes(), &rating.to_json());
+    }
+    for (name, value) in requests::headers(request) {
+        batch.header(name, &value);
+    }
+    Ok(producer.intake.accept(batch).await?.results().await)
 }
 
 /// HEAD asks about the page without wanting it, so it generates nothing.

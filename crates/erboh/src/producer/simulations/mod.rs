@@ -26,8 +26,8 @@ mod rate;
 mod registry;
 mod running;
 mod simulation;
+pub(super) mod startup;
 mod view;
-pub(super) mod with_process;
 
 use axum::Router;
 use axum::routing::{get, post};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
 
@@ -11,16 +10,14 @@ use super::rate::Rate;
 
 /// What a simulation is asked to do: `count` ratings, or as many as are due in `duration_ms`, or
 /// without both of them until it is stopped.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SimulationOrder, example = json!({"count": 1000, "rate": 100}))]
 pub struct Order {
     /// Ratings to send, if it is to end by their number. Not together with `duration_ms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 1_000_000_000)]
     pub count: Option<u64>,
     /// Time in ms, if it is to end by time. Not together with `count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 86_400_000)]
     pub duration_ms: Option<u64>,
     /// Ratings per second, in thousandths.
@@ -28,7 +25,6 @@ pub struct Order {
     pub rate: Rate,
     /// What the ratings are drawn from: the same seed and the same researchers give the same
     /// ratings. Each rating has an id of its own all the same. Without one it is drawn, and answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
         nullable = false,
         minimum = 0,
@@ -37,7 +33,6 @@ pub struct Order {
     )]
     pub seed: Option<u64>,
     /// Researchers who sign as "researcher 1" and so on, in turns; without, all sign as "simulated".
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 1_000_000)]
     pub researchers: Option<u32>,
 }
@@ -82,16 +77,12 @@ impl Order {
                 .map(|researchers| researchers as u32),
         };
         fields.end("count, duration_ms, rate, seed and researchers")?;
-        order.checked()
-    }
-
-    /// Two ends would leave open which one is meant.
-    pub(super) fn checked(self) -> Result<Self, Invalid> {
-        if self.count.is_some() && self.duration_ms.is_some() {
+        // Two ends would leave open which one is meant.
+        if order.count.is_some() && order.duration_ms.is_some() {
             let reason = "cannot be given together with count: a simulation ends by one of them";
             return Err(Invalid::new("duration_ms", reason));
         }
-        Ok(self)
+        Ok(order)
     }
 
     pub(super) fn duration(&self) -> Option<Duration> {
@@ -100,7 +91,7 @@ impl Order {
 }
 
 /// The new speed of a simulation that runs.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SimulationChange, example = json!({"rate": 250}))]
 pub(super) struct Change {

@@ -1,4 +1,4 @@
-//! A simulation that starts with the process, for a pod that is nothing but load: it begins when
+//! Startup: a simulation that starts with the process, for a pod that is nothing but load: it begins when
 //! the queue is there, begins again should it fail, and says in the log what it did. Once somebody
 //! has stopped it, it stays stopped.
 
