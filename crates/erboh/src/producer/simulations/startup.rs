@@ -22,7 +22,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 pub(in crate::producer) async fn simulate(
     registry: Registry,
     writer: Writer,
-    rate: Rate,
+    mut rate: Rate,
     stop: CancellationToken,
 ) {
     loop {
@@ -39,6 +39,8 @@ pub(in crate::producer) async fn simulate(
                 if follow(&simulation).await == Phase::Stopped {
                     return tracing::info!("no other simulation is started: this one was stopped");
                 }
+                // Somebody may have changed it.
+                rate = simulation.view().rate;
             }
             Err(error) => tracing::warn!(%error, "the simulation is not started"),
         }
