@@ -121,7 +121,7 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::rules::sample::{check, good, kafka};
+    use crate::doctor::rules::sample::{check, checks, good, kafka};
     use crate::queue::probe::Spoken;
 
     #[test]
@@ -198,7 +198,10 @@ mod tests {
             let mut state = good();
             state.ours.security = protocol.into();
             state.brokers[0].host = host.into();
-            assert_eq!(security(&state).map(|finding| finding.severity), expected);
+            let found: Vec<Finding> = security(&state).into_iter().collect();
+            let expected: Vec<_> =
+                expected.map(|severity| ("transport", severity)).into_iter().collect();
+            assert_eq!(checks(&found), expected);
         };
         check("10.0.0.1", "plaintext", Some(Severity::Advice));
         check("10.0.0.1", "sasl_plaintext", Some(Severity::Warning));

@@ -68,3 +68,30 @@ fn numbers(numbers: &[i32]) -> String {
         _ => texts.concat(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::sample::documented;
+
+    /// The other way round is looked at wherever a test looks at what a rule finds.
+    #[test]
+    fn every_documented_check_is_in_a_rule() {
+        let rules = [
+            include_str!("advertised.rs"),
+            include_str!("access.rs"),
+            include_str!("brokers.rs"),
+            include_str!("copies.rs"),
+            include_str!("shape.rs"),
+            include_str!("retention.rs"),
+            include_str!("group.rs"),
+            include_str!("client.rs"),
+        ];
+        let without_tests = rules.map(|rule| rule.split("#[cfg(test)]").next().unwrap());
+        let unknown = documented().filter(|name| {
+            let quoted = format!("\"{name}\"");
+            !without_tests.iter().any(|rule| rule.contains(&quoted))
+        });
+        assert_eq!(unknown.collect::<Vec<_>>(), [""; 0]);
+        assert!(documented().any(|name| name == "min-insync"));
+    }
+}

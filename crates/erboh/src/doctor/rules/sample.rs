@@ -9,8 +9,20 @@ use crate::limits::SNAPSHOT_BYTES_MAX;
 use crate::queue::inspect::{Copies, Group, GroupMember, Setting, Settings, Source};
 use crate::queue::probe::{Probe, Spoken, api};
 
+/// The names of checks that the documentation promises to programs.
+pub(crate) fn documented() -> impl Iterator<Item = &'static str> {
+    let page = include_str!("../../../../../docs/doctor.md");
+    let table = page.lines().skip_while(|line| !line.starts_with("| about |")).skip(2);
+    let names = table.map_while(|row| row.strip_suffix(" |")?.rsplit('|').next());
+    names.flat_map(|names| names.split(", ")).map(|name| name.trim_matches([' ', '`']))
+}
+
 /// What a test expects: which checks found something, and how bad.
+#[track_caller]
 pub(crate) fn checks(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
+    for Finding { check, .. } in findings {
+        assert!(documented().any(|name| name == *check), "docs/doctor.md does not name {check}");
+    }
     findings.iter().map(|finding| (finding.check, finding.severity)).collect()
 }
 
