@@ -287,8 +287,14 @@ impl Cluster {
     }
 
     fn allow(&self, user: &str, operation: &str, resource: (u8, &str)) -> Result<(), String> {
-        const OPERATIONS: [(&str, u8); 5] =
-            [("Read", 3), ("Write", 4), ("Create", 5), ("Describe", 8), ("DescribeConfigs", 10)];
+        const OPERATIONS: [(&str, u8); 6] = [
+            ("Read", 3),
+            ("Write", 4),
+            ("Create", 5),
+            ("Alter", 7),
+            ("Describe", 8),
+            ("DescribeConfigs", 10),
+        ];
         let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
         let (_, number) =
             known.unwrap_or_else(|| panic!("the operation `{operation}` is not known"));

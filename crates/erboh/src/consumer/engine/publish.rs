@@ -117,8 +117,14 @@ impl Publisher {
 
     /// Notes what is wrong with the topics.
     pub(super) fn topic_problem(&mut self, problem: Option<String>) {
-        self.changed |= self.topic_problem != problem;
+        if self.topic_problem == problem {
+            return;
+        }
+        if let Some(problem) = &problem {
+            tracing::warn!(problem, "the topics are not as they should be");
+        }
         self.topic_problem = problem;
+        self.changed = true;
     }
 
     /// Notes that everything that had been written before this engine started was heard.

@@ -236,6 +236,7 @@ fn the_documented_rights_suffice_and_each_missing_one_is_named() {
     producer.stop();
     consumer.stop();
     each_right_that_a_consumer_lacks(cluster, &start);
+    added_partitions_need_a_right(cluster, &roles, &start);
 }
 
 fn who_shows_a_certificate_has_rights_too(cluster: &Cluster) {
@@ -290,6 +291,35 @@ fn each_right_that_a_consumer_lacks(
         let consumer = start("consumer", user, &[&format!("--group={}", group(user))]);
         let words = format!("user {user} lacks the right {right}; grant it with: kafka-acls.sh");
         until_said(user, &words, || problem(&consumer));
+        consumer.stop();
+    }
+}
+
+/// The totals get as many partitions as the ratings, for which nobody has the right yet.
+fn added_partitions_need_a_right(
+    cluster: &Cluster,
+    roles: &Roles,
+    start: &dyn Fn(&str, &str, &[&str]) -> Role,
+) {
+    let Topics { ratings, totals, .. } = Topics::default();
+    let consumer = || start("consumer", "erboh-consumer", &["--group=voiceRatingConsumer"]);
+    let is_ready = |role: &Role| readiness(role).filter(|said| said == "ready\n");
+    let running = consumer();
+    until_said("a consumer", "ready", || is_ready(&running));
+    roles.administer(roles.admin.add_partitions(&ratings, 3));
+    let lacks = format!("user erboh-consumer lacks the right Alter on topic {totals}");
+    until_said("the board of one that runs", &lacks, || problem(&running));
+    until_said("the log of one that runs", &lacks, || Some(running.log()));
+    let started = consumer();
+    until_said("the board of one that starts", &lacks, || problem(&started));
+    until_said("the log of one that starts", &lacks, || Some(started.log()));
+    cluster.allow_topic("erboh-consumer", "Alter", &totals).unwrap();
+    for consumer in [running, started] {
+        until_said("a consumer with the right", "ready", || is_ready(&consumer));
+        eventually("nothing is wrong any more", || {
+            let said = consumer.partitions()?;
+            (said["problem"].is_null() && said["partitions"].as_array()?.len() == 3).then_some(())
+        });
         consumer.stop();
     }
 }
