@@ -72,7 +72,7 @@ impl Ops {
 #[must_use]
 pub fn registry(
     role: &str,
-    http: &web::requests::Numbers,
+    http: &web::requests::Metrics,
     fill: impl FnOnce(&mut Registry),
 ) -> Registry {
     let mut registry = Registry::default();

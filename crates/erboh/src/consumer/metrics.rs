@@ -12,11 +12,11 @@ use super::view::{BoardView, PartitionState, PartitionView};
 use crate::totals::Snapshot;
 
 /// The collector behind `/metrics`.
-pub(super) struct Numbers(pub(super) Consumer);
+pub(super) struct Metrics(pub(super) Consumer);
 
-impl std::fmt::Debug for Numbers {
+impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Numbers")
+        f.write_str("Metrics")
     }
 }
 
@@ -40,7 +40,7 @@ const OF_PARTITIONS: [OfPartition; 5] = [
     }),
 ];
 
-impl Collector for Numbers {
+impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result {
         let view = self.0.view();
         for (name, help, of) in OF_SNAPSHOTS {
@@ -61,7 +61,7 @@ impl Collector for Numbers {
     }
 }
 
-impl Numbers {
+impl Metrics {
     fn wholes(&self, view: &BoardView) -> [(&'static str, &'static str, i64); 4] {
         let streams = self.0.streams.open();
         [

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::metrics::Numbers;
+use self::metrics::Metrics;
 use self::view::BoardView;
 use crate::ops::{self, Ops, Stopping};
 use crate::queue::Topics;
@@ -64,7 +64,7 @@ pub struct Consumer {
     view: View,
     streams: Streams,
     stopping: CancellationToken,
-    http: web::requests::Numbers,
+    http: web::requests::Metrics,
 }
 
 impl Consumer {
@@ -76,7 +76,7 @@ impl Consumer {
             view,
             streams: Streams::default(),
             stopping,
-            http: web::requests::Numbers::default(),
+            http: web::requests::Metrics::default(),
         }
     }
 
@@ -111,7 +111,7 @@ pub async fn serve(
     let stop = ops::after(shutdown.clone(), wait);
     let consumer = Consumer::new(view.clone(), settings, stop.clone());
     let registry = ops::registry("consumer", &consumer.http, |registry| {
-        registry.register_collector(Box::new(Numbers(consumer.clone())));
+        registry.register_collector(Box::new(Metrics(consumer.clone())));
     });
     // Once complete, the board stays worth looking at: while partitions move between replicas or
     // the broker is away it shows the last totals and says so, which is better than no answer.

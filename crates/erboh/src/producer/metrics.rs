@@ -85,15 +85,15 @@ impl Metrics {
 }
 
 /// How the way to the queue is, looked up when somebody asks.
-pub(super) struct Way(pub(super) Intake);
+pub(super) struct QueueMetrics(pub(super) Intake);
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for QueueMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Way")
+        f.write_str("QueueMetrics")
     }
 }
 
-impl Collector for Way {
+impl Collector for QueueMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (connected, bytes) = (self.0.is_connected(), self.0.bytes_in_flight());
         let bytes_max =

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::access::Guard;
 use self::intake::Intake;
-use self::metrics::{Metrics, Way};
+use self::metrics::{Metrics, QueueMetrics};
 use self::ratings::Ratings;
 use self::simulations::Registry;
 use crate::ops::{self, Ops, Stopping};
@@ -73,7 +73,7 @@ pub struct Producer {
     researchers: Arc<Mutex<Researchers>>,
     simulations: Registry,
     metrics: Metrics,
-    http: web::requests::Numbers,
+    http: web::requests::Metrics,
     guard: Guard,
 }
 
@@ -92,7 +92,7 @@ impl Producer {
             ratings: Ratings::default(),
             researchers: Arc::new(Mutex::new(Researchers::new(seed))),
             metrics,
-            http: web::requests::Numbers::default(),
+            http: web::requests::Metrics::default(),
             guard: Guard::open(),
         }
     }
@@ -149,7 +149,7 @@ pub async fn serve(
     let registry = ops::registry("producer", &producer.http, |registry| {
         producer.metrics.register(registry);
         producer.guard.register(registry);
-        registry.register_collector(Box::new(Way(producer.intake.clone())));
+        registry.register_collector(Box::new(QueueMetrics(producer.intake.clone())));
     });
     let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
     let Stopping { wait, drain } = producer.settings.stopping;

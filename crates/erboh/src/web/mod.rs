@@ -50,9 +50,9 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
 /// Wraps a role's routes with all that both services have in common. Their requests are counted in
-/// `numbers`.
-pub fn shell(routes: Router, numbers: &requests::Numbers) -> Router {
-    let books = requests::Books::new(numbers);
+/// `metrics`.
+pub fn shell(routes: Router, metrics: &requests::Metrics) -> Router {
+    let watched = (metrics.clone(), requests::AccessLog::default());
     routes
         .merge(assets::routes())
         .fallback(not_found)
@@ -61,7 +61,7 @@ pub fn shell(routes: Router, numbers: &requests::Numbers) -> Router {
         .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn(host::check))
         .layer(middleware::map_response(add_headers))
-        .layer(middleware::from_fn_with_state(books, requests::follow))
+        .layer(middleware::from_fn_with_state(watched, requests::follow))
 }
 
 /// What both services answer to programs.

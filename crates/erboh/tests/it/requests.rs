@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Extensions, HeaderMap, Request};
 use axum::routing::post;
-use erboh::web::requests::{self, Numbers};
+use erboh::web::requests::{self, Metrics};
 use erboh::web::shell;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -16,16 +16,16 @@ use crate::web::{Answer, ask};
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// What a service of these numbers shows under `/metrics`.
-fn shown(numbers: &Numbers) -> String {
+fn shown(metrics: &Metrics) -> String {
     let mut registry = Registry::default();
-    numbers.register(&mut registry);
+    metrics.register(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).expect("a string takes it");
     text
 }
 
 /// A service that answers with the headers that it would give its records.
-fn service(numbers: &Numbers) -> Router {
+fn service(metrics: &Metrics) -> Router {
     let handler = async |extensions: Extensions| {
         let mut text = String::new();
         for (name, value) in requests::headers(&extensions) {
@@ -33,7 +33,7 @@ fn service(numbers: &Numbers) -> Router {
         }
         text
     };
-    shell(Router::new().route("/records", post(handler)), numbers)
+    shell(Router::new().route("/records", post(handler)), metrics)
 }
 
 async fn send(headers: &[(&'static str, &str)]) -> Answer {
@@ -41,7 +41,7 @@ async fn send(headers: &[(&'static str, &str)]) -> Answer {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    ask(&service(&Numbers::default()), request.body(Body::empty()).expect("a request")).await
+    ask(&service(&Metrics::default()), request.body(Body::empty()).expect("a request")).await
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn every_answer_carries_the_requests_id() {
     assert_ne!(fresh(&one.headers), fresh(&two.headers));
     let missing = Request::get("/nothing-here").header("x-request-id", "x");
     let answer =
-        ask(&service(&Numbers::default()), missing.body(Body::empty()).expect("a request")).await;
+        ask(&service(&Metrics::default()), missing.body(Body::empty()).expect("a request")).await;
     answer.problem(404, "not-found");
     assert_eq!(answer.header("x-request-id"), "x");
 }
@@ -77,15 +77,15 @@ async fn a_valid_trace_context_goes_into_the_records() {
 
 #[tokio::test]
 async fn requests_are_counted_by_route_and_never_by_what_clients_invent() {
-    let numbers = Numbers::default();
-    let router = service(&numbers);
+    let metrics = Metrics::default();
+    let router = service(&metrics);
     let post = Request::post("/records?secret=1").body(Body::from("12345")).expect("a request");
     ask(&router, post).await;
     for path in ["/nothing-1", "/nothing-2"] {
         let invented = Request::builder().method("BREW").uri(path).body(Body::empty());
         ask(&router, invented.expect("a request")).await.problem(404, "not-found");
     }
-    let text = shown(&numbers);
+    let text = shown(&metrics);
     let check = |line: &str| assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     check(r#"http_requests_total{method="POST",route="/records",status="200"} 1"#);
     check(r#"http_requests_total{method="other",route="none",status="404"} 2"#);
@@ -97,12 +97,12 @@ async fn requests_are_counted_by_route_and_never_by_what_clients_invent() {
 
 #[tokio::test]
 async fn bytes_are_those_of_the_bodies() {
-    let numbers = Numbers::default();
+    let metrics = Metrics::default();
     let echo = Router::new().route("/echo", post(async |body: Bytes| body));
-    let router = shell(echo, &numbers);
+    let router = shell(echo, &metrics);
     let request = Request::post("/echo").body(Body::from("12345")).expect("a request");
     assert_eq!(ask(&router, request).await.text, "12345");
-    let text = shown(&numbers);
+    let text = shown(&metrics);
     let labels = r#"{method="POST",route="/echo"} 5"#;
     assert!(text.contains(&format!("http_request_body_bytes_total{labels}")), "{text}");
     assert!(text.contains(&format!("http_response_body_bytes_total{labels}")), "{text}");
@@ -110,17 +110,17 @@ async fn bytes_are_those_of_the_bodies() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_is_counted_too() {
-    let numbers = Numbers::default();
+    let metrics = Metrics::default();
     let slow = Router::new().route("/", post(async || std::future::pending::<()>().await));
-    let router = shell(slow, &numbers);
+    let router = shell(slow, &metrics);
     let request = Request::post("/").body(Body::empty()).expect("a request");
     let asking = tokio::spawn(async move { ask(&router, request).await.status });
-    while !shown(&numbers).contains("http_requests_in_flight 1") {
+    while !shown(&metrics).contains("http_requests_in_flight 1") {
         tokio::task::yield_now().await;
     }
     asking.abort();
     assert!(asking.await.expect_err("it was aborted").is_cancelled());
-    let text = shown(&numbers);
+    let text = shown(&metrics);
     assert!(text.contains(r#"{method="POST",route="/",status="499"} 1"#), "{text}");
     assert!(text.contains("http_requests_in_flight 0"), "{text}");
 }

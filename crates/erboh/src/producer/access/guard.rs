@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use super::credentials::{Credentials, Refusal};
-use super::numbers::Numbers;
+use super::metrics::Metrics;
 use super::watch::{FileError, TokenFile};
 use crate::limits;
 use crate::web::host::Names;
@@ -30,7 +30,7 @@ use crate::web::{self, Problem};
 pub struct Guard {
     /// Without a file everybody may.
     file: Option<Arc<TokenFile>>,
-    numbers: Numbers,
+    metrics: Metrics,
     refusals: Arc<Mutex<Refusals>>,
 }
 
@@ -80,13 +80,13 @@ impl Guard {
     }
 
     pub(in crate::producer) fn register(&self, registry: &mut Registry) {
-        self.numbers.register(registry);
+        self.metrics.register(registry);
     }
 
     /// Follows the token file for as long as it is polled; never ends.
     pub(in crate::producer) async fn follow(&self) -> Infallible {
         match &self.file {
-            Some(file) => file.follow(&self.numbers).await,
+            Some(file) => file.follow(&self.metrics).await,
             None => std::future::pending().await,
         }
     }
@@ -135,7 +135,7 @@ pub(in crate::producer) async fn check(
             next.run(request).await
         }
         Err(refusal) => {
-            guard.numbers.refused(refusal);
+            guard.metrics.refused(refusal);
             guard.log(refusal, &request);
             refuse(refusal, &request)
         }

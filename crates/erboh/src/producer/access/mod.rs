@@ -15,7 +15,7 @@
 
 mod credentials;
 mod guard;
-mod numbers;
+mod metrics;
 mod tokens;
 mod watch;
 

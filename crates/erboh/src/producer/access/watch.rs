@@ -23,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::MissedTickBehavior;
 
-use super::numbers::Numbers;
+use super::metrics::Metrics;
 use super::tokens::{Fault, Tokens};
 use crate::limits;
 
@@ -126,8 +126,8 @@ impl TokenFile {
     }
 
     /// Follows the changes of the file for as long as it is polled.
-    pub(super) async fn follow(&self, numbers: &Numbers) -> Infallible {
-        numbers.taken(self.tokens().len());
+    pub(super) async fn follow(&self, metrics: &Metrics) -> Infallible {
+        metrics.taken(self.tokens().len());
         let mut looker = Looker::new(self.opened.clone());
         let mut looks = tokio::time::interval(limits::TOKEN_FILE_LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -138,22 +138,22 @@ impl TokenFile {
                 continue;
             };
             if looker.is_news(Look::of(&content)) {
-                self.take(content, numbers);
+                self.take(content, metrics);
             }
         }
     }
 
     /// Puts a new content in force, or says why it cannot be.
-    fn take(&self, content: Result<Vec<u8>, Cause>, numbers: &Numbers) {
+    fn take(&self, content: Result<Vec<u8>, Cause>, metrics: &Metrics) {
         match content.and_then(|content| Ok(Tokens::parse(&content)?)) {
             Ok(tokens) => {
-                numbers.taken(tokens.len());
+                metrics.taken(tokens.len());
                 tracing::info!(tokens = tokens.len(), "the token file has changed and is in force");
                 warn_if_exposed(&self.path);
                 *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
             }
             Err(cause) => {
-                numbers.faulty();
+                metrics.faulty();
                 let error = FileError { path: self.path.clone(), cause };
                 tracing::error!(%error, "the changed token file cannot be used; the tokens of before go on");
             }

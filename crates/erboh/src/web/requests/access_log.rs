@@ -17,7 +17,7 @@ use crate::limits;
 
 /// The lines of the second that runs.
 #[derive(Debug, Clone)]
-pub(super) struct AccessLog(Arc<Mutex<Second>>);
+pub(in crate::web) struct AccessLog(Arc<Mutex<Second>>);
 
 #[derive(Debug)]
 struct Second {

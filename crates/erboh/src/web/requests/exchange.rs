@@ -21,7 +21,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tracing::Span;
 
 use super::access_log::{AccessLog, Line};
-use super::numbers::{self, Asked, Numbers};
+use super::metrics::{self, Asked, Metrics};
 use super::trace_context::TraceContext;
 use crate::telemetry::spans;
 use crate::web::problem::Code;
@@ -36,7 +36,7 @@ const PATH_BYTES_MAX: usize = 256;
 
 /// A request that is under way.
 pub(super) struct Exchange {
-    numbers: Numbers,
+    metrics: Metrics,
     log: AccessLog,
     span: Span,
     step: Span,
@@ -54,20 +54,20 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Watches a request; `span` is what its log lines stand in, `context` the trace of its sender.
     pub(super) fn begin(
-        numbers: Numbers,
+        metrics: Metrics,
         log: AccessLog,
         span: Span,
         request: &Request,
         context: Option<&TraceContext>,
     ) -> Self {
-        numbers.begin();
+        metrics.begin();
         let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
         let path = request.uri().path();
         let path = &path[..path.floor_char_boundary(PATH_BYTES_MAX)];
-        let method = numbers::label(request.method());
+        let method = metrics::label(request.method());
         let context = context.map(|context| (context.parent(), context.state()));
         Self {
-            numbers,
+            metrics,
             log,
             span,
             step: spans::server(method, route, path, context),
@@ -112,9 +112,9 @@ impl Drop for Exchange {
         let received = self.received.load(Ordering::Relaxed);
         let bytes = (received, self.sent);
         if let Some(Code(code)) = self.problem {
-            self.numbers.problem(code);
+            self.metrics.problem(code);
         }
-        self.numbers.end(self.asked.clone(), self.status, took.as_secs_f64(), bytes);
+        self.metrics.end(self.asked.clone(), self.status, took.as_secs_f64(), bytes);
         self.log.write(
             &self.span,
             &Line {

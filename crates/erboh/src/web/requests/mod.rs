@@ -4,7 +4,7 @@
 //!  x-request-id ──► RequestId (taken over or new) ──► span "request" around all that is logged ──► answer
 //!  traceparent  ──► TraceContext, if it is valid  ──► headers() ──► headers of the records
 //!  tracestate   ──┘
-//!  the last byte of the answer ──► Numbers, and a line in the access log
+//!  the last byte of the answer ──► Metrics, and a line in the access log
 //! ```
 //!
 //! This is the outermost layer of a service, so that refusals by the other layers have an id too.
@@ -12,7 +12,7 @@
 mod access_log;
 mod exchange;
 mod id;
-mod numbers;
+mod metrics;
 mod trace_context;
 
 use axum::extract::{Request, State};
@@ -22,10 +22,10 @@ use axum::response::Response;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use self::access_log::AccessLog;
+pub(super) use self::access_log::AccessLog;
 use self::exchange::Exchange;
 pub use self::id::{REQUEST_ID, RequestId};
-pub use self::numbers::Numbers;
+pub use self::metrics::Metrics;
 pub use self::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 use crate::telemetry::spans;
 
@@ -38,23 +38,10 @@ pub fn headers(extensions: &Extensions) -> impl Iterator<Item = (&'static str, V
     parent.into_iter().chain(state)
 }
 
-/// Where a service's requests are counted and written down.
-#[derive(Debug, Clone)]
-pub(super) struct Books {
-    numbers: Numbers,
-    log: AccessLog,
-}
-
-impl Books {
-    pub(super) fn new(numbers: &Numbers) -> Self {
-        Self { numbers: numbers.clone(), log: AccessLog::default() }
-    }
-}
-
 /// The layer: notes the request's id and trace for the handlers, puts the id on the answer, and
 /// watches the exchange to its end.
 pub(super) async fn follow(
-    State(Books { numbers, log }): State<Books>,
+    State((metrics, log)): State<(Metrics, AccessLog)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -65,7 +52,7 @@ pub(super) async fn follow(
     let header = id.header();
     request.extensions_mut().insert(id);
     let context = TraceContext::read(request.headers());
-    let exchange = Exchange::begin(numbers, log, span.clone(), &request, context.as_ref());
+    let exchange = Exchange::begin(metrics, log, span.clone(), &request, context.as_ref());
     // Where traces are sent, the records belong to our step, and that to the client's.
     let step = exchange.step().clone();
     if let Some(context) = spans::parent(&step).map(TraceContext::of).or(context) {

@@ -15,24 +15,24 @@ struct Reason {
 
 /// Numbers of one guard. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Numbers {
+pub(super) struct Metrics {
     unauthorized: Family<Reason, Counter>,
     tokens: Gauge,
     faulty: Gauge,
 }
 
-impl Default for Numbers {
+impl Default for Metrics {
     fn default() -> Self {
-        let numbers = Self {
+        let metrics = Self {
             unauthorized: Family::default(),
             tokens: Gauge::default(),
             faulty: Gauge::default(),
         };
         // A series that is there from the start shows "0", and a rate of it is right at once.
         for refusal in [Refusal::Missing, Refusal::Malformed, Refusal::Unknown] {
-            drop(numbers.unauthorized.get_or_create(&refusal.into()));
+            drop(metrics.unauthorized.get_or_create(&refusal.into()));
         }
-        numbers
+        metrics
     }
 }
 
@@ -42,7 +42,7 @@ impl From<Refusal> for Reason {
     }
 }
 
-impl Numbers {
+impl Metrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "unauthorized",

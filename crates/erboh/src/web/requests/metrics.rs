@@ -42,7 +42,7 @@ struct ProblemCode {
 
 /// The numbers of one service port. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Numbers {
+pub struct Metrics {
     requests: Family<Answered, Counter>,
     problems: Family<ProblemCode, Counter>,
     seconds: Family<Asked, Histogram>,
@@ -53,7 +53,7 @@ pub struct Numbers {
     sent: Family<Asked, Counter>,
 }
 
-impl Default for Numbers {
+impl Default for Metrics {
     fn default() -> Self {
         let connections_limit = Gauge::default();
         connections_limit.set(server::connections_max() as i64);
@@ -70,7 +70,7 @@ impl Default for Numbers {
     }
 }
 
-impl Numbers {
+impl Metrics {
     /// Registers them, with names that begin with `http_`.
     pub fn register(&self, registry: &mut Registry) {
         let http = registry.sub_registry_with_prefix("http");
