@@ -132,9 +132,12 @@ impl Writer {
         pending.wait(end.saturating_duration_since(Instant::now())).await
     }
 
-    /// Waits for a broker that is just coming back. Senders give that half of their time, but none
-    /// in an outage that has lasted longer; the rest is for the broker's answer.
-    async fn reachable(&self, within: Duration) -> Result<(), SendError> {
+    /// Waits for a broker that is just coming back, until `within` of the outage are over. Senders
+    /// give that half of their time; the rest is for the broker's answer.
+    ///
+    /// # Errors
+    /// [`SendError::Unavailable`] with the reason, at once where only a person can mend it.
+    pub(crate) async fn reachable(&self, within: Duration) -> Result<(), SendError> {
         let mut health = self.shared.health.clone();
         let Err(outage) = health.borrow().clone() else { return Ok(()) };
         // Nobody need wait for what only a person can mend.
