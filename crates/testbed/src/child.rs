@@ -1,7 +1,9 @@
-//! Child: a process that ends when its owner drops it.
+//! Child: a process that ends when its owner drops it, and when its owner ends in any way.
 
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::keeper;
 
 /// How often a process that should end is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -49,7 +51,8 @@ impl Signal {
     }
 }
 
-/// A process that gets SIGKILL, and is reaped, when this is dropped.
+/// A process that gets SIGKILL, and is reaped, when this is dropped. If we are killed, it gets
+/// SIGKILL too.
 #[derive(Debug)]
 pub struct Child {
     /// Not yet reaped unless `ended` says so; until then nobody else can have its pid.
@@ -59,7 +62,14 @@ pub struct Child {
 
 impl Child {
     /// Starts it. Standard streams are those of `command`.
-    pub fn spawn(mut command: Command) -> Result<Self, String> {
+    pub fn spawn(command: Command) -> Result<Self, String> {
+        let child = Self::spawn_unkept(command)?;
+        keeper::hold(child.pid());
+        Ok(child)
+    }
+
+    /// The same for a process that notices by itself when we are killed.
+    pub(crate) fn spawn_unkept(mut command: Command) -> Result<Self, String> {
         let process = command.spawn().map_err(|error| {
             let program = command.get_program().to_string_lossy();
             format!("starting `{program}`: {error} (is it installed, and on the PATH?)")
@@ -111,6 +121,9 @@ impl Child {
     fn look(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.process.try_wait().ok().flatten();
+            if self.ended.is_some() {
+                keeper::release(self.pid());
+            }
         }
         self.ended
     }
@@ -122,6 +135,7 @@ impl Drop for Child {
             // It may end by itself just now; that is what is wanted.
             let _ = self.process.kill();
             let _ = self.process.wait();
+            keeper::release(self.pid());
         }
     }
 }

@@ -88,7 +88,7 @@ impl Jvm {
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Ctrl-C is for the owner; the cluster then ends with it.
         shell.process_group(0);
-        let mut supervisor = Child::spawn(shell)?;
+        let mut supervisor = Child::spawn_unkept(shell)?;
         let line = supervisor.take_stdin();
         let mut said = String::new();
         if let Some(stdout) = supervisor.take_stdout() {

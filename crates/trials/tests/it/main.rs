@@ -1,6 +1,10 @@
 //! The trials as a program, as far as that needs no Kafka.
 
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use erboh_testbed::{Child, Signal};
 
 /// Runs `trials` to its end; its exit code and its standard output.
 fn trials(arguments: &[&str]) -> (Option<i32>, String) {
@@ -25,4 +29,45 @@ fn what_cannot_be_a_campaign_is_refused() {
         let (code, _) = trials(&[&["chaos"], &arguments[..]].concat());
         assert_eq!(code, Some(2), "{arguments:?}");
     }
+}
+
+/// What `ps` says of a process; nothing if it has ended, even if nobody has asked how.
+fn state(pid: u32) -> String {
+    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output();
+    let said = String::from_utf8(output.expect("ps runs").stdout).expect("text");
+    said.trim().trim_start_matches('Z').to_owned()
+}
+
+/// Waits until this is there.
+fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_trial_that_is_killed_leaves_no_process_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    // An erboh that says who it is and never serves.
+    let script = format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n", at("pid").display());
+    std::fs::write(at("erboh"), script).expect("written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(at("erboh"), executable).expect("executable");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trials"));
+    command.args(["overload", "--broker", "embedded", "--erboh"]).arg(at("erboh"));
+    command.arg("--directory").arg(at("data")).stdout(Stdio::null());
+    let mut trials = Child::spawn(command).expect("it starts");
+    let erboh: u32 = until("the pid of what was started", || {
+        std::fs::read_to_string(at("pid")).ok()?.trim().parse().ok()
+    });
+    assert_ne!(state(erboh), "");
+    trials.signal(Signal::Kill).expect("it runs");
+    trials.wait(Duration::from_mins(1)).expect("it ends");
+    until("the end of what was started", || state(erboh).is_empty().then_some(()));
 }
