@@ -30,7 +30,7 @@ const FLOOD_WAIT: Duration = Duration::from_secs(8);
 /// Records of one lot that are no ratings.
 const LITTER_RECORDS: usize = 200;
 /// How long the brokers may take to be in sync again; a JVM starts slowly on a busy machine.
-const SYNC_WAIT: Duration = Duration::from_secs(90);
+const SYNC_WAIT: Duration = Duration::from_mins(3);
 /// How often that is looked at.
 const SYNC_LOOK_EVERY: Duration = Duration::from_millis(200);
 

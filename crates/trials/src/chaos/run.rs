@@ -23,8 +23,8 @@ use super::stranger::Stranger;
 use super::violation::{Promise, Violations};
 use super::watch::{Browser, Floors, watch};
 
-/// How long processes may take to be ready at first.
-const READY_WAIT: Duration = Duration::from_secs(90);
+/// How long processes may take to be ready at first; nothing is tried yet.
+const READY_WAIT: Duration = Duration::from_mins(3);
 /// How long recoveries that are still open are waited for at the end.
 const RECOVERY_WAIT: Duration = Duration::from_secs(90);
 /// How long boards may take to reach the end of the log when the load has ended.
@@ -188,11 +188,13 @@ impl<'a> Run<'a> {
         let end = Instant::now() + load::LAST_TRIES + END_WAIT;
         let browser = Browser::new();
         self.shared.wait(end, || {
+            // Looked at before the ends are, or the last rating might come behind them.
+            let all_sent = self.shared.workers() == 0;
             std::thread::sleep(LOOK_EVERY);
             let Ok(ends) = self.observer.ends() else { return false };
             let arrived =
                 |replica| browser.totals(replica).is_some_and(|totals| totals.position == ends);
-            self.shared.workers() == 0 && self.system.consumers.iter().all(arrived)
+            all_sent && self.system.consumers.iter().all(arrived)
         });
     }
 

@@ -211,6 +211,14 @@ impl Outcome {
         other.strange.into_iter().for_each(|text| self.surprise(text));
     }
 
+    /// So many ratings that were acknowledged within a second, and so many requests that were refused.
+    #[cfg(test)]
+    pub(super) fn of(acknowledged: usize, refused: usize) -> Self {
+        let place = Place { id: Id([0; 16]), partition: 0, offset: 0 };
+        let places = vec![place; acknowledged];
+        Self { places, refused, took: Duration::from_secs(1), ..Self::default() }
+    }
+
     pub(super) fn acknowledged_per_s(&self) -> f64 {
         self.places.len() as f64 / self.took.as_secs_f64()
     }

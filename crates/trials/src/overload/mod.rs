@@ -18,7 +18,7 @@ mod recount;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
@@ -28,7 +28,7 @@ use self::load::{Load, Outcome};
 use crate::broker::{Broker, Kind};
 use crate::memory::Memory;
 use crate::producer::Producer;
-use crate::start;
+use crate::start::{self, PATIENCE};
 
 /// How much more than the capacity is offered.
 const FACTOR: u32 = 4;
@@ -84,9 +84,16 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let memory = memory.finish()?;
     println!("{FACTOR} times as much offered: {pressed}");
     println!("memory of the producer: {memory}");
-    // As clients do that were refused, it comes back when the crowd is gone.
-    let after = Load::at_capacity(&producer, 1).run(WARM_UP)?;
-    println!("afterwards: {after}");
+    // As clients do that were refused, it comes back when the crowd is gone: what the queue has not
+    // answered for yet keeps its room until it has.
+    let gone = Instant::now();
+    let after = loop {
+        let after = Load::at_capacity(&producer, 1).run(WARM_UP)?;
+        println!("afterwards: {after}");
+        if after.refused == 0 || gone.elapsed() > PATIENCE {
+            break after;
+        }
+    };
 
     let acknowledged: Vec<&Outcome> = vec![&capacity, &usual, &pressed, &after];
     let missing = recount::missing(&broker.bootstrap, PARTITIONS, &acknowledged)?;
