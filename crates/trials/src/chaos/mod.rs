@@ -51,6 +51,8 @@ use violation::Promise;
 
 /// The seed of a campaign that was given none: any fixed number, so that two runs are comparable.
 const SEED: u64 = 2021;
+/// How long each saboteur is left alone: it must not be caught for anything but a fault.
+const CONTROL: Duration = Duration::from_secs(10);
 /// How long each saboteur is given.
 const SELF_TEST: Duration = Duration::from_secs(40);
 
@@ -82,7 +84,7 @@ pub(crate) struct Flags {
     /// Replace a part by a naive one, which the campaign must catch
     #[arg(long, value_enum, value_name = "NAME")]
     sabotage: Option<Sabotage>,
-    /// Run a short campaign with each sabotage; well only if each of them is caught
+    /// Run short campaigns with each sabotage; well only if each of them is caught by faults alone
     #[arg(long, conflicts_with_all = ["sabotage", "write"])]
     self_test: bool,
     /// The erboh to try; without it the one beside this program
@@ -104,6 +106,14 @@ enum Sabotage {
 }
 
 impl Sabotage {
+    /// What it is helpless against.
+    fn faults(self) -> &'static [Fault] {
+        match self {
+            Self::AutoCommit => &[Fault::ConsumerKilled],
+            Self::Acks0 => &[Fault::LeaderKilled, Fault::ProducerKilled],
+        }
+    }
+
     /// The promise that it breaks.
     fn breaks(self) -> Promise {
         match self {
@@ -117,13 +127,14 @@ impl Sabotage {
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let lasts = Duration::from_secs_f64(flags.minutes * 60.0);
     if flags.schedule {
-        print!("{}", Schedule::new(flags.seed, lasts, flags.kinds(None)));
+        print!("{}", Schedule::new(flags.seed, lasts, flags.kinds()));
         return Ok(ExitCode::SUCCESS);
     }
     if flags.self_test {
         return self_test(flags);
     }
-    let campaign = flags.campaign(lasts, flags.sabotage)?;
+    let kinds = flags.sabotage.map_or(flags.kinds(), |sabotage| sabotage.faults());
+    let campaign = flags.campaign(lasts, flags.sabotage, kinds)?;
     let kept = || format!("everything is kept in {}", campaign.directory.display());
     let (mut report, violations) = campaign.run().with_context(kept)?;
     report.date = jiff::Zoned::now().date().to_string();
@@ -142,25 +153,35 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the campaign catches what it is for.
+/// Whether the campaign catches what it is for, and nothing where nothing is inflicted.
 fn self_test(flags: &Flags) -> anyhow::Result<ExitCode> {
     for sabotage in [Sabotage::AutoCommit, Sabotage::Acks0] {
-        let campaign = flags.campaign(SELF_TEST, Some(sabotage))?;
-        println!("\nsabotage {sabotage:?}: must break \"{}\"", sabotage.breaks().words());
-        let (_, violations) = campaign.run()?;
-        print!("{violations}");
-        if violations.count(sabotage.breaks()) == 0 {
-            println!("NOT CAUGHT: {sabotage:?}; see {}", campaign.directory.display());
-            return Ok(ExitCode::FAILURE);
+        for (lasts, kinds) in [(CONTROL, &[][..]), (SELF_TEST, sabotage.faults())] {
+            let campaign = flags.campaign(lasts, Some(sabotage), kinds)?;
+            let (promise, expected) = (sabotage.breaks(), !kinds.is_empty());
+            let word = if expected { "must break" } else { "and no faults: must keep" };
+            println!("\nsabotage {sabotage:?} {word} \"{}\"", promise.words());
+            let (_, violations) = campaign.run()?;
+            print!("{violations}");
+            if (violations.count(promise) > 0) != expected {
+                let wrong = if expected { "NOT CAUGHT" } else { "CAUGHT WITHOUT A FAULT" };
+                println!("{wrong}: {sabotage:?}; see {}", campaign.directory.display());
+                return Ok(ExitCode::FAILURE);
+            }
+            println!("{}: {sabotage:?}", if expected { "caught" } else { "let pass" });
+            remove(&campaign.directory)?;
         }
-        println!("caught: {sabotage:?}");
-        remove(&campaign.directory)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Flags {
-    fn campaign(&self, lasts: Duration, sabotage: Option<Sabotage>) -> anyhow::Result<Campaign> {
+    fn campaign(
+        &self,
+        lasts: Duration,
+        sabotage: Option<Sabotage>,
+        kinds: &[Fault],
+    ) -> anyhow::Result<Campaign> {
         erboh_testbed::Cluster::available().map_err(anyhow::Error::msg)?;
         let erboh = start::erboh(self.erboh.as_deref())?;
         let directory = self.directory.join(std::process::id().to_string());
@@ -171,19 +192,13 @@ impl Flags {
         let shown = directory.display();
         std::fs::create_dir_all(&directory).with_context(|| format!("creating {shown}"))?;
         let directory = directory.canonicalize()?;
-        let kinds = self.kinds(sabotage).to_vec();
+        let kinds = kinds.to_vec();
         Ok(Campaign { erboh, directory, seed: self.seed, lasts, rate: self.rate, sabotage, kinds })
     }
 
-    /// The kinds of faults: those that were chosen, those that the sabotage is helpless against, or
-    /// all.
-    fn kinds(&self, sabotage: Option<Sabotage>) -> &[Fault] {
-        match sabotage {
-            None if !self.only.is_empty() => &self.only,
-            None => &Fault::ALL,
-            Some(Sabotage::AutoCommit) => &[Fault::ConsumerKilled],
-            Some(Sabotage::Acks0) => &[Fault::LeaderKilled, Fault::ProducerKilled],
-        }
+    /// The kinds of faults: those that were chosen, or all.
+    fn kinds(&self) -> &[Fault] {
+        if self.only.is_empty() { &Fault::ALL } else { &self.only }
     }
 }
 
