@@ -11,6 +11,7 @@
 
 pub mod access;
 mod budget;
+mod forms;
 mod intake;
 mod metrics;
 pub mod page;

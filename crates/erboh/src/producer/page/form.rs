@@ -18,10 +18,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
-use super::fields;
 use super::trouble::Trouble;
-use super::typed::{Flaw, Typed};
+use super::typed::{self, Typed};
 use crate::producer::Producer;
+use crate::producer::forms::{Flaw, fields};
 use crate::producer::ratings::{self, Outcome};
 use crate::queue::Placed;
 use crate::rating::{Battle, Invalid, RatingId, Score, catalogue};
@@ -74,10 +74,6 @@ impl<'a> Page<'a> {
             (None, false, _) => "Error: ",
             (Some(_), ..) => "Not sent: ",
         }
-    }
-
-    fn advice(&self, field: &str) -> Option<&str> {
-        self.flaws.iter().find(|flaw| flaw.field == field).map(|flaw| flaw.advice.as_str())
     }
 
     fn battles() -> &'static [Battle] {
@@ -162,7 +158,7 @@ pub(in crate::producer) async fn send(
             refused("id-reused", page)
         }
         Outcome::Invalid(Invalid { field, reason }) => {
-            let flaws = vec![Flaw::new(field, &reason)];
+            let flaws = vec![typed::flaw(field, &reason)];
             refused("invalid-rating", Page { typed, flaws, ..Page::new(&producer, id) })
         }
         Outcome::Failed(_, error) => {

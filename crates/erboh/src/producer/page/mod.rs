@@ -5,8 +5,7 @@
 //!  GET /rate   form   a rating of one's own ──► POST /rate
 //! ```
 
-pub(super) mod fields;
 pub mod form;
 pub mod hit;
-mod trouble;
+pub(super) mod trouble;
 mod typed;

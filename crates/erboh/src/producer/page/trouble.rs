@@ -5,10 +5,10 @@ use crate::queue::SendError;
 
 /// One thing that went wrong.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) title: &'static str,
-    pub(super) cause: String,
-    pub(super) way_out: &'static str,
+pub(in crate::producer) struct Trouble {
+    pub(in crate::producer) title: &'static str,
+    pub(in crate::producer) cause: String,
+    pub(in crate::producer) way_out: &'static str,
 }
 
 impl Trouble {

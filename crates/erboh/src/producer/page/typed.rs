@@ -7,6 +7,7 @@
 //!
 //! The rules are those of [`Rating`]; only the words are for people instead of programs.
 
+use crate::producer::forms::Flaw;
 use crate::rating::{Battle, Invalid, Rating, RatingId, Score, Voice, check_name};
 
 /// The fields of the form as they arrived; empty where nothing did.
@@ -25,15 +26,6 @@ pub(super) struct Typed {
     pub(super) rater: String,
     /// Fields that were there twice.
     twice: Vec<&'static str>,
-}
-
-/// One thing to change in the form.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
-    /// The field's name, which is also the id of its element.
-    pub(super) field: &'static str,
-    /// What to do, as a sentence for people.
-    pub(super) advice: String,
 }
 
 impl Typed {
@@ -104,15 +96,12 @@ impl Typed {
         self.once(field)?;
         // What is not UTF-8 has become this character on its way, and nobody types it.
         if text.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(Flaw::new(
-                field,
-                "has characters that could not be read (send UTF-8 text)",
-            ));
+            return Err(flaw(field, "has characters that could not be read (send UTF-8 text)"));
         }
         if text.trim().is_empty() {
             return Err(Flaw { field, advice: missing(field).to_owned() });
         }
-        check_name(field, text).map_err(|Invalid { field, reason }| Flaw::new(field, &reason))
+        check_name(field, text).map_err(|Invalid { field, reason }| flaw(field, &reason))
     }
 
     fn second_voice(&self) -> Result<&str, Flaw> {
@@ -139,20 +128,13 @@ impl Typed {
 
     /// A field that is there twice does not say which of the two counts.
     fn once(&self, field: &'static str) -> Result<(), Flaw> {
-        if self.twice.contains(&field) { Err(Flaw::new(field, "was sent twice")) } else { Ok(()) }
+        if self.twice.contains(&field) { Err(flaw(field, "was sent twice")) } else { Ok(()) }
     }
 }
 
-impl Flaw {
-    /// The reason is read after the name of the field.
-    pub(super) fn new(field: &'static str, reason: &str) -> Self {
-        Self { field, advice: format!("{} {reason}.", label(field)) }
-    }
-
-    /// Whether there is an element to go to; people do not see the id.
-    pub(super) fn has_element(&self) -> bool {
-        self.field != "id"
-    }
+/// The reason is read after the name of the field.
+pub(super) fn flaw(field: &'static str, reason: &str) -> Flaw {
+    Flaw { field, advice: format!("{} {reason}.", label(field)) }
 }
 
 fn keep<T>(checked: Result<T, Flaw>, flaws: &mut Vec<Flaw>) -> Option<T> {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::limits::{COUNT_MAX, DURATION_MAX, RESEARCHERS_MAX};
 use super::order::{Order, expected};
 use super::rate::Rate;
+use crate::producer::forms::Flaw;
 
 /// The fields of the form as they arrived.
 #[derive(Debug, Clone)]
@@ -19,15 +20,6 @@ pub(super) struct Typed {
     pub(super) seconds: String,
     pub(super) researchers: String,
     pub(super) seed: String,
-}
-
-/// One thing to change in the form.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
-    /// The field's name, which is also the id of its element.
-    pub(super) field: &'static str,
-    /// What to do, as a sentence for people.
-    pub(super) advice: String,
 }
 
 impl Typed {

@@ -19,12 +19,13 @@ use uuid::Uuid;
 
 use super::api::find;
 use super::counts::Counts;
-use super::form::{self, Flaw, Typed};
+use super::form::{self, Typed};
 use super::limits;
 use super::rate::Rate;
 use super::view::{Phase, View};
 use crate::producer::Producer;
-use crate::producer::page::fields;
+use crate::producer::forms::{Flaw, fields};
+use crate::producer::page::trouble::Trouble;
 use crate::web::{self, Nav, Problem, grouped};
 
 /// Where a program belongs that sends a form.
@@ -38,7 +39,7 @@ struct Page {
     typed: Typed,
     flaws: Vec<Flaw>,
     /// Why nothing was started, though the form is well.
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
     cards: Vec<Card>,
 }
 
@@ -58,10 +59,6 @@ impl Page {
             trouble: None,
             cards: all.iter().map(|simulation| Card { view: simulation.view() }).collect(),
         }
-    }
-
-    fn advice(&self, field: &str) -> Option<&str> {
-        self.flaws.iter().find(|flaw| flaw.field == field).map(|flaw| flaw.advice.as_str())
     }
 
     /// Fields that are out of sight are shown when there is something in them, or to be changed.
@@ -156,7 +153,11 @@ pub(super) async fn start(State(producer): State<Producer>, request: Request) ->
     match producer.simulations.start_once(key, order) {
         Ok(()) => back(None),
         Err(reason) => {
-            let trouble = Some(reason.to_string());
+            let trouble = Some(Trouble {
+                title: "Nothing was started",
+                cause: format!("{reason}."),
+                way_out: "All that you entered is still here.",
+            });
             let page = Page { trouble, ..Page::new(&producer, typed) };
             web::problem_page(&reason.into(), &page)
         }
