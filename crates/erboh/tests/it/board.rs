@@ -7,12 +7,12 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
 use erboh::consumer::{Consumer, Settings, router};
-use erboh::ops::Stopping;
 use erboh::totals::{PartitionTotals, Record};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::support::board::settings;
 use crate::web::get;
 
 const BAD: &str = "<script>alert(1)</script>";
@@ -47,11 +47,8 @@ fn partition(partition: i32, end_offset: i64, state: PartitionState) -> Partitio
 }
 
 fn service(view: BoardView) -> (watch::Sender<Arc<BoardView>>, Router, CancellationToken) {
-    let settings = Settings {
-        topic: "erboh-ratings".to_owned(),
-        producer_url: Some("http://producer.example/".to_owned()),
-        stopping: Stopping::default(),
-    };
+    let settings =
+        Settings { producer_url: Some("http://producer.example/".to_owned()), ..settings() };
     let (sender, receiver) = watch::channel(Arc::new(view));
     let stopping = CancellationToken::new();
     let router = router(Consumer::new(receiver, settings, stopping.clone()));

@@ -2,102 +2,16 @@
 //! the page has shown.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
-use erboh::broker;
-use erboh::consumer::engine::{self, EngineSettings};
-use erboh::consumer::{self, Consumer};
-use erboh::ops::Stopping;
-use erboh::producer::{self, Producer};
-use erboh::queue::{Admin, KafkaSettings, Reader, Topics, Writer};
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use serde_json::json;
 
 use crate::WAIT_MAX;
 use crate::pages::{cells, ids};
 use crate::process::erboh;
+use crate::support::board::Board;
+use crate::support::broker::Broker;
 use crate::web::{get, post_json};
-
-/// An embedded broker on a port of its own, with the topics of erboh.
-pub(crate) struct Broker {
-    pub(crate) kafka: KafkaSettings,
-    stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
-    _data: tempfile::TempDir,
-}
-
-impl Broker {
-    pub(crate) async fn start() -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let kafka = KafkaSettings::new(listener.local_addr().expect("an address").to_string());
-        let settings = broker::Settings {
-            data_dir: data.path().to_owned(),
-            fsync_always: false,
-            advertise: None,
-        };
-        let broker = broker::open(settings).await.expect("a broker");
-        let stop = CancellationToken::new();
-        let serving = broker.serve(listener, stop.clone());
-        let task = tokio::spawn(async move { serving.await.expect("the broker closes its data") });
-        let admin = Admin::connect(&kafka).expect("settings that the client takes");
-        admin.ensure_topics(&Topics::default(), 3, -1).await.expect("topics");
-        Self { kafka, stop, task, _data: data }
-    }
-
-    pub(crate) fn producer(&self) -> Router {
-        producer::router(self.role())
-    }
-
-    pub(crate) fn role(&self) -> Producer {
-        let topic = Topics::default().ratings;
-        let writer = Writer::connect(&self.kafka, &topic).expect("settings that the client takes");
-        let stopping = Stopping::default();
-        let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stopping };
-        Producer::new(writer, settings)
-    }
-
-    /// The value of the record at a place that the page showed.
-    pub(crate) async fn record(&self, partition: i32, offset: i64) -> (String, Value) {
-        let kafka = self.kafka.clone();
-        let reading = move || {
-            let reader = Reader::connect(&kafka, "reads-back").expect("a reader");
-            let mut found = None;
-            let range = (offset, offset + 1);
-            reader
-                .range(&Topics::default().ratings, partition, range, |record| {
-                    let key = String::from_utf8(record.key().expect("a key").to_vec());
-                    let value = serde_json::from_slice(record.value().expect("a value"));
-                    found = Some((key.expect("text"), value.expect("JSON")));
-                })
-                .expect("the record can be read");
-            found.expect("the record is there")
-        };
-        tokio::task::spawn_blocking(reading).await.expect("the reading thread")
-    }
-
-    pub(crate) async fn close(self) {
-        self.stop.cancel();
-        self.task.await.expect("the broker's task");
-    }
-}
-
-/// Asks for the totals until they are as `wanted`.
-async fn totals_when(board: &Router, wanted: impl Fn(&Value) -> bool) -> Value {
-    let asking = async {
-        loop {
-            let totals = get(board, "/api/v1/totals").await.json();
-            if wanted(&totals) {
-                return totals;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(WAIT_MAX, asking).await.expect("the board gets there")
-}
 
 /// Adds what a page shows to the sums by voice.
 fn add_page(sums: &mut BTreeMap<String, u64>, html: &str) {
@@ -113,21 +27,13 @@ fn add_page(sums: &mut BTreeMap<String, u64>, html: &str) {
 async fn the_board_rises_by_exactly_what_the_page_has_shown() {
     let broker = Broker::start().await;
     let producer = broker.producer();
-    let engine_settings = EngineSettings { partitions: 3, ..EngineSettings::default() };
-    let stop = CancellationToken::new();
-    let engine = engine::start(broker.kafka.clone(), engine_settings, &stop).expect("an engine");
-    let settings = consumer::Settings {
-        topic: Topics::default().ratings,
-        producer_url: None,
-        stopping: Stopping::default(),
-    };
-    let board = consumer::router(Consumer::new(engine.board(), settings, stop.clone()));
+    let board = Board::start(&broker.kafka);
     let mut sums = BTreeMap::new();
     for hits in 1..=3 {
         let page = get(&producer, "/").await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         add_page(&mut sums, &page.text);
-        let totals = totals_when(&board, |totals| totals["counted"] == hits * 20).await;
+        let totals = board.totals_when(|totals| totals["counted"] == hits * 20).await;
         let rows = totals["voices"].as_array().expect("voices").iter();
         let shown = rows.filter(|row| row["count"] != 0).map(|row| {
             (row["voice"].as_str().expect("a name").to_owned(), row["sum"].as_u64().expect("a sum"))
@@ -135,7 +41,7 @@ async fn the_board_rises_by_exactly_what_the_page_has_shown() {
         assert_eq!(shown.collect::<BTreeMap<_, _>>(), sums);
         assert_eq!((&totals["exact"], &totals["duplicates"]), (&json!(true), &json!(0)));
     }
-    engine.stop().await;
+    board.stop().await;
     broker.close().await;
 }
 

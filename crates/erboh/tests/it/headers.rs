@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 
 use crate::board;
-use crate::producer::lonely;
+use crate::support::producer::lonely;
 use crate::web::{Answer, ask};
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame; and a form's origin stays visible to

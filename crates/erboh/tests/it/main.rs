@@ -29,6 +29,7 @@ mod security;
 mod server;
 mod simulations;
 mod spec;
+mod support;
 mod tidy;
 mod web;
 

@@ -6,9 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
-use erboh::ops::Stopping;
-use erboh::producer::Producer;
-use erboh::queue::{KafkaSettings, Writer};
 use erboh::totals::board::Board;
 use erboh::totals::{PartitionTotals, Record};
 use erboh::{consumer, producer};
@@ -17,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
 use crate::server::{ask, listen};
+use crate::support::board;
+use crate::support::producer::without_broker;
 
 /// What is said of a metric: its type, and the names of its labels.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,17 +86,6 @@ fn documented(heading: &str) -> Metrics {
     .collect()
 }
 
-fn producer() -> Producer {
-    let settings = producer::Settings {
-        topic: "erboh-ratings".to_owned(),
-        ratings_per_hit: 20,
-        board_url: None,
-        stopping: Stopping::default(),
-    };
-    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "erboh-ratings");
-    Producer::new(writer.expect("settings that the client takes"), settings)
-}
-
 /// A view with one partition, so that every family of the board has a series.
 fn view() -> BoardView {
     let state = PartitionState::Owned;
@@ -118,14 +106,10 @@ async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_shown() {
         expected.extend(documented(role));
         assert_eq!(shown, &expected, "left: shown, right: docs/observability.md");
     };
-    let role = producer();
+    let role = without_broker();
     let numbers = shown(|service, ops, stop| producer::serve(service, Some(ops), role, stop)).await;
     check(&numbers, "The producer");
-    let settings = consumer::Settings {
-        topic: "erboh-ratings".to_owned(),
-        producer_url: None,
-        stopping: Stopping::default(),
-    };
+    let settings = board::settings();
     let (_sender, view) = watch::channel(Arc::new(view()));
     let numbers =
         shown(|service, ops, stop| consumer::serve(service, Some(ops), settings, view, stop)).await;

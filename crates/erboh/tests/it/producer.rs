@@ -1,30 +1,16 @@
 //! The producer's routes where there is no broker: what is wrong with a request is said at once,
 //! and that the queue is out of reach is said in time.
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use erboh::producer::{Producer, Settings, router};
-use erboh::queue::{KafkaSettings, Writer};
 use erboh::web::problem::Code;
 use tower::ServiceExt as _;
 
+use crate::support::producer::lonely;
 use crate::web::{Answer, ask, get, post_json};
 
 const RATINGS: &str = "/api/v1/ratings";
 const GOOD: &str = r#"{"battle":"a vs b","voice1":"Big Bird","voice2":"Macho Man","rating":2}"#;
-
-/// A producer whose broker is at a port that nothing listens on.
-pub(crate) fn lonely() -> Router {
-    let settings = Settings {
-        topic: "erboh-ratings".to_owned(),
-        ratings_per_hit: 20,
-        board_url: None,
-        stopping: erboh::ops::Stopping::default(),
-    };
-    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "erboh-ratings");
-    router(Producer::new(writer.expect("settings that the client takes"), settings))
-}
 
 async fn post_as(kind: &str, body: &str) -> Answer {
     let request = Request::post(RATINGS).header("content-type", kind);

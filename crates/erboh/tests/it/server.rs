@@ -9,7 +9,6 @@ use axum::Router;
 use axum::routing::get;
 use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
 use erboh::ops::Stopping;
-use erboh::queue::{KafkaSettings, Writer};
 use erboh::web::server;
 use erboh::{consumer, producer};
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,6 +17,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
+use crate::support::board;
+use crate::support::producer::without_broker;
 
 pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -101,13 +102,9 @@ async fn a_request_that_takes_too_long_is_cut_off() {
 #[tokio::test]
 async fn the_producers_ops_port_tells_the_truth() {
     let ((listener, _), (ops, address)) = (listen().await, listen().await);
-    let topic = "erboh-ratings".to_owned();
-    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), &topic).expect("a writer");
-    let stopping = Stopping::default();
-    let settings = producer::Settings { topic, ratings_per_hit: 20, board_url: None, stopping };
     let shutdown = CancellationToken::new();
-    let role = producer::Producer::new(writer, settings);
-    let serving = tokio::spawn(producer::serve(listener, Some(ops), role, shutdown.clone()));
+    let role = producer::serve(listener, Some(ops), without_broker(), shutdown.clone());
+    let serving = tokio::spawn(role);
     assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
     let ready = ask(address, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("not ready: "), "{ready}");
@@ -121,11 +118,8 @@ async fn the_producers_ops_port_tells_the_truth() {
 #[tokio::test]
 async fn the_consumer_is_ready_once_complete_until_it_stops() {
     let ((listener, _), (ops, address)) = (listen().await, listen().await);
-    let settings = consumer::Settings {
-        topic: "erboh-ratings".to_owned(),
-        producer_url: None,
-        stopping: Stopping { wait: WAIT_MAX, drain: WAIT_MAX },
-    };
+    let stopping = Stopping { wait: WAIT_MAX, drain: WAIT_MAX };
+    let settings = consumer::Settings { stopping, ..board::settings() };
     let (sender, view) = watch::channel(Arc::new(BoardView::default()));
     let shutdown = CancellationToken::new();
     let role = consumer::serve(listener, Some(ops), settings, view, shutdown.clone());

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use erboh::consumer::view::BoardView;
-use erboh::ops::Stopping;
 use erboh::producer::access::Guard;
 use erboh::{consumer, producer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{RATINGS, TOKEN, guard, lonely, post, send};
 use crate::WAIT_MAX;
+use crate::support::board::settings;
 
 /// Sends these lines as the head of a request, and gives the first line of the answer.
 async fn first_line(address: SocketAddr, head: &str) -> String {
@@ -78,14 +78,9 @@ async fn the_board_and_the_ops_port_have_the_same_rule() {
         (TcpListener::bind("127.0.0.1:0").await, TcpListener::bind("127.0.0.1:0").await);
     let (board, ops) = (board.expect("a port"), ops.expect("a port"));
     let addresses = [&board, &ops].map(|listener| listener.local_addr().expect("an address"));
-    let settings = consumer::Settings {
-        topic: "erboh-ratings".to_owned(),
-        producer_url: None,
-        stopping: Stopping::default(),
-    };
     let (_sender, view) = watch::channel(Arc::new(BoardView::default()));
     let stop = CancellationToken::new();
-    tokio::spawn(consumer::serve(board, Some(ops), settings, view, stop.clone()));
+    tokio::spawn(consumer::serve(board, Some(ops), settings(), view, stop.clone()));
     let _stop = stop.drop_guard();
     for (address, path) in addresses.into_iter().zip(["/api/v1/totals", "/metrics"]) {
         let ask = async |host: &str| {

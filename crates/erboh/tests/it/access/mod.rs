@@ -7,11 +7,10 @@ mod watched;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use erboh::ops::Stopping;
 use erboh::producer::access::Guard;
-use erboh::producer::{Producer, Settings, router};
-use erboh::queue::{KafkaSettings, Writer};
+use erboh::producer::{Producer, router};
 
+use crate::support::producer::without_broker;
 use crate::web::{Answer, ask};
 
 const RATINGS: &str = "/api/v1/ratings";
@@ -22,11 +21,7 @@ const WRONG: &str = "{}";
 
 /// A producer whose broker is at a port that nothing listens on.
 fn lonely(guard: Guard) -> Producer {
-    let topic = "erboh-ratings".to_owned();
-    let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), &topic);
-    let stopping = Stopping::default();
-    let settings = Settings { topic, ratings_per_hit: 1, board_url: None, stopping };
-    Producer::new(writer.expect("settings that the client takes"), settings).with_guard(guard)
+    without_broker().with_guard(guard)
 }
 
 /// A guard with the tokens of this text.

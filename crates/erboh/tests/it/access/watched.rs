@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::{OTHER, RATINGS, TOKEN};
 use crate::WAIT_MAX;
+use crate::load::eventually;
 use crate::process::{Process, erboh};
 
 const ANY_PORT: [&str; 3] =
@@ -19,15 +19,6 @@ struct Producer {
     ops: String,
 }
 
-/// Asks again and again until the answer is as wanted.
-fn wait_until(what: &str, mut happens: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !happens() {
-        assert!(started.elapsed() < WAIT_MAX, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 impl Producer {
     fn start(home: &Path, tokens: &Path) -> Self {
         Self::with(home, &format!("--token-file={}", tokens.display()))
@@ -36,17 +27,12 @@ impl Producer {
     fn with(home: &Path, flag: &str) -> Self {
         let flags = [&ANY_PORT[..], &[flag, "--log-filter=trace"]].concat();
         let process = Process::start("producer", home, &flags);
-        let mut urls = None;
-        wait_until("the start", || {
+        let (url, ops) = eventually("the start", || {
             let log = process.errors();
             let mut words = log.split("http://").skip(1).filter_map(|rest| rest.split_once('/'));
-            urls = words
-                .next()
-                .zip(words.next())
-                .map(|((url, _), (ops, _))| (format!("http://{url}"), format!("http://{ops}")));
-            urls.is_some()
+            let urls = words.next().zip(words.next());
+            urls.map(|((url, _), (ops, _))| (format!("http://{url}"), format!("http://{ops}")))
         });
-        let (url, ops) = urls.expect("it was waited for");
         Self { process, url, ops }
     }
 
@@ -97,21 +83,23 @@ fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
     assert!(producer.admits(TOKEN) && !producer.admits(OTHER));
 
     write(&file, &format!("lab:{OTHER}\n"));
-    wait_until("the change", || producer.admits(OTHER));
+    eventually("the change", || (producer.admits(OTHER)).then_some(()));
     assert!(!producer.admits(TOKEN), "a token that was removed works no more");
 
     write(&file, &format!("lab:{TOKEN}\nlib:short\n"));
     let fault = "line 2: the token has 5 bytes";
-    wait_until("the complaint", || producer.process.errors().contains(fault));
+    eventually("the complaint", || (producer.process.errors().contains(fault)).then_some(()));
     assert!(producer.admits(OTHER) && !producer.admits(TOKEN), "the tokens of before go on");
     producer.shows("erboh_producer_token_file_faulty 1");
 
     fs::remove_file(&file).expect("the file is removed");
-    wait_until("the complaint", || producer.process.errors().contains("No such file"));
+    eventually("the complaint", || {
+        (producer.process.errors().contains("No such file")).then_some(())
+    });
     assert!(producer.admits(OTHER), "the tokens of before go on");
 
     write(&file, &format!("lab:{TOKEN}\nlib:{OTHER}{TOKEN}\n"));
-    wait_until("the repair", || producer.admits(TOKEN));
+    eventually("the repair", || (producer.admits(TOKEN)).then_some(()));
     producer.shows("erboh_producer_token_file_faulty 0");
     producer.shows("erboh_producer_tokens 2");
     producer.shows(r#"erboh_producer_unauthorized_total{reason="missing"} 0"#);
@@ -145,7 +133,7 @@ fn a_secret_of_kubernetes_is_followed() {
     assert!(producer.admits(TOKEN));
     symlink("two", place("..new")).expect("a link");
     fs::rename(place("..new"), place("..data")).expect("the link is replaced");
-    wait_until("the change", || producer.admits(OTHER) && !producer.admits(TOKEN));
+    eventually("the change", || (producer.admits(OTHER) && !producer.admits(TOKEN)).then_some(()));
 }
 
 /// Runs a command that must be refused before it opens anything, and checks what it says.
@@ -194,8 +182,10 @@ fn whoever_opens_it_to_everybody_is_warned() {
     let flags = ["--listen=0.0.0.0:0", "--ops-listen=127.0.0.1:0", "--brokers=127.0.0.1:1"];
     let flags = [&flags[..], &["--anyone-may-write"]].concat();
     let process = Process::start("producer", home.path(), &flags);
-    wait_until("the warning", || process.errors().contains("may write ratings"));
-    wait_until("the start", || process.errors().contains("producer on http://0.0.0.0:"));
+    eventually("the warning", || (process.errors().contains("may write ratings")).then_some(()));
+    eventually("the start", || {
+        (process.errors().contains("producer on http://0.0.0.0:")).then_some(())
+    });
 }
 
 #[test]
@@ -213,6 +203,8 @@ fn a_file_that_others_can_read_is_warned_about() {
     write(&file, &format!("lab:{TOKEN}"));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("its mode is set");
     let producer = Producer::start(home.path(), &file);
-    wait_until("the warning", || producer.process.errors().contains("other users can read"));
+    eventually("the warning", || {
+        (producer.process.errors().contains("other users can read")).then_some(())
+    });
     assert!(producer.process.errors().contains("0644"), "{}", producer.process.errors());
 }

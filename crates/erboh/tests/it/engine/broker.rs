@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use erboh_testbed::{Cluster, ClusterSettings};
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, block_in_place};
-use tokio_util::sync::CancellationToken;
+use tokio::task::block_in_place;
+
+use crate::support::broker::Broker as Embedded;
 
 /// Which broker a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Broker {
     /// A broker that a test may use but not stop.
     pub(super) async fn start(on: On) -> Self {
         match on {
-            On::Embedded => Self::Embedded(Embedded::start().await),
+            On::Embedded => Self::Embedded(Embedded::empty().await),
             On::Kafka => Self::Shared(block_in_place(shared)),
         }
     }
@@ -86,7 +86,7 @@ impl Broker {
     /// A broker that a test may stop.
     pub(super) async fn start_own(on: On) -> Self {
         match on {
-            On::Embedded => Self::Embedded(Embedded::start().await),
+            On::Embedded => Self::Embedded(Embedded::empty().await),
             On::Kafka => {
                 let cluster = block_in_place(|| Cluster::start(&settings()));
                 Self::Own(Box::new(cluster.unwrap()))
@@ -97,7 +97,7 @@ impl Broker {
     /// Where clients find it; the same for as long as it exists.
     pub(super) fn address(&self) -> String {
         match self {
-            Self::Embedded(broker) => broker.address.clone(),
+            Self::Embedded(broker) => broker.kafka.brokers.clone(),
             Self::Shared(cluster) => cluster.bootstrap(),
             Self::Own(cluster) => cluster.bootstrap(),
         }
@@ -108,7 +108,7 @@ impl Broker {
         let Self::Embedded(broker) = self else {
             panic!("only the embedded broker's files are known")
         };
-        let dir = broker.data.path().join("topics").join(format!("{topic}-{partition}"));
+        let dir = broker.data().join("topics").join(format!("{topic}-{partition}"));
         dir.join("00000000000000000000.log")
     }
 
@@ -144,54 +144,5 @@ fn shared() -> &'static Cluster {
     match SHARED.get_or_init(|| Cluster::start(&settings())) {
         Ok(cluster) => cluster,
         Err(reason) => panic!("the Apache Kafka that these tests share did not start: {reason}"),
-    }
-}
-
-/// The embedded broker, with its data in a directory that goes with it.
-pub(crate) struct Embedded {
-    pub(crate) address: String,
-    stop: CancellationToken,
-    serving: Option<JoinHandle<()>>,
-    data: tempfile::TempDir,
-}
-
-impl Embedded {
-    pub(crate) async fn start() -> Self {
-        let port = erboh_testbed::free_ports(1).unwrap()[0];
-        let mut broker = Self {
-            // None that the system gives to whoever asks for any while this broker is halted.
-            address: format!("127.0.0.1:{port}"),
-            stop: CancellationToken::new(),
-            serving: None,
-            data: tempfile::tempdir().unwrap(),
-        };
-        broker.serve().await;
-        broker
-    }
-
-    /// Serves on the address.
-    pub(crate) async fn serve(&mut self) {
-        let listener = TcpListener::bind(&self.address).await.unwrap();
-        let settings = erboh_broker::Settings {
-            data_dir: self.data.path().to_owned(),
-            auto_create_topics: false,
-            group_initial_rebalance_delay_ms: 0,
-            ..erboh_broker::Settings::default()
-        };
-        self.stop = CancellationToken::new();
-        let serving = erboh_broker::serve(listener, settings, self.stop.clone());
-        self.serving = Some(tokio::spawn(async move { serving.await.unwrap() }));
-    }
-
-    /// Ends it in order; its data and its port stay.
-    pub(crate) async fn halt(&mut self) {
-        self.stop.cancel();
-        self.serving.take().unwrap().await.unwrap();
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }

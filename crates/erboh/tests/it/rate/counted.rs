@@ -1,65 +1,33 @@
 //! The form on a real broker: what is sent is counted once, however often the form arrives.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::http::StatusCode;
-use erboh::broker;
-use erboh::consumer::engine::{self, Engine, EngineSettings};
-use erboh::consumer::{self, Consumer};
-use erboh::ops::Stopping;
-use erboh::producer::{self, Producer};
-use erboh::queue::{Admin, KafkaSettings, Topics, Writer};
+use erboh::producer::{Settings, router};
 use erboh_testbed::Link;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{encoded, post, value};
+use crate::support::board::Board;
+use crate::support::broker::Broker;
+use crate::support::producer;
 use crate::web::{Answer, get};
 
-/// Producer and board on an embedded broker, which the producer reaches over a link.
+/// Producer and board on an embedded broker, which they reach over a link.
 struct Stage {
     producer: Router,
-    board: Router,
+    board: Board,
     link: Link,
-    engine: Engine,
-    stop: CancellationToken,
-    broker: tokio::task::JoinHandle<()>,
-    _data: tempfile::TempDir,
+    broker: Broker,
 }
 
 impl Stage {
     async fn start() -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address: SocketAddr = listener.local_addr().expect("an address");
-        let link = Link::start(address).expect("a link");
-        // Every client is sent over the link, since that is the address the broker gives.
-        let advertise = Some(("127.0.0.1".to_owned(), link.address().port()));
-        let data_dir = data.path().to_owned();
-        let settings = broker::Settings { data_dir, fsync_always: false, advertise };
-        let broker = broker::open(settings).await.expect("a broker");
-        let stop = CancellationToken::new();
-        let serving = broker.serve(listener, stop.clone());
-        let broker = tokio::spawn(async move { serving.await.expect("the broker closes") });
-        let kafka = KafkaSettings::new(link.address().to_string());
-        let (topics, stopping) = (Topics::default(), Stopping::default());
-        let admin = Admin::connect(&kafka).expect("settings that the client takes");
-        admin.ensure_topics(&topics, 3, -1).await.expect("topics");
-        let writer = Writer::connect(&kafka, &topics.ratings).expect("a writer");
-        let settings = producer::Settings {
-            topic: topics.ratings.clone(),
-            ratings_per_hit: 20,
-            board_url: Some("http://board.example/".to_owned()),
-            stopping,
-        };
-        let producer = producer::router(Producer::new(writer, settings));
-        let engine_settings = EngineSettings { partitions: 3, ..EngineSettings::default() };
-        let engine = engine::start(kafka, engine_settings, &stop).expect("an engine");
-        let settings = consumer::Settings { topic: topics.ratings, producer_url: None, stopping };
-        let board = consumer::router(Consumer::new(engine.board(), settings, stop.clone()));
-        Self { producer, board, link, engine, stop, broker, _data: data }
+        let (broker, link) = Broker::behind_link().await;
+        let board_url = Some("http://board.example/".to_owned());
+        let settings = Settings { board_url, ..producer::settings() };
+        let producer = router(producer::on(&broker.kafka, settings));
+        let board = Board::start(&broker.kafka);
+        Self { producer, board, link, broker }
     }
 
     /// A form as it comes to a browser, filled in.
@@ -72,15 +40,14 @@ impl Stage {
     /// The totals with everything counted that was sent to these places.
     async fn totals(&self, places: &[String]) -> Value {
         let path = format!("/api/v1/totals?wait_ms=30000&after={}", places.join(","));
-        let answer = get(&self.board, &path).await;
+        let answer = get(&self.board.router, &path).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.json()
     }
 
     async fn close(self) {
-        self.engine.stop().await;
-        self.stop.cancel();
-        self.broker.await.expect("the broker's task");
+        self.board.stop().await;
+        self.broker.close().await;
     }
 }
 

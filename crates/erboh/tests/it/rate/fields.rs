@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
 use super::{encoded, post, value};
-use crate::producer::lonely;
+use crate::support::producer::lonely;
 use crate::web::{ask, get, post_json};
 
 const ID: &str = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f";

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::{JSON, NDJSON, gzip, lines, post, rating, records, zstd};
-use crate::game::Broker;
+use crate::support::broker::Broker;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_form_may_be_compressed() {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RATINGS, eventually, gzip, rating, records};
 use crate::WAIT_MAX;
-use crate::game::Broker;
+use crate::support::broker::Broker;
 
 /// A producer on a port of its own, until the test ends.
 struct Service {

@@ -5,7 +5,7 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::{ID, NDJSON, RATINGS, eventually, lines, post, rating, rating_with, records};
-use crate::game::Broker;
+use crate::support::broker::Broker;
 use crate::web::{ask, post_json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

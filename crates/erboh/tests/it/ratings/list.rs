@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ID, JSON, post, rating, rating_with, records};
-use crate::game::Broker;
+use crate::support::broker::Broker;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_element_has_its_answer() {

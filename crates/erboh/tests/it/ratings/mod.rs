@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::WAIT_MAX;
-use crate::game::Broker;
+use crate::support::broker::Broker;
 use crate::web::{Answer, ask};
 
 const RATINGS: &str = "/api/v1/ratings";

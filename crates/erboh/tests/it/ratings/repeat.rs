@@ -6,7 +6,7 @@ use erboh::producer::access::Guard;
 use serde_json::{Value, json};
 
 use super::{ID, JSON, NDJSON, lines, post, rating, rating_with, records};
-use crate::game::Broker;
+use crate::support::broker::Broker;
 use crate::web::Answer;
 
 fn created(answer: &Answer) -> Value {

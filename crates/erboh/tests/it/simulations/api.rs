@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use erboh::producer::simulations::limits::{KEPT_MAX, RUNNING_MAX};
 use serde_json::{Value, json};
 
-use super::stage::{SIMULATIONS, Stage, lonely, number, of, start, when};
+use super::stage::{SIMULATIONS, Stage, number, of, start, when};
+use crate::support::producer::lonely;
 use crate::web::{get, post_json};
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::stage::{Stage, lonely, number, of, start, until, when};
+use super::stage::{Stage, number, of, start, when};
+use crate::support::board::Board;
+use crate::support::producer::lonely;
+use crate::support::wait::until;
 
 /// Nothing is in flight, so every rating that was sent has an outcome.
 #[track_caller]
@@ -20,7 +23,7 @@ fn is_finished(simulation: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_board_counts_exactly_what_is_acknowledged() {
     let stage = Stage::set().await;
-    let board = stage.board();
+    let board = Board::start(&stage.broker.kafka);
     let orders = [
         json!({"rate": 5_000, "count": 3_000}),
         json!({"rate": 200_000, "count": 4_000, "researchers": 5}),
@@ -65,7 +68,7 @@ async fn the_same_seed_gives_the_same_ratings_with_new_ids() {
         let simulation = start(&stage.producer, &order).await;
         when(&stage.producer, &simulation, is_finished).await;
     }
-    for mut value in stage.values().await {
+    for mut value in stage.broker.values().await {
         let id = value.as_object_mut().unwrap().remove("id").unwrap();
         assert!(ids.insert(id.as_str().unwrap().to_owned()), "an id is there twice");
         *seen.entry(value.to_string()).or_default() += 1;
@@ -87,13 +90,13 @@ async fn an_outage_is_accounted_for_and_survived() {
     let counted = start(&stage.producer, &json!({"rate": 500, "count": 400})).await;
     let is = |name: &'static str, more: u64| move |now: &Value| number(now, name) > more;
     when(&stage.producer, &simulation, is("acknowledged", 20)).await;
-    stage.stop_broker().await;
+    stage.broker.halt().await;
     let lost = |now: &Value| number(now, "failed") + number(now, "unknown") > 0;
     let out = when(&stage.producer, &simulation, lost).await;
     assert_eq!(out["state"], "running", "{out}");
     assert!(out["last_error"].is_string(), "{out}");
 
-    stage.start_broker().await;
+    stage.broker.serve().await;
     let acknowledged = number(&out, "acknowledged");
     when(&stage.producer, &simulation, is("acknowledged", acknowledged + 100)).await;
     let stopped = of(&stage.producer, "DELETE", &simulation, "").await.json();
@@ -102,7 +105,7 @@ async fn an_outage_is_accounted_for_and_survived() {
     check_sum(&counted);
     assert_eq!(number(&counted, "sent"), 400, "{counted}");
 
-    let on_the_topic = stage.values().await.len() as u64;
+    let on_the_topic = stage.broker.values().await.len() as u64;
     let acknowledged = number(&stopped, "acknowledged") + number(&counted, "acknowledged");
     let unknown = number(&stopped, "unknown") + number(&counted, "unknown");
     assert!(
@@ -116,7 +119,7 @@ async fn a_stop_in_the_middle_of_an_outage_ends_with_true_numbers() {
     let mut stage = Stage::set().await;
     let simulation = start(&stage.producer, &json!({"rate": 1_000})).await;
     when(&stage.producer, &simulation, |now| number(now, "acknowledged") > 20).await;
-    stage.stop_broker().await;
+    stage.broker.halt().await;
     // More is on its way than is acknowledged: that is the moment.
     until("something is in flight", async || {
         let now = of(&stage.producer, "GET", &simulation, "").await.json();
@@ -126,8 +129,8 @@ async fn a_stop_in_the_middle_of_an_outage_ends_with_true_numbers() {
     let stopped = of(&stage.producer, "DELETE", &simulation, "").await.json();
     assert_eq!(stopped["state"], "stopped", "{stopped}");
     check_sum(&stopped);
-    stage.start_broker().await;
-    let on_the_topic = stage.values().await.len() as u64;
+    stage.broker.serve().await;
+    let on_the_topic = stage.broker.values().await.len() as u64;
     let acknowledged = number(&stopped, "acknowledged");
     let most = acknowledged + number(&stopped, "unknown");
     assert!((acknowledged..=most).contains(&on_the_topic), "{on_the_topic} of {stopped}");

@@ -7,8 +7,9 @@ use erboh::limits::STREAMS_MAX;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::stage::{SIMULATIONS, Stage, lonely, number, of, start};
+use super::stage::{SIMULATIONS, Stage, number, of, start};
 use crate::WAIT_MAX;
+use crate::support::producer::lonely;
 use crate::web::get;
 
 /// A live stream that is being read.

@@ -6,7 +6,8 @@ use axum::http::Request;
 use erboh::producer::simulations::limits::RUNNING_MAX;
 use serde_json::{Value, json};
 
-use super::stage::{SIMULATIONS, Stage, lonely, of, start, when};
+use super::stage::{SIMULATIONS, Stage, of, start, when};
+use crate::support::producer::lonely;
 use crate::web::{Answer, ask, get};
 
 const PAGE: &str = "/simulations";

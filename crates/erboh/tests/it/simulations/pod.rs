@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::stage::{SIMULATIONS, Stage, until};
+use super::stage::{SIMULATIONS, Stage};
 use crate::load::agent;
 use crate::process::Process;
+use crate::support::wait::until;
 
 /// A producer on some ports, for the broker at this address.
 fn producer(home: &Path, brokers: &str, flags: &[&str]) -> Process {
@@ -24,22 +25,22 @@ fn at_the_end(log: &str, name: &str) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_waits_for_the_queue_and_stops_with_the_books_closed() {
     let mut stage = Stage::set().await;
-    stage.stop_broker().await;
+    stage.broker.halt().await;
     let home = tempfile::tempdir().unwrap();
     let flags = ["--simulate", "400", "--log-filter", "info"];
-    let mut pod = producer(home.path(), stage.address(), &flags);
+    let mut pod = producer(home.path(), &stage.broker.kafka.brokers, &flags);
     let log = async || Some(pod.errors()).filter(|log| log.contains("producer on http"));
     let log = until("it serves", log).await;
     assert!(!log.contains("simulation started"), "there is no queue yet: {log}");
-    stage.start_broker().await;
-    until("ratings arrive", async || (stage.values().await.len() > 50).then_some(())).await;
+    stage.broker.serve().await;
+    until("ratings arrive", async || (stage.broker.values().await.len() > 50).then_some(())).await;
 
     pod.terminate();
     assert_eq!(pod.exit_code(), Some(0), "{}", pod.errors());
     let log = pod.errors();
     let number = |name| at_the_end(&log, name).unwrap_or_else(|| panic!("no {name} in {log}"));
     assert_eq!(number("sent"), number("acknowledged"), "{log}");
-    assert_eq!(stage.values().await.len() as u64, number("acknowledged"), "{log}");
+    assert_eq!(stage.broker.values().await.len() as u64, number("acknowledged"), "{log}");
     assert!(log.contains("state=\"stopped\""), "{log}");
 }
 
@@ -48,7 +49,7 @@ async fn what_is_stopped_stays_stopped() {
     let stage = Stage::set().await;
     let home = tempfile::tempdir().unwrap();
     let flags = ["--simulate", "50", "--log-filter", "info"];
-    let mut pod = producer(home.path(), stage.address(), &flags);
+    let mut pod = producer(home.path(), &stage.broker.kafka.brokers, &flags);
     let page = async || {
         let log = pod.errors();
         Some(log.split("producer on ").nth(1)?.split("/,").next()?.to_owned())

@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use axum::Router;
 use serde_json::Value;
 
-use crate::{board, producer};
+use crate::board;
+use crate::support::producer::lonely;
 
 /// Both services, without a queue.
 fn services() -> [(&'static str, Router); 2] {
-    [("consumer", board::empty()), ("producer", producer::lonely())]
+    [("consumer", board::empty()), ("producer", lonely())]
 }
 
 /// Each operation of an OpenAPI document: path, method in capitals, and what is said of it.
