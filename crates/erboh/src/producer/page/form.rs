@@ -140,7 +140,8 @@ pub(in crate::producer) async fn send(
         Ok(checked) => checked,
         Err(flaws) => {
             let id = typed.id().unwrap_or_else(|_| RatingId::new());
-            return refused("invalid-rating", Page { typed, flaws, ..Page::new(&producer, id) });
+            let page = Page { typed, flaws, ..Page::new(&producer, id) };
+            return refused("invalid-rating", &page);
         }
     };
     let outcome = match ratings::send(&producer, &rating, &extensions).await {
@@ -155,11 +156,11 @@ pub(in crate::producer) async fn send(
             let trouble = Some(Trouble::changed());
             let page =
                 Page { typed, trouble, again: false, ..Page::new(&producer, RatingId::new()) };
-            refused("id-reused", page)
+            refused("id-reused", &page)
         }
         Outcome::Invalid(Invalid { field, reason }) => {
             let flaws = vec![typed::flaw(field, &reason)];
-            refused("invalid-rating", Page { typed, flaws, ..Page::new(&producer, id) })
+            refused("invalid-rating", &Page { typed, flaws, ..Page::new(&producer, id) })
         }
         Outcome::Failed(_, error) => {
             let trouble = Trouble::of_form(&error);
@@ -169,9 +170,9 @@ pub(in crate::producer) async fn send(
 }
 
 /// The form with all that has to change in it.
-fn refused(code: &'static str, page: Page<'_>) -> Response {
+fn refused(code: &'static str, page: &Page<'_>) -> Response {
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "");
-    web::problem_page(&problem, &page)
+    web::problem_page(&problem, page)
 }
 
 /// Sends the browser on to a page of its own, so that a reload asks for that page instead of
