@@ -104,7 +104,7 @@ impl Budget {
 
 /// What a batch costs in memory until its results are known.
 fn cost(batch: &Batch) -> usize {
-    batch.bytes() + batch.len() * limits::RECORD_COST
+    batch.bytes() + batch.len() * (limits::RECORD_COST + batch.header_bytes())
 }
 
 #[cfg(test)]
@@ -124,6 +124,13 @@ mod tests {
         assert_eq!(budget.in_use(), 2 * (100 + limits::RECORD_COST));
         drop(permit);
         assert_eq!(budget.in_use(), 0);
+    }
+
+    #[test]
+    fn every_record_carries_the_headers() {
+        let mut batch = batch(3, 100);
+        batch.header("tracestate", &[b'x'; 490]);
+        assert_eq!(cost(&batch), 3 * (100 + 500 + limits::RECORD_COST));
     }
 
     #[tokio::test]

@@ -73,6 +73,12 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// Bytes of the headers, which every record carries.
+    #[must_use]
+    pub fn header_bytes(&self) -> usize {
+        self.headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// Key and value of each record.
     pub(super) fn records(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         let mut start = 0;
