@@ -152,15 +152,37 @@ pub const ANSWER_UNREAD: Duration = Duration::from_secs(20);
 /// [`STREAM_PORTIONS_MAX`], and [`STREAM_ANSWERS_MAX`] answers.
 pub const STREAM_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes that lists and streams take together while they are read. 64 streams, or ten of the largest lists.
-pub const UPLOADS_BYTES: usize = 256 * 1024 * 1024;
+/// How long a client may have given no line to its stream before somebody else who needs the seat gets it. Whoever
+/// uploads what there is never pauses that long.
+pub const STREAM_SILENCE: Duration = Duration::from_secs(5);
+
+/// How long the queue may have been out of reach before a stream ends; until then it waits. Longer than another broker
+/// needs to take over.
+pub const STREAM_OUTAGE: Duration = Duration::from_secs(10);
+
+/// Bytes that streams take together: 32 of them, as many as the budget above keeps busy many times over.
+pub const STREAMS_BYTES: usize = 128 * 1024 * 1024;
+
+/// Bytes that one element of an array takes from when it is read until its answer is taken, besides its text: what is
+/// known of it, its result and its outcome. The answer itself is written piece by piece.
+pub const ARRAY_ITEM_BYTES: usize = 256;
+
+/// Bytes of a list's answer that are written at once.
+pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to read the answer to an array, which keeps its memory until then:
+/// [`ARRAY_BYTES_MAX`] over a line of two Mbit/s, and some more, since an answer can be larger than what it answers.
+pub const ARRAY_TAKE: Duration = Duration::from_secs(60);
+
+/// Bytes that lists take together: five of the largest.
+pub const LISTS_BYTES: usize = 128 * 1024 * 1024;
 
 /// Bytes that may come out of one compressed body: about 25 million ratings. A body that says nothing takes no memory
 /// however large it gets, but seconds of a core; this is where that ends. What is not compressed costs its sender as
 /// much as us, and is not limited.
 pub const DECODED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
-/// Ids chosen by clients that one producer remembers, with what each was given to: 131,072 as many as the counting
+/// Ids chosen by clients that one producer remembers, with what each was given to: 131,072, as many as the counting
 /// compares with, 10 MB.
 pub const RECENT_IDS_MAX: usize = 131_072;
 

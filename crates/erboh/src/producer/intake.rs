@@ -8,7 +8,8 @@
 //! The task outlives whoever waits for it: a client that goes away neither takes back what it has
 //! sent nor frees bytes that the queue still holds.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::budget::{Budget, Patience, Permit};
 use super::metrics::Metrics;
+use super::ratings;
 use crate::limits;
 use crate::queue::{Batch, SendError, SendResult, Writer};
 use crate::telemetry::spans;
@@ -81,12 +83,24 @@ impl Intake {
         Self { writer, budget: Budget::default(), metrics }
     }
 
-    /// Refuses a list or a stream that would find no room, before any work is spent on it.
-    pub(super) async fn admit(&self) -> Result<(), Busy> {
-        if self.budget.has_room_for_bulk().await || self.writer.health().is_err() {
+    /// Refuses a stream that would find no room or no queue, before any work is spent on it.
+    pub(super) async fn admit(&self) -> Result<(), Problem> {
+        if let Err(reason) = self.reach(limits::SEND / 2).await {
+            return Err(ratings::problem(&SendError::Unavailable(reason)));
+        }
+        if self.budget.has_room_for_bulk().await {
             return Ok(());
         }
-        Err(refused().await)
+        Err(refused().await.into())
+    }
+
+    /// Waits for the queue while it has been out of reach for less than this; the reason why it still is.
+    pub(super) async fn reach(&self, outage_max: Duration) -> Result<(), Arc<str>> {
+        let reached = self.writer.reachable(outage_max).await;
+        reached.map_err(|error| match error {
+            SendError::Unavailable(reason) => reason,
+            other => other.to_string().into(),
+        })
     }
 
     /// Takes a batch of at most 65,536 records if there is room within [`limits::BUDGET_WAIT`].

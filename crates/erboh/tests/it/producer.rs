@@ -62,6 +62,13 @@ async fn without_a_broker_a_program_is_told_to_come_back() {
 }
 
 #[tokio::test]
+async fn without_a_broker_no_upload_of_lines_begins() {
+    let answer = post_as("application/x-ndjson", &format!("{GOOD}\n{GOOD}\n")).await;
+    answer.problem(503, "queue-unavailable");
+    assert_eq!(answer.header("retry-after"), "5");
+}
+
+#[tokio::test]
 async fn without_a_broker_a_person_is_told_so() {
     let answer = get(&lonely(), "/").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -93,12 +93,13 @@ pub(super) enum Item<'a> {
 }
 
 /// The answer to an array.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is the schema of an answer that is written piece by piece")]
 pub(super) struct List<'a> {
     /// One for each element in its order; with `Prefer: return=minimal` those that were not created.
-    pub(super) items: Vec<Item<'a>>,
+    items: Vec<Item<'a>>,
     #[serde(flatten)]
-    pub(super) counts: Counts,
+    counts: Counts,
 }
 
 /// How many ratings of a request had which outcome.

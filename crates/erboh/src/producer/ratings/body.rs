@@ -7,6 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
@@ -57,6 +58,13 @@ pub(super) enum Broken {
     TooLarge,
     #[error("the service is stopping")]
     Stopping,
+    #[error(
+        "another upload needed its place, and it gave no rating for {} s",
+        limits::STREAM_SILENCE.as_secs()
+    )]
+    SentAway,
+    #[error("the queue is out of reach: {0}")]
+    Unreachable(Arc<str>),
 }
 
 impl From<Broken> for Problem {
@@ -67,9 +75,15 @@ impl From<Broken> for Problem {
             Broken::Damaged(_) => (StatusCode::BAD_REQUEST, "body-damaged"),
             Broken::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             Broken::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Broken::SentAway => (StatusCode::TOO_MANY_REQUESTS, "too-busy"),
+            Broken::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, "queue-unavailable"),
         };
         let problem = Self::new(status, code, format!("Nothing was sent: {broken}."));
-        if broken == Broken::Stopping { problem.retry_after(limits::RETRY_AFTER) } else { problem }
+        match broken {
+            Broken::Stopping | Broken::Unreachable(_) => problem.retry_after(limits::RETRY_AFTER),
+            Broken::SentAway => problem.retry_after(limits::BUSY_RETRY_AFTER),
+            _ => problem,
+        }
     }
 }
 

@@ -12,11 +12,12 @@ use axum::response::{IntoResponse as _, Response};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{At, Counts, Created, List, Outcome, REUSED};
+use super::answer::{Created, Outcome, REUSED};
 use super::body::Body;
 use super::lines::Line;
-use super::media::{Coding, PREFERENCE_APPLIED};
-use super::portion::Dispatch;
+use super::list;
+use super::media::Coding;
+use super::portion::{Dispatch, Sent};
 use super::uploads::{Place, Uploads};
 use crate::limits;
 use crate::limits::{ARRAY_BYTES_MAX, ARRAY_ITEMS_MAX, RATING_BYTES_MAX};
@@ -31,7 +32,7 @@ const ARRAY: u8 = b'[';
 /// A body of JSON, read.
 pub(super) struct Document {
     pub(super) bytes: Vec<u8>,
-    /// Held until the answer is there.
+    /// Of an array; held until the client has taken the answer.
     place: Option<Place>,
 }
 
@@ -53,6 +54,8 @@ impl Document {
             let expected = if coding == Coding::Identity { length(headers) } else { None };
             let most = expected.unwrap_or(ARRAY_BYTES_MAX).min(ARRAY_BYTES_MAX);
             place = Some(uploads.list(most).await?);
+            // At once, since growing step by step takes twice as much. What is never written to is not there.
+            bytes.reserve_exact((most + 1).saturating_sub(bytes.len()));
             let rest = read(&mut body, &mut bytes, ARRAY_BYTES_MAX, false);
             ended = timed(rest, started + limits::ARRAY_READ).await?;
         }
@@ -147,18 +150,36 @@ pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Respo
 /// Sends the ratings of an array. What is wrong with one does not fail the others.
 pub(super) async fn many(
     document: Document,
+    uploads: &Uploads,
     dispatch: &Dispatch,
     minimal: bool,
 ) -> Result<Response, Problem> {
-    serde_json::from_slice::<IgnoredAny>(&document.bytes).map_err(|error| {
+    let Document { bytes, place } = document;
+    serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| {
         let detail = format!("Nothing was sent: the array is no JSON: {error}.");
         Problem::new(StatusCode::BAD_REQUEST, "not-json", detail)
     })?;
-    let elements: Vec<&[u8]> = elements(&document.bytes).take(ARRAY_ITEMS_MAX + 1).collect();
-    if elements.len() > ARRAY_ITEMS_MAX {
+    let count = elements(&bytes).take(ARRAY_ITEMS_MAX + 1).count();
+    if count > ARRAY_ITEMS_MAX {
         let detail = format!("Nothing was sent: an array has at most {ARRAY_ITEMS_MAX} ratings.");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
     }
+    let place = match place {
+        Some(place) => uploads.list_of(place, bytes.len(), count).await?,
+        None => uploads.list(bytes.len()).await?,
+    };
+    let sent = send(&bytes, dispatch).await?;
+    drop(bytes);
+    let mut outcomes = Vec::with_capacity(count);
+    for sent in sent {
+        outcomes.extend(dispatch.outcomes(sent).await);
+    }
+    Ok(list::answer(outcomes, minimal, place))
+}
+
+/// Sends the elements of an array, portion by portion.
+async fn send(array: &[u8], dispatch: &Dispatch) -> Result<Vec<Sent>, Problem> {
+    let elements: Vec<&[u8]> = elements(array).collect();
     let mut sent = Vec::new();
     for range in portions(&elements) {
         let items = range.map(|index| (index as u64, line(elements[index])));
@@ -170,35 +191,11 @@ pub(super) async fn many(
             dispatch.send_waiting(portion).await
         });
     }
-    let mut outcomes = Vec::with_capacity(elements.len());
-    for sent in sent {
-        outcomes.extend(dispatch.outcomes(sent).await);
-    }
-    let response = list(&outcomes, minimal);
-    drop(document.place);
-    Ok(response)
+    Ok(sent)
 }
 
 fn line(element: &[u8]) -> Line<'_> {
     if element.len() > RATING_BYTES_MAX { Line::TooLong } else { Line::Bytes(element) }
-}
-
-fn list(outcomes: &[(u64, Outcome)], minimal: bool) -> Response {
-    let mut counts = Counts::default();
-    let mut items = Vec::new();
-    for (index, outcome) in outcomes {
-        let item = outcome.item(At::Index(*index));
-        counts.add(&item);
-        if !(minimal && outcome.is_created()) {
-            items.push(item);
-        }
-    }
-    let mut response = Json(List { items, counts }).into_response();
-    if minimal {
-        let (name, value) = PREFERENCE_APPLIED;
-        response.headers_mut().insert(name, value);
-    }
-    response
 }
 
 /// Cuts elements into parts that travel together: not too many, and not too many bytes.

@@ -16,9 +16,11 @@ mod body;
 mod json;
 mod key;
 pub mod lines;
+mod list;
 mod media;
 mod portion;
 pub mod recent;
+mod seats;
 mod stream;
 mod uploads;
 
@@ -152,13 +154,13 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
     };
     if form == Form::Lines {
         dispatch.intake.admit().await?;
-        let place = uploads.stream(coding).await?;
-        let source = Source::new(body, stopping);
-        return stream::answer(source, dispatch, minimal, place).await;
+        let seat = uploads.stream(coding, &stopping).await?;
+        let source = Source::new(body, stopping, seat);
+        return stream::answer(source, dispatch, minimal).await;
     }
     let document = Document::read(body, &head.headers, coding, &uploads).await?;
     if document.is_array() {
-        return json::many(document, &dispatch, minimal).await;
+        return json::many(document, &uploads, &dispatch, minimal).await;
     }
     if let Naming::Many(key) = dispatch.naming {
         dispatch.naming = Naming::One(key);

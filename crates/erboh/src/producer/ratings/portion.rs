@@ -103,9 +103,38 @@ impl Portion {
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+
+    /// Whether there is anything to be sent.
+    pub(super) fn has_records(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// The line of its first item, from 1.
+    pub(super) fn first_line(&self) -> Option<u64> {
+        self.entries.first().map(|(index, _)| index + 1)
+    }
 }
 
 impl Naming {
+    /// What a client is to do whose lines were taken up to this one.
+    pub(super) fn go_on(&self, line: u64) -> String {
+        match self {
+            Self::Many(_) => {
+                format!("{}, or the lines after line {line} with another one", self.again())
+            }
+            _ => format!("go on after line {line}"),
+        }
+    }
+
+    /// What a client is to do that does not know what became of its lines. Ids that come from a key follow from
+    /// places, so that a part of the lines would have those of others.
+    pub(super) fn again(&self) -> &'static str {
+        match self {
+            Self::Many(_) => "send the whole upload again with the same Idempotency-Key",
+            _ => "send them again with the same ids",
+        }
+    }
+
     /// The id of the item at `index`, and whether its sender can name it again.
     fn id(
         &self,

@@ -1,7 +1,7 @@
-//! Uploads: how many lists and streams may be read at once, by the memory that they can take.
+//! Uploads: how many lists and streams there may be at once, by the memory that they can take.
 //!
 //! ```text
-//!  a list    3 × its bytes: the body, what became of each item, the answer
+//!  a list    3 × its bytes, or its bytes and ARRAY_ITEM_BYTES for each element; until its answer is taken
 //!  a stream  buffers of fixed size, however long it is
 //!  zstd      and its window
 //! ```
@@ -13,28 +13,33 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::media::Coding;
+use super::seats::{Seat, Seats};
 use crate::limits;
 use crate::web::Problem;
 
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
 
-/// What a list takes, as a multiple of its bytes: itself, an outcome and an item for each rating, their text.
+/// What a list of ratings of usual size takes, as a multiple of its bytes.
 const LIST_FACTOR: usize = 3;
 
 /// The memory that is left for uploads. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Uploads {
-    mib: Arc<Semaphore>,
+    /// In KiB.
+    lists: Arc<Semaphore>,
+    streams: Seats,
 }
 
-/// The right to read one upload.
+/// The right to the memory of one list.
 pub(super) type Place = OwnedSemaphorePermit;
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { mib: Arc::new(Semaphore::new(limits::UPLOADS_BYTES / MIB)) }
+        let lists = Arc::new(Semaphore::new(limits::LISTS_BYTES / KIB));
+        Self { lists, streams: Seats::default() }
     }
 }
 
@@ -44,12 +49,32 @@ impl Uploads {
         self.acquire(LIST_FACTOR * bytes).await
     }
 
-    /// A place for a stream.
-    pub(super) async fn stream(&self, coding: Coding) -> Result<Place, Problem> {
-        self.acquire(limits::STREAM_BYTES + window(coding)).await
+    /// The same place for a list of which it is now known how many elements it has.
+    pub(super) async fn list_of(
+        &self,
+        mut place: Place,
+        bytes: usize,
+        elements: usize,
+    ) -> Result<Place, Problem> {
+        let needed = bytes + elements * limits::ARRAY_ITEM_BYTES;
+        let more = needed.saturating_sub(place.num_permits() * KIB);
+        if more > 0 {
+            place.merge(self.acquire(more).await?);
+        }
+        Ok(place)
     }
 
-    /// A place for what decompresses a body, if that needs one.
+    /// A seat for a stream, which is to leave at `stopping`.
+    pub(super) async fn stream(
+        &self,
+        coding: Coding,
+        stopping: &CancellationToken,
+    ) -> Result<Seat, Problem> {
+        let bytes = limits::STREAM_BYTES + window(coding);
+        self.streams.take(bytes, stopping).await.ok_or_else(busy)
+    }
+
+    /// A place for what decompresses one rating or a list, if that needs one.
     pub(super) async fn decoder(&self, coding: Coding) -> Result<Option<Place>, Problem> {
         match window(coding) {
             0 => Ok(None),
@@ -58,18 +83,15 @@ impl Uploads {
     }
 
     async fn acquire(&self, bytes: usize) -> Result<Place, Problem> {
-        let mib = bytes.div_ceil(MIB) as u32;
-        let place = Arc::clone(&self.mib).acquire_many_owned(mib);
-        match timeout(limits::BUDGET_WAIT, place).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-busy",
-                "Nothing was sent: too many uploads are being read; try this again.",
-            )
-            .retry_after(limits::BUSY_RETRY_AFTER)),
-        }
+        let place = Arc::clone(&self.lists).acquire_many_owned(bytes.div_ceil(KIB) as u32);
+        timeout(limits::BUDGET_WAIT, place).await.ok().and_then(Result::ok).ok_or_else(busy)
     }
+}
+
+fn busy() -> Problem {
+    let detail = "Nothing was sent: too many uploads are being read; try this again.";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-busy", detail)
+        .retry_after(limits::BUSY_RETRY_AFTER)
 }
 
 /// What a decoder keeps of what it has decompressed: all of the window that a client may ask for.
@@ -87,7 +109,7 @@ mod tests {
         let mut held = Vec::new();
         while let Ok(place) = uploads.decoder(Coding::Zstd).await {
             held.push(place.expect("zstd has a window"));
-            assert!(held.len() * super::super::body::ZSTD_WINDOW_BYTES <= limits::UPLOADS_BYTES);
+            assert!(held.len() * super::super::body::ZSTD_WINDOW_BYTES <= limits::LISTS_BYTES);
         }
         let refused = uploads.list(1).await.expect_err("nothing is left");
         assert_eq!((refused.code, refused.retry_after_seconds), ("too-busy", Some(1)));

@@ -1,6 +1,7 @@
 //! Both ways at once, on a socket: a client reads the answer to one line before it writes the next.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use erboh::producer;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::support::broker::Broker;
 /// A producer on a port of its own, until the test ends.
 struct Service {
     broker: Broker,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<()>,
 }
@@ -44,12 +45,12 @@ struct Upload {
 
 impl Upload {
     async fn begin(service: &Service) -> Self {
-        Self::begin_with(service, "").await
+        Self::begin_at(service.address, "").await
     }
 
     /// With more lines of the request's head, each with its end.
-    async fn begin_with(service: &Service, more: &str) -> Self {
-        let mut socket = TcpStream::connect(service.address).await.unwrap();
+    async fn begin_at(address: SocketAddr, more: &str) -> Self {
+        let mut socket = TcpStream::connect(address).await.unwrap();
         let head = format!(
             "POST {RATINGS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
              transfer-encoding: chunked\r\n{more}\r\n"
@@ -179,7 +180,7 @@ async fn a_stop_tells_streams_how_far_they_got() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_still_writes_hears_why_its_upload_was_given_up() {
     let service = Service::start().await;
-    let mut upload = Upload::begin_with(&service, "content-encoding: gzip\r\n").await;
+    let mut upload = Upload::begin_at(service.address, "content-encoding: gzip\r\n").await;
     let line = gzip(&format!("{}\n", rating("one"))).await;
     upload.write_bytes(&line).await;
     assert_eq!(upload.head().await, "HTTP/1.1 200 OK");
@@ -193,4 +194,33 @@ async fn a_client_that_still_writes_hears_why_its_upload_was_given_up() {
     assert_eq!((&last["status"], &last["created"]), (&"aborted".into(), &1.into()));
     assert!(last["reason"].as_str().unwrap().contains("damaged"), "{last}");
     service.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_ends_when_the_queue_stays_away() {
+    let Service { broker, address, stop, server } = Service::start().await;
+    let mut upload = Upload::begin_at(address, "").await;
+    upload.write(&format!("{}\n", rating("one"))).await;
+    assert_eq!(upload.head().await, "HTTP/1.1 200 OK");
+    assert_eq!(upload.line().await.unwrap()["status"], "created");
+    broker.close().await;
+    // Lines that come at the very moment at which the broker goes may have outcomes of their own.
+    let last = tokio::time::timeout(WAIT_MAX, async {
+        loop {
+            upload.write(&format!("{}\n", rating("more"))).await;
+            let line = upload.line().await.expect("a line");
+            if line["status"] == "aborted" {
+                return line;
+            }
+        }
+    });
+    let last = last.await.expect("an end");
+    let (taken, reason) = (last["lines"].as_u64().unwrap(), last["reason"].as_str().unwrap());
+    let told = ["created", "invalid", "unavailable", "unknown"].map(|name| last[name].as_u64());
+    assert_eq!(told.iter().flatten().sum::<u64>(), taken, "{last}");
+    assert!(reason.contains("127.0.0.1"), "{last}");
+    assert!(reason.ends_with(&format!("go on after line {taken}")), "{last}");
+    drop(upload);
+    stop.cancel();
+    server.await.unwrap();
 }

@@ -1,10 +1,12 @@
 //! Lines: an answer line for each, and a last one that says how it ended.
 
-use axum::body::{Body, Bytes};
-use futures_util::stream;
-use serde_json::json;
+use std::time::Duration;
 
-use super::{ID, NDJSON, RATINGS, eventually, lines, post, rating, rating_with, records};
+use axum::body::{Body, Bytes};
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::{ID, JSON, NDJSON, RATINGS, eventually, lines, post, rating, rating_with, records};
 use crate::support::broker::Broker;
 use crate::web::{ask, post_json};
 
@@ -134,5 +136,52 @@ async fn streams_are_only_so_many_at_once() {
         ask(&router, request.body(Body::empty()).unwrap()).await.status == 200
     })
     .await;
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_next_to_nothing_makes_room_for_another_stream() {
+    let broker = Broker::start().await;
+    let router = broker.producer();
+    // Blank lines are no ratings.
+    let trickle = || {
+        stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"\n")), ()))
+        })
+    };
+    let open = async |first: &'static [u8]| {
+        let first = stream::once(async move { Ok(Bytes::from_static(first)) });
+        let request = axum::http::Request::post(RATINGS).header("content-type", NDJSON);
+        let body = Body::from_stream(first.chain(trickle().boxed()));
+        tower::ServiceExt::oneshot(router.clone(), request.body(body).unwrap()).await.unwrap()
+    };
+    let mut silent = Vec::new();
+    while silent.len() < 1000 {
+        let response = open(b"no\n").await;
+        if response.status() != 200 {
+            break;
+        }
+        silent.push(response);
+    }
+    assert_eq!(
+        post(&router, JSON, &[], format!("[{}]", rating("one"))).await.status,
+        200,
+        "lists have room of their own"
+    );
+    eventually(async || {
+        let answer = post(&router, NDJSON, &[], rating("two")).await;
+        answer.status == 200 && lines(&answer)[1]["status"] == "done"
+    })
+    .await;
+    // Whoever was silent for longest has left.
+    let first = silent.remove(0).into_body();
+    let text = axum::body::to_bytes(first, 10_000).await.unwrap();
+    let last: Value =
+        serde_json::from_slice(text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap())
+            .unwrap();
+    assert_eq!((&last["status"], &last["invalid"]), (&json!("aborted"), &json!(1)));
+    assert!(last["reason"].as_str().unwrap().contains("another upload needed its place"), "{last}");
+    drop(silent);
     broker.close().await;
 }

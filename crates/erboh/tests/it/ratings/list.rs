@@ -1,9 +1,13 @@
 //! Arrays: an answer for each element, and nothing sent of what is no array.
 
-use serde_json::json;
+use axum::body::Body;
+use axum::http::Request;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
 
-use super::{ID, JSON, post, rating, rating_with, records};
+use super::{ID, JSON, RATINGS, post, rating, rating_with, records};
 use crate::support::broker::Broker;
+use crate::support::producer::lonely;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_element_has_its_answer() {
@@ -118,4 +122,43 @@ async fn what_is_no_array_or_too_much_of_one_sends_nothing() {
     post(&router, JSON, &[], " ".repeat(20_000)).await.problem(413, "too-large");
     assert_eq!(records(&broker).await, 0);
     broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_keep_their_memory_and_are_so_many_at_once() {
+    let router = lonely();
+    // Short elements: the answer is 80 times as long.
+    let zeros = format!("[0{}]", ",0".repeat(65_535));
+    let send = async || {
+        let request = Request::post(RATINGS).header("content-type", JSON);
+        let request = request.body(Body::from(zeros.clone())).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request).await.unwrap()
+    };
+    let mut untaken = Vec::new();
+    let refused = loop {
+        let response = send().await;
+        if response.status() != 200 {
+            break response;
+        }
+        untaken.push(response);
+        assert!(untaken.len() < 30, "300 MB of answers");
+    };
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (429, &"1".parse().unwrap())
+    );
+    // Taken to its end, an answer gives its memory back. No piece of it is large.
+    let mut pieces = untaken.pop().unwrap().into_body().into_data_stream();
+    let mut text = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.unwrap();
+        assert!(piece.len() < 65 * 1024, "{} bytes", piece.len());
+        text.extend_from_slice(&piece);
+    }
+    drop(pieces);
+    let list: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(list["invalid"], 65_536);
+    let items = list["items"].as_array().unwrap();
+    assert!(items.iter().enumerate().all(|(index, item)| item["index"] == index));
+    assert_eq!((items.len(), send().await.status().as_u16()), (65_536, 200));
 }

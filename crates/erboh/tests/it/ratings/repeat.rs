@@ -1,8 +1,10 @@
 //! Repetition: who sends a rating again is told where it is, and it counts once.
 
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use erboh::producer;
 use erboh::producer::access::Guard;
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::{ID, JSON, NDJSON, lines, post, rating, rating_with, records};
@@ -109,6 +111,26 @@ async fn the_items_of_a_list_follow_from_its_key() {
         (&other[0], &other[1]["status"], &other[1]["field"]),
         (&first[0], &json!("invalid"), &json!("id"))
     );
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_with_a_key_that_broke_off_is_sent_again_from_its_beginning() {
+    let broker = Broker::start().await;
+    let router = broker.producer();
+    let key = [("idempotency-key", "upload-1")];
+    let upload = format!("{}\n{}\n", rating("one"), rating("two"));
+    let first = upload.lines().next().unwrap();
+    let pieces = [Ok(Bytes::from(format!("{first}\n"))), Err(std::io::Error::other("gone"))];
+    let broken = Body::from_stream(stream::iter(pieces));
+    let broken = lines(&post(&router, NDJSON, &key, broken).await);
+    let reason = broken[1]["reason"].as_str().unwrap();
+    // The second line by itself would have the id of the first.
+    let advice = "send the whole upload again with the same Idempotency-Key, or the lines after line 1 with another one";
+    assert!(reason.ends_with(advice), "{reason}");
+    let whole = lines(&post(&router, NDJSON, &key, upload).await);
+    assert_eq!((&whole[0], &whole[2]["created"]), (&broken[0], &json!(2)));
+    assert_eq!(records(&broker).await, 2);
     broker.close().await;
 }
 

@@ -1,0 +1,116 @@
+//! A list: the answer to an array, written piece by piece while its client takes it.
+//!
+//! ```text
+//!  {"items":[ item,item,… ─► 64 KiB ─► …item,item ─► 64 KiB ─► … ],"created":…,"unknown":…}
+//!             └ outcomes, which keep their place ─────────────┘
+//! ```
+//!
+//! The text of an answer is many times as long as what it is made from, and a client may take its time. So no more of
+//! it exists than is being sent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, iter, mem, vec};
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{At, Counts, Outcome};
+use super::media::PREFERENCE_APPLIED;
+use super::uploads::Place;
+use crate::limits;
+
+/// Room for the item that makes a piece complete.
+const ITEM_BYTES: usize = 512;
+
+/// What is still to be told.
+struct Rest {
+    outcomes: vec::IntoIter<(u64, Outcome)>,
+    minimal: bool,
+    counts: Counts,
+    /// What separates the next item from what is before it.
+    separator: &'static [u8],
+    ended: bool,
+    _place: Place,
+}
+
+/// Answers an array; the memory is free again when the client has taken the answer, or too long for it.
+pub(super) fn answer(outcomes: Vec<(u64, Outcome)>, minimal: bool, place: Place) -> Response {
+    let (outcomes, counts) = (outcomes.into_iter(), Counts::default());
+    let mut rest = Rest { outcomes, minimal, counts, separator: b"", ended: false, _place: place };
+    let first = rest.write(b"{\"items\":[");
+    // Most answers are one piece, of which hyper then knows the length.
+    let body = if rest.ended { Body::from(first) } else { pieces(first, rest, limits::ARRAY_TAKE) };
+    let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let mut response = (kind, body).into_response();
+    if minimal {
+        let (name, value) = PREFERENCE_APPLIED;
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// A body that ends with an error where it is not taken `within` this time.
+fn pieces(first: Bytes, rest: Rest, within: Duration) -> Body {
+    let rest = Arc::new(Mutex::new(Some(rest)));
+    let taken = CancellationToken::new();
+    let late = {
+        let (rest, taken) = (Arc::clone(&rest), taken.clone());
+        async move {
+            // A body is not asked for more while its client reads nothing, so it cannot look at the clock itself.
+            if taken.run_until_cancelled(sleep(within)).await.is_some() {
+                lock(&rest).take();
+            }
+        }
+    };
+    tokio::spawn(late);
+    let taken = taken.drop_guard();
+    let more = iter::from_fn(move || {
+        let _ends_with_the_body = &taken;
+        match &mut *lock(&rest) {
+            Some(rest) if rest.ended => None,
+            Some(rest) => Some(Ok(rest.write(b""))),
+            None => Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not read"))),
+        }
+    });
+    Body::from_stream(stream::iter(iter::once(Ok(first)).chain(more)))
+}
+
+fn lock(rest: &Mutex<Option<Rest>>) -> std::sync::MutexGuard<'_, Option<Rest>> {
+    rest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Rest {
+    /// The next piece, after `start`.
+    fn write(&mut self, start: &[u8]) -> Bytes {
+        let mut text = Vec::with_capacity(limits::ANSWER_PIECE_BYTES + ITEM_BYTES);
+        text.extend_from_slice(start);
+        while text.len() < limits::ANSWER_PIECE_BYTES {
+            let Some((index, outcome)) = self.outcomes.next() else {
+                self.end(&mut text);
+                break;
+            };
+            let item = outcome.item(At::Index(index));
+            self.counts.add(&item);
+            if !(self.minimal && outcome.is_created()) {
+                text.extend_from_slice(mem::replace(&mut self.separator, b","));
+                serde_json::to_writer(&mut text, &item)
+                    .expect("answers always serialize into memory");
+            }
+        }
+        text.into()
+    }
+
+    fn end(&mut self, text: &mut Vec<u8>) {
+        let counts = serde_json::to_vec(&self.counts).expect("numbers always serialize");
+        text.extend_from_slice(b"],");
+        // Without its brace: these are fields of the whole.
+        text.extend_from_slice(&counts[1..]);
+        self.ended = true;
+    }
+}
