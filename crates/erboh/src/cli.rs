@@ -116,8 +116,13 @@ pub struct TopicFlags {
 /// Where and how an embedded broker stores.
 #[derive(Debug, Clone, Args)]
 pub struct StorageFlags {
-    /// Where data is kept; default: erboh in $XDG_DATA_HOME or ~/.local/share
-    #[arg(long, env = "ERBOH_DATA_DIR", value_name = "DIR")]
+    /// Where data is kept.
+    #[arg(
+        long,
+        env = "ERBOH_DATA_DIR",
+        value_name = "DIR",
+        help = "Where data is kept; default: erboh in $XDG_DATA_HOME or ~/.local/share"
+    )]
     pub data_dir: Option<PathBuf>,
     /// When a record counts as written: periodic survives a killed process, always a power cut too
     #[arg(long, env = "ERBOH_FSYNC", value_enum, default_value = "periodic")]
