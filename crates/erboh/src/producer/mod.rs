@@ -41,8 +41,8 @@ use crate::web::{self, Nav};
 const ABOUT: spec::About = spec::About {
     title: "erboh producer",
     description: "Puts ratings on the queue. What it calls created is acknowledged by every \
-                  replica that counts, and is counted exactly once, however often it is sent \
-                  with the same id.",
+                  in-sync replica of the topic. It is counted once, also if it is sent again with \
+                  the same id within 131,072 offsets of its partition.",
     tags: &[
         ("ratings", "Ratings from people and programs"),
         ("simulations", "Ratings from simulated researchers"),

@@ -114,7 +114,7 @@ fn operation(of: Use) -> (String, Value) {
             "send",
             "ratings",
             &["rating"],
-            "Puts ratings on the queue, acknowledged by every replica that counts",
+            "Puts ratings on the queue, acknowledged by every in-sync replica",
         ),
         Use::ReceiveRatings => (
             "receiveRatings",

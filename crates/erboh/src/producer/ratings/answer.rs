@@ -31,7 +31,7 @@ pub(super) struct Created {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(super) enum Item<'a> {
-    /// It is on the queue, acknowledged by all replicas that count.
+    /// It is on the queue, acknowledged by every in-sync replica of the topic.
     Created {
         /// Its place in the array, from 0.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Lines: bytes as they arrive, cut into the lines of an NDJSON upload.
 //!
 //! ```text
-//!  buffer  …}\n{"battle":…}\n{"bat        READ_BYTES, reused for the whole upload
+//!  buffer  …}\n{"battle":…}\n{"bat        INGEST_READ_BYTES, reused for the whole upload
 //!             └── a line ──┘ └ rest: moved to the front before more is read
 //! ```
 //!

@@ -4,7 +4,7 @@
 //!  request ─► Form, Coding, Key ─► Body ─┬─ json: one, or an array ─┬─► Dispatch ─► Intake ─► the queue
 //!                                        └─ stream: lines ──────────┘      └─ Recent: ids that clients chose
 //!
-//!  one rating  201 {"id","partition","offset"}   on the queue, acknowledged by all replicas that count
+//!  one rating  201 {"id","partition","offset"}   on the queue, acknowledged by all in-sync replicas
 //!              400 / 413 / 415 / 422             the request is at fault; 422 names the field
 //!              429 / 503 Retry-After             not on the queue: we are full / it is out of reach
 //!              504                               may be on the queue: try again with the same id
