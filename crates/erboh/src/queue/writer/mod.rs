@@ -290,3 +290,43 @@ fn watch_health(shared: &Weak<Shared>, woken: &Receiver<()>, topic: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < end, "{what} did not come");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The broker hangs up on a record that it may have written, and before the second try the
+    /// topic is somebody else's.
+    #[tokio::test]
+    async fn a_record_whose_answer_was_lost_is_unknown_when_its_topic_goes() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("ratings", 1, 1).unwrap();
+        let settings = KafkaSettings::new(cluster.bootstrap_servers());
+        let writer = Writer::connect(&settings, "ratings").unwrap();
+        until("the broker", || writer.health().is_ok());
+        cluster.request_errors(
+            RDKafkaApiKey::Produce,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT; 100],
+        );
+        let pending = writer.post(&[OutRecord::new("key", "value")]);
+        until("the loss", || writer.health().is_err());
+        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.topic_error("ratings", denied).unwrap();
+        let results = pending.wait(PATIENCE).await;
+        let [Err(SendError::Unknown(reason))] = &results[..] else { panic!("{results:?}") };
+        assert!(reason.contains("lacks the right Write on topic ratings"), "{reason}");
+    }
+}
