@@ -1,7 +1,7 @@
 """Checks that both services do what their documents say, with tools that we did not write.
 
 The OpenAPI and AsyncAPI documents must be valid, the records on the topics must be as described,
-and schemathesis must find no request that is answered otherwise than documented.
+metrics must be OpenMetrics, and schemathesis must find no request that is answered otherwise than documented.
 """
 
 import argparse
@@ -12,11 +12,13 @@ import sys
 import tempfile
 import time
 
-import documents
-import records
-from demo import Demo, Failed
-
 HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
+
+import documents  # noqa: E402  (now that what the suites share is found)
+import metrics  # noqa: E402
+import records  # noqa: E402
+from demo import Demo, Failed  # noqa: E402
 
 TOKEN = "schemathesis-may-write"
 
@@ -38,7 +40,7 @@ def explore(name, address, options, *flags):
                "--config-file", HERE / "schemathesis.toml", "run",
                f"{address}/api/v1/openapi.json", "--seed", str(options.seed),
                "--max-examples", str(options.examples), *flags]
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "hooks"}
+    environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}", "SCHEMATHESIS_HOOKS": "hooks"}
     # Whatever it leaves behind is gone with the directory.
     with tempfile.TemporaryDirectory(prefix="erboh-api-") as place:
         status = subprocess.run(command, env=environment, cwd=place, check=False).returncode
@@ -63,6 +65,7 @@ def open_to_all(options):
         for name, address in demo.services.items():
             yield step(f"the documents of the {name}", documents.check, address)
         yield step("the records on the topics", records.check, demo)
+        yield step("the numbers of both services", metrics.check, demo)
         for name, address in demo.services.items():
             yield step(f"schemathesis on the {name}", explore, name, address, options)
 

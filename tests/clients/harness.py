@@ -6,12 +6,15 @@ import os
 import pathlib
 import random
 import socket
+import sys
 import threading
 import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = ROOT / "target"
+# What the suites share.
+sys.path.append(str(ROOT / "tests"))
 
 # Long enough for a loaded machine; nobody waits that long when all is well.
 WAIT_SECONDS_MAX = 45

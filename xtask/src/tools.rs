@@ -87,7 +87,8 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
     install: "target/venv/bin/pip install --requirement tests/api/requirements.txt && \
               npm ci --prefix tests/api",
     present: || {
-        let modules = "import confluent_kafka, jsonschema, openapi_spec_validator, schemathesis";
+        let modules = "import confluent_kafka, jsonschema, openapi_spec_validator, \
+                       prometheus_client, schemathesis";
         process::answers(&python(), &["-c", modules])
             && repository::path("tests/api/node_modules/@asyncapi/specs").is_dir()
     },

@@ -12,6 +12,7 @@ import urllib.request
 
 import java
 from harness import ROOT, TARGET, Failed, check, demand, eventually, free_ports
+from demo import Demo
 
 # In the order in which a reader comes to them.
 PAGES = ["README.md", "docs/walkthrough.md"]
@@ -44,32 +45,6 @@ def matches(expected, found):
     """Whether the output is as written, where `…` stands for anything within a line."""
     lines = [".*".join(re.escape(part) for part in line.split("…")) for line in expected]
     return re.fullmatch("\n".join(lines), found.rstrip("\n")) is not None
-
-
-class Demo:
-    """`erboh demo` on ports and data of its own; `places` are the addresses it printed."""
-
-    def __init__(self, binary, directory):
-        anywhere = "127.0.0.1:0"
-        self.out = pathlib.Path(directory, "out")
-        with self.out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [binary, "demo", "--data-dir", pathlib.Path(directory, "data"),
-                 "--producer-listen", anywhere, "--consumer-listen", anywhere,
-                 "--kafka-listen", anywhere],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-        atexit.register(self.process.kill)
-        eventually(self.ready, lambda: f"the demo is not ready:\n{self.out.read_text()}")
-        lines = [line.split() for line in self.out.read_text().splitlines()]
-        self.places = {words[0]: words[1] for words in lines if len(words) == 2}
-
-    def ready(self):
-        demand(self.process.poll() is None, f"the demo ended:\n{self.out.read_text()}")
-        return "Ctrl-C" in self.out.read_text()
-
-    def close(self):
-        self.process.terminate()
-        demand(self.process.wait(COMMAND_SECONDS_MAX) == 0, "the demo did not stop cleanly")
 
 
 class Background:
@@ -127,12 +102,11 @@ def readme(suite):
         found = examples((ROOT / page).read_text())
         demand(found, f"{page} has no example that is run")
         todo += found
-    with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory:
-        demo = Demo(suite.erboh, directory)
+    with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory, Demo(suite.erboh) as demo:
         service, ops = [f"127.0.0.1:{port}" for port in free_ports(2)]
         replaced = {
-            "http://127.0.0.1:3000/": demo.places["producer"],
-            "http://127.0.0.1:3001/": demo.places["board"],
+            "http://127.0.0.1:3000/": demo.places["producer"] + "/",
+            "http://127.0.0.1:3001/": demo.places["board"] + "/",
             "127.0.0.1:9092": demo.places["kafka"],
             ROLE_SERVICE: service,
             ROLE_OPS: ops,
@@ -156,4 +130,3 @@ def readme(suite):
                 run(command, expected, surroundings)
         for role in background:
             role.close()
-        demo.close()
