@@ -4,12 +4,13 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use erboh::limits::BUDGET_BULK_BYTES;
-use erboh_testbed::{Child, Signal};
+use erboh_testbed::Signal;
 use serde_json::Value;
 
 use crate::WAIT_MAX;
 use crate::hazards::roles::{Role, Roles};
 use crate::load::{agent, eventually, post};
+use crate::process::Process;
 
 const RATING: &str = r#"{"battle":"a vs b","voice1":"Big Bird","voice2":"Macho Man","rating":2}"#;
 
@@ -21,19 +22,6 @@ const LONG_LIST: usize = (ROOM / 350) as usize;
 
 /// Idle connections, if this process may open so many.
 const IDLE: usize = 2_000;
-
-/// An embedded broker that can be made to stand still, and its address.
-fn broker(home: &std::path::Path) -> (Child, String) {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_erboh"));
-    command.args(["broker", "--listen=127.0.0.1:0"]).env_clear();
-    command.arg(format!("--data-dir={}", home.display()));
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
-    let mut child = Child::spawn(command).unwrap();
-    let mut line = String::new();
-    let stdout = child.take_stdout().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
-    (child, line.split_whitespace().last().unwrap().to_owned())
-}
 
 /// A list of so many ratings: the status, when to come back, and the body of its answer.
 fn post_list(producer: &str, ratings: usize) -> (u16, Option<String>, Value) {
@@ -55,13 +43,13 @@ fn bytes_in_flight(producer: &Role) -> u64 {
 #[test]
 fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
     let home = tempfile::tempdir().unwrap();
-    let (broker, bootstrap) = broker(home.path());
-    let roles = Roles::set_up(&bootstrap, 3, 1);
+    let mut broker = Process::broker(home.path(), &[]);
+    let roles = Roles::set_up(&broker.address(), 3, 1);
     let producer = roles.producer(&[]);
     let (status, _) = post(&agent(), &producer.url, RATING).unwrap();
     assert_eq!(status, 201);
 
-    broker.signal(Signal::Stop).unwrap();
+    broker.signal(Signal::Stop);
     std::thread::scope(|scope| {
         let long = scope.spawn(|| post_list(&producer.url, LONG_LIST));
         eventually("the long list is on its way", || {
@@ -71,7 +59,7 @@ fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
         assert_eq!((status, again.as_deref()), (429, Some("1")), "{problem}");
         assert_eq!(problem["code"], "too-busy");
         let single = scope.spawn(|| post(&agent(), &producer.url, RATING).unwrap());
-        broker.signal(Signal::Continue).unwrap();
+        broker.signal(Signal::Continue);
         assert_eq!(single.join().unwrap().0, 201, "there is always room for one");
         let (status, _, answer) = long.join().unwrap();
         let counts = ["created", "unknown", "invalid", "unavailable"];
@@ -96,12 +84,12 @@ fn post_lines(producer: &str, ratings: usize) -> (u16, Value) {
 #[test]
 fn a_simulation_that_the_queue_cannot_follow_keeps_nobody_out() {
     let home = tempfile::tempdir().unwrap();
-    let (broker, bootstrap) = broker(home.path());
-    let roles = Roles::set_up(&bootstrap, 3, 1);
+    let mut broker = Process::broker(home.path(), &[]);
+    let roles = Roles::set_up(&broker.address(), 3, 1);
     let producer = roles.producer(&[]);
     assert_eq!(post(&agent(), &producer.url, RATING).unwrap().0, 201);
 
-    broker.signal(Signal::Stop).unwrap();
+    broker.signal(Signal::Stop);
     let simulations = format!("{}api/v1/simulations", producer.url);
     let order = agent().post(&simulations).header("content-type", "application/json");
     assert_eq!(order.send(r#"{"rate":200000}"#).unwrap().status(), 201);
@@ -119,7 +107,7 @@ fn a_simulation_that_the_queue_cannot_follow_keeps_nobody_out() {
             let both = bytes_in_flight(&producer) >= before + 1_000 * 350;
             (both || list.is_finished() || lines.is_finished()).then_some(())
         });
-        broker.signal(Signal::Continue).unwrap();
+        broker.signal(Signal::Continue);
         // On a slow machine the queue may have stood still for longer than anybody waits for it.
         let check = |(status, answer): (u16, Value)| {
             assert_eq!(status, 200, "{answer}");
@@ -137,8 +125,8 @@ fn a_simulation_that_the_queue_cannot_follow_keeps_nobody_out() {
 #[test]
 fn a_crowd_of_idle_connections_keeps_nobody_out() {
     let home = tempfile::tempdir().unwrap();
-    let (_broker, bootstrap) = broker(home.path());
-    let roles = Roles::set_up(&bootstrap, 3, 1);
+    let mut broker = Process::broker(home.path(), &[]);
+    let roles = Roles::set_up(&broker.address(), 3, 1);
     let producer = roles.producer(&[]);
     let address = producer.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let mut idle = Vec::new();

@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+
+use erboh_testbed::{Child, Signal};
 
 use crate::WAIT_MAX;
 
@@ -47,19 +48,19 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
         command.args([role, "--log-format", "text"]).args(flags).env_clear().env("HOME", home);
         command.stdout(Stdio::piped()).stderr(File::create(&errors).expect("a file"));
-        Self { child: command.spawn().expect("the binary runs"), errors }
+        Self { child: Child::spawn(command).expect("the binary runs"), errors }
     }
 
     /// The address that a broker prints first.
     pub(crate) fn address(&mut self) -> String {
-        let stdout = BufReader::new(self.child.stdout.take().expect("its output"));
+        let stdout = BufReader::new(self.child.take_stdout().expect("its output"));
         let line = stdout.lines().map_while(Result::ok).next().expect("a line");
         line.split_whitespace().last().expect("an address").to_owned()
     }
 
     /// Reads what the demo prints when it is ready: names and places, in their order.
     pub(crate) fn places(&mut self) -> Vec<(String, String)> {
-        let stdout = BufReader::new(self.child.stdout.take().expect("its output"));
+        let stdout = BufReader::new(self.child.take_stdout().expect("its output"));
         let mut places = Vec::new();
         for line in stdout.lines().map_while(Result::ok) {
             let mut words = line.trim().splitn(2, "  ");
@@ -73,28 +74,23 @@ impl Process {
         panic!("the demo ended before it was ready");
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.child.signal(signal).expect("it runs");
+    }
+
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(sent.success());
+        self.signal(Signal::Terminate);
     }
 
     /// kill -9
     pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("a child can be waited for");
+        self.signal(Signal::Kill);
+        self.child.wait(WAIT_MAX).expect("it ends");
     }
 
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        let started = Instant::now();
-        while started.elapsed() < WAIT_MAX {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the process does not end");
+        self.child.wait(WAIT_MAX).expect("it ends").code()
     }
 
     /// What it has written to standard error.
@@ -105,9 +101,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It has usually ended already; then both do nothing.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!(
                 "the process said: {}",
