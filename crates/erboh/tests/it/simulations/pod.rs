@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use erboh::queue::Topics;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 
 use super::stage::{SIMULATIONS, Stage};
@@ -20,6 +24,37 @@ fn at_the_end(log: &str, name: &str) -> Option<u64> {
     let line = log.lines().find(|line| line.contains("simulation ended"))?;
     let number = line.split(&format!(" {name}=")).nth(1)?.split(' ').next()?;
     number.parse().ok()
+}
+
+/// Where the simulations of a producer are, as soon as it serves.
+async fn serving(pod: &Process) -> String {
+    let page = async || {
+        let log = pod.errors();
+        Some(log.split("producer on ").nth(1)?.split("/,").next()?.to_owned())
+    };
+    format!("{}{SIMULATIONS}", until("it serves", page).await)
+}
+
+/// All simulations, the newest first.
+fn list(simulations: &str) -> Value {
+    let text = agent().get(simulations).call().unwrap().body_mut().read_to_string().unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["simulations"].take()
+}
+
+/// The id of the first simulation, as soon as there is one.
+async fn first(simulations: &str) -> String {
+    let id = async || list(simulations)[0]["id"].as_str().map(str::to_owned);
+    until("it simulates", id).await
+}
+
+/// From now on the topic takes no rating.
+async fn refuse_ratings(brokers: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let topic = Topics::default().ratings;
+    let config = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", "80");
+    let done = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,28 +85,35 @@ async fn what_is_stopped_stays_stopped() {
     let home = tempfile::tempdir().unwrap();
     let flags = ["--simulate", "50", "--log-filter", "info"];
     let mut pod = producer(home.path(), &stage.broker.kafka.brokers, &flags);
-    let page = async || {
-        let log = pod.errors();
-        Some(log.split("producer on ").nth(1)?.split("/,").next()?.to_owned())
-    };
-    let simulations = format!("{}{SIMULATIONS}", until("it serves", page).await);
-    let list = || {
-        let text = agent().get(&simulations).call().unwrap().body_mut().read_to_string().unwrap();
-        serde_json::from_str::<Value>(&text).unwrap()["simulations"].take()
-    };
-    let id = async || {
-        let started = list()[0]["id"].as_str()?.to_owned();
-        Some(started)
-    };
-    let id = until("it simulates", id).await;
+    let simulations = serving(&pod).await;
+    let id = first(&simulations).await;
     let stopped = agent().delete(format!("{simulations}/{id}")).call().unwrap();
     assert_eq!(stopped.status(), 200);
     let said = async || Some(pod.errors()).filter(|log| log.contains("no other simulation"));
     let log = until("it says that it starts no other", said).await;
     assert_eq!(log.matches("simulation started").count(), 1, "{log}");
-    assert_eq!((list().as_array().unwrap().len(), &list()[0]["state"]), (1, &"stopped".into()));
+    let listed = list(&simulations);
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["state"]), (1, &"stopped".into()));
     pod.terminate();
     assert_eq!(pod.exit_code(), Some(0), "{}", pod.errors());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_failed_starts_again_at_its_last_rate() {
+    let stage = Stage::set().await;
+    let home = tempfile::tempdir().unwrap();
+    let flags = ["--simulate", "50", "--log-filter", "info"];
+    let pod = producer(home.path(), &stage.broker.kafka.brokers, &flags);
+    let simulations = serving(&pod).await;
+    let id = first(&simulations).await;
+    let change = agent().patch(format!("{simulations}/{id}"));
+    let changed = change.header("content-type", "application/json").send(r#"{"rate":60}"#);
+    assert_eq!(changed.unwrap().status(), 200);
+    refuse_ratings(&stage.broker.kafka.brokers).await;
+    let next = async || Some(list(&simulations)).filter(|listed| listed[0]["id"] != *id);
+    let listed = until("another one starts", next).await;
+    assert_eq!((&listed[1]["id"], &listed[1]["state"]), (&id.into(), &"failed".into()));
+    assert_eq!(listed[0]["rate"], 60, "{listed}");
 }
 
 #[test]
