@@ -12,7 +12,6 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
@@ -26,18 +25,18 @@ use super::view::{BoardView, Partition, PartitionView};
 use super::{Consumer, View};
 use crate::totals::Snapshot;
 use crate::totals::board::Board;
-use crate::web::Problem;
 use crate::web::live::{self, Place};
+use crate::web::{Problem, kinds};
 use crate::{limits, spec};
 
 /// The board's API: its routes and what they say of themselves.
 pub(super) fn routes() -> OpenApiRouter<Consumer> {
     use spec::problems;
     OpenApiRouter::default()
-        .routes(problems(routes!(totals), &[(422, "invalid-question"), (503, "not-counted-yet")]))
+        .routes(problems(routes!(totals), &[kinds::INVALID_QUESTION, kinds::NOT_COUNTED_YET]))
         .routes(routes!(partitions))
-        .routes(problems(routes!(partition_totals), &[(404, "no-totals")]))
-        .routes(problems(routes!(events), &[(503, "too-many-streams")]))
+        .routes(problems(routes!(partition_totals), &[kinds::NO_TOTALS]))
+        .routes(problems(routes!(events), &[kinds::TOO_MANY_STREAMS]))
 }
 
 /// What `GET /api/v1/totals` may be asked.
@@ -98,8 +97,7 @@ async fn totals(
     question: Result<Query<Question>, QueryRejection>,
 ) -> Result<Json<Board>, Problem> {
     let invalid = |field: &str, reason: &str| {
-        let code = (StatusCode::UNPROCESSABLE_ENTITY, "invalid-question");
-        Problem::new(code.0, code.1, format!("{field}: {reason}")).field(field)
+        Problem::new(kinds::INVALID_QUESTION, format!("{field}: {reason}")).field(field)
     };
     let Query(question) = question
         .map_err(|_| invalid("wait_ms", "is no number, or a parameter stands there twice"))?;
@@ -113,8 +111,7 @@ async fn totals(
     match tokio::time::timeout(wait, passed).await {
         Ok(Ok(view)) => Ok(Json(view.board.clone())),
         _ => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not-counted-yet",
+            kinds::NOT_COUNTED_YET,
             "The ratings that were asked for are not in the totals yet. Ask again.",
         )
         .retry_after(limits::EVENT_RECONNECT)),
@@ -180,7 +177,7 @@ async fn partition_totals(
     let snapshot = partition.ok().and_then(|Path(number)| view.board.snapshots().get(&number));
     let snapshot = snapshot.ok_or_else(|| {
         let detail = "This replica has no totals of such a partition.";
-        Problem::new(StatusCode::NOT_FOUND, "no-totals", detail)
+        Problem::new(kinds::NO_TOTALS, detail)
     })?;
     Ok(Json(&**snapshot).into_response())
 }

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::StatusCode;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
@@ -21,7 +20,7 @@ use super::ratings;
 use crate::limits;
 use crate::queue::{Batch, SendError, SendResult, Writer};
 use crate::telemetry::spans;
-use crate::web::Problem;
+use crate::web::{Problem, kinds};
 
 /// Takes batches of checked ratings, as many as may be in flight. Clones share the budget.
 #[derive(Clone)]
@@ -38,12 +37,8 @@ pub(super) struct Busy;
 
 impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-busy",
-            format!("Nothing was sent: {busy}, and try this again."),
-        )
-        .retry_after(limits::BUSY_RETRY_AFTER)
+        Problem::new(kinds::TOO_BUSY, format!("Nothing was sent: {busy}, and try this again."))
+            .retry_after(limits::BUSY_RETRY_AFTER)
     }
 }
 

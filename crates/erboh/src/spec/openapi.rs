@@ -5,16 +5,17 @@ use utoipa::PartialSchema as _;
 use utoipa::openapi::OpenApi;
 
 use super::{About, problems};
-use crate::web::Problem;
+use crate::web::kinds::Kind;
+use crate::web::{Problem, kinds};
 
 /// What every operation can answer, whichever it is.
-const OF_ALL: [problems::Kind; 2] = [(400, "bad-host"), (421, "misdirected")];
+const OF_ALL: [&Kind; 2] = [kinds::BAD_HOST, kinds::MISDIRECTED];
 
 /// What every operation can answer that changes something.
-const OF_WRITES: [problems::Kind; 1] = [(403, "cross-site")];
+const OF_WRITES: [&Kind; 1] = [kinds::CROSS_SITE];
 
 /// What those can answer where a token is needed.
-const OF_GUARDED: [problems::Kind; 2] = [(401, "token-needed"), (401, "token-refused")];
+const OF_GUARDED: [&Kind; 2] = [kinds::TOKEN_NEEDED, kinds::TOKEN_REFUSED];
 
 /// Completes what the routes collected. `guarded` is whether writing needs a token.
 pub(super) fn document(api: OpenApi, about: &About, guarded: bool) -> Value {
@@ -47,11 +48,9 @@ pub(super) fn document(api: OpenApi, about: &About, guarded: bool) -> Value {
 /// Adds to an operation what it has in common with others.
 fn complete(operation: &mut Value, writes: bool, guarded: bool) {
     let marked = operation.as_object_mut().and_then(|operation| operation.remove(problems::MARK));
-    let mut kinds: Vec<(u16, String)> =
+    let mut kinds: Vec<problems::Noted> =
         marked.and_then(|kinds| serde_json::from_value(kinds).ok()).unwrap_or_default();
-    let mut add = |common: &[problems::Kind]| {
-        kinds.extend(common.iter().map(|(status, code)| (*status, (*code).to_owned())));
-    };
+    let mut add = |common: &[&Kind]| kinds.extend(problems::noted(common));
     add(&OF_ALL);
     if writes {
         add(&OF_WRITES);

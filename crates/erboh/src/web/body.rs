@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 
-use super::Problem;
+use super::{Problem, kinds};
 
 /// What `reading` a body comes to, if it takes no longer than `time`: whoever sends a byte now and
 /// then would otherwise have a connection for ever.
@@ -15,7 +15,7 @@ use super::Problem;
 pub async fn in_time<T>(time: Duration, reading: impl Future<Output = T>) -> Result<T, Problem> {
     tokio::time::timeout(time, reading).await.map_err(|_| {
         let detail = format!("The body did not arrive within {} s.", time.as_secs());
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail)
+        Problem::new(kinds::BODY_TOO_SLOW, detail)
     })
 }
 

@@ -16,12 +16,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Uri, Version};
+use axum::http::{HeaderMap, Uri, Version};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::net::TcpListener;
 
-use super::{Problem, refusal};
+use super::{Problem, kinds, refusal};
 
 /// The names that a service answers to. Stands in the extensions of a request; without it, as in
 /// a router that is behind no listener, nothing is checked.
@@ -59,8 +59,7 @@ pub async fn check(request: Request, next: Next) -> Response {
             return next.run(request).await;
         }
         Ok(Some(authority)) => Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "misdirected",
+            kinds::MISDIRECTED,
             format!(
                 "This service listens on this machine only and answers to the names localhost and \
                  127.0.0.1, not to {}: a foreign site could have given its name this address. Use \
@@ -74,8 +73,7 @@ pub async fn check(request: Request, next: Next) -> Response {
 
 fn bad_host(cause: &str) -> Problem {
     Problem::new(
-        StatusCode::BAD_REQUEST,
-        "bad-host",
+        kinds::BAD_HOST,
         format!("The header Host must name this service once, as host or host:port; {cause}."),
     )
 }

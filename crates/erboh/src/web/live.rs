@@ -8,14 +8,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Problem;
+use super::{Problem, kinds};
 use crate::limits;
 
 /// Keeps proxies from collecting the stream before they pass it on.
@@ -43,8 +43,7 @@ impl Streams {
     pub fn place(&self) -> Result<Place, Problem> {
         Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
             Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too-many-streams",
+                kinds::TOO_MANY_STREAMS,
                 "As many live pages as this service serves are open. Reload the page now and then.",
             )
             .retry_after(limits::RETRY_AFTER)

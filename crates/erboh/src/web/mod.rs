@@ -30,7 +30,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, middleware};
 pub use nav::Nav;
-pub use problem::Problem;
+pub use problem::{Problem, kinds};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -112,18 +112,14 @@ async fn add_headers(mut response: Response) -> Response {
 
 async fn not_found(request: Request) -> Response {
     let path = request.uri().path();
-    let problem = Problem::new(
-        StatusCode::NOT_FOUND,
-        "not-found",
-        format!("There is nothing at {path} on this service."),
-    );
+    let problem =
+        Problem::new(kinds::NOT_FOUND, format!("There is nothing at {path} on this service."));
     refusal(&request, problem)
 }
 
 async fn method_not_allowed(request: Request) -> Response {
     let problem = Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
+        kinds::METHOD_NOT_ALLOWED,
         format!("{} does not answer to {}.", request.uri().path(), request.method()),
     );
     refusal(&request, problem)
@@ -157,7 +153,7 @@ pub fn error(headers: &HeaderMap, problem: Problem) -> Response {
 
 /// Answers an error as a page of its own.
 pub fn problem_page(problem: &Problem, page: &impl Template) -> Response {
-    problem.label(html(problem.status, page))
+    problem.label(html(problem.kind.status, page))
 }
 
 #[derive(Template)]
@@ -176,8 +172,7 @@ pub fn html(status: StatusCode, page: &impl Template) -> Response {
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
             Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "page-not-rendered",
+                kinds::PAGE_NOT_RENDERED,
                 "The page could not be rendered; the service's log says why.",
             )
             .into_response()

@@ -16,11 +16,11 @@
 
 use axum::extract::Request;
 use axum::http::header::ORIGIN;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{Problem, host, refusal};
+use super::{Problem, host, kinds, refusal};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -64,8 +64,7 @@ pub async fn check(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let problem = Problem::new(
-        StatusCode::FORBIDDEN,
-        "cross-site",
+        kinds::CROSS_SITE,
         "This request comes from a page of another site, which may not change anything here. Do \
          it on this service's own pages; programs leave the headers Origin and Sec-Fetch-Site out.",
     );

@@ -1,22 +1,24 @@
 //! An error as an HTTP client reads it: problem details, RFC 9457.
 
+pub mod kinds;
+
 use std::time::Duration;
 
 use axum::Json;
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use self::kinds::Kind;
+
 /// One error: what happened, why, and what to do about it.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// A stable name that programs can match on, for example `outcome-unknown`.
-    pub code: &'static str,
+    /// Its status, name and meaning.
+    pub kind: &'static Kind,
     /// What happened and the way out, for people.
     pub detail: String,
     /// The field of the request that is at fault, where there is one.
@@ -67,16 +69,9 @@ impl PartialSchema for Problem {
 impl ToSchema for Problem {}
 
 impl Problem {
-    /// A problem with nothing but its status, name and explanation.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            field: None,
-            id: None,
-            retry_after_seconds: None,
-        }
+    /// A problem with nothing but its kind and explanation.
+    pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), field: None, id: None, retry_after_seconds: None }
     }
 
     /// Names the field of the request that is at fault.
@@ -103,13 +98,13 @@ impl Problem {
     /// The status in words.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.status.canonical_reason().unwrap_or("Error")
+        self.kind.status.canonical_reason().unwrap_or("Error")
     }
 
     /// The answer with all that does not stand in its body: when to try again, and for the log and
     /// the numbers the code.
     pub(super) fn label(&self, mut answer: Response) -> Response {
-        answer.extensions_mut().insert(Code(self.code));
+        answer.extensions_mut().insert(Code(self.kind.code));
         if let Some(seconds) = self.retry_after_seconds {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -122,13 +117,13 @@ impl IntoResponse for Problem {
         let body = Body {
             r#type: "about:blank",
             title: self.title(),
-            status: self.status.as_u16(),
+            status: self.kind.status.as_u16(),
             detail: &self.detail,
-            code: self.code,
+            code: self.kind.code,
             field: self.field.as_deref(),
             id: self.id.as_deref(),
         };
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.kind.status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         self.label(response)

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use prometheus_client::registry::Registry;
@@ -23,7 +23,7 @@ use super::watch::{FileError, TokenFile};
 use crate::limits;
 use crate::web::host::Names;
 use crate::web::origin::{self, Sender};
-use crate::web::{self, Problem};
+use crate::web::{self, Problem, kinds};
 
 /// Decides who may write. Clones decide alike and share their numbers.
 #[derive(Debug, Clone, Default)]
@@ -152,24 +152,24 @@ fn writes(request: &Request) -> bool {
 /// The answer 401. A browser shows its log-in box for Basic only, and a program is better served
 /// by Bearer, so each is offered what it can use.
 fn refuse(refusal: Refusal, request: &Request) -> Response {
-    let (code, detail) = match refusal {
+    let (kind, detail) = match refusal {
         Refusal::Missing => (
-            "token-needed",
+            kinds::TOKEN_NEEDED,
             "Whoever rates here needs a token. A program sends it as Authorization: Bearer TOKEN; \
              in a browser it is the password. Who runs this service gives tokens out.",
         ),
         Refusal::Malformed => (
-            "token-refused",
+            kinds::TOKEN_REFUSED,
             "The header Authorization cannot be read. Send it once, as Bearer TOKEN, or as Basic \
              with NAME:TOKEN in base64.",
         ),
         Refusal::Unknown => (
-            "token-refused",
+            kinds::TOKEN_REFUSED,
             "This token is not, or not any more, one of those that may rate here, or it has \
              another name. Who runs this service gives tokens out.",
         ),
     };
-    let mut answer = web::refusal(request, Problem::new(StatusCode::UNAUTHORIZED, code, detail));
+    let mut answer = web::refusal(request, Problem::new(kind, detail));
     let is_api = web::is_api(request);
     if !is_api || Sender::of(request.uri(), request.headers()) != Sender::Program {
         let basic = HeaderValue::from_static(r#"Basic realm="erboh""#);

@@ -12,8 +12,8 @@ use axum::extract::{Form, FromRequest as _, Request};
 use axum::http::StatusCode;
 
 use crate::limits;
-use crate::web::Problem;
 use crate::web::body::in_time;
+use crate::web::{Problem, kinds};
 
 /// The names and values of a form, as HTML's forms send them. `programs_use` is where a program
 /// belongs that has come here.
@@ -32,18 +32,16 @@ async fn read_within(
     let read = in_time(time, Form::from_request(request, &())).await?;
     read.map(|Form(pairs)| pairs).map_err(|rejection| match rejection {
         FormRejection::InvalidFormContentType(_) => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-a-form",
+            kinds::NOT_A_FORM,
             format!(
                 "Send the form as application/x-www-form-urlencoded; programs use {programs_use}."
             ),
         ),
         rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
+            kinds::TOO_LARGE,
             format!("A form has at most {} bytes.", limits::RATING_BYTES_MAX),
         ),
-        rejection => Problem::new(rejection.status(), "body-not-read", rejection.body_text()),
+        rejection => Problem::new(kinds::BODY_NOT_READ, rejection.body_text()),
     })
 }
 
@@ -62,7 +60,7 @@ mod tests {
         let request = Request::post("/").header("content-type", kind);
         let request = request.body(body).expect("a request");
         let found = read_within(Duration::from_millis(10), request, "POST /x").await;
-        let found = found.map_err(|problem| problem.code);
+        let found = found.map_err(|problem| problem.kind.code);
         let expected = expected
             .map(|pairs| pairs.into_iter().map(|(name, value)| (name.into(), value.into())));
         assert_eq!(found, expected.map(Iterator::collect));

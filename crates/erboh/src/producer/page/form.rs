@@ -25,7 +25,8 @@ use crate::producer::forms::{Flaw, fields};
 use crate::producer::ratings::{self, Outcome};
 use crate::queue::Placed;
 use crate::rating::{Battle, Invalid, RatingId, Score, catalogue};
-use crate::web::{self, Nav, Problem};
+use crate::web::kinds::Kind;
+use crate::web::{self, Nav, Problem, kinds};
 
 /// The form, with all that its sending has led to.
 #[derive(Debug, Template)]
@@ -141,7 +142,7 @@ pub(in crate::producer) async fn send(
         Err(flaws) => {
             let id = typed.id().unwrap_or_else(|_| RatingId::new());
             let page = Page { typed, flaws, ..Page::new(&producer, id) };
-            return refused("invalid-rating", &page);
+            return refused(kinds::INVALID_RATING, &page);
         }
     };
     let outcome = match ratings::send(&producer, &rating, &extensions).await {
@@ -156,11 +157,11 @@ pub(in crate::producer) async fn send(
             let trouble = Some(Trouble::changed());
             let page =
                 Page { typed, trouble, again: false, ..Page::new(&producer, RatingId::new()) };
-            refused("id-reused", &page)
+            refused(kinds::ID_REUSED, &page)
         }
         Outcome::Invalid(Invalid { field, reason }) => {
             let flaws = vec![typed::flaw(field, &reason)];
-            refused("invalid-rating", &Page { typed, flaws, ..Page::new(&producer, id) })
+            refused(kinds::INVALID_RATING, &Page { typed, flaws, ..Page::new(&producer, id) })
         }
         Outcome::Failed(_, error) => {
             let trouble = Trouble::of_form(&error);
@@ -170,9 +171,8 @@ pub(in crate::producer) async fn send(
 }
 
 /// The form with all that has to change in it.
-fn refused(code: &'static str, page: &Page<'_>) -> Response {
-    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "");
-    web::problem_page(&problem, page)
+fn refused(kind: &'static Kind, page: &Page<'_>) -> Response {
+    web::problem_page(&Problem::new(kind, ""), page)
 }
 
 /// Sends the browser on to a page of its own, so that a reload asks for that page instead of

@@ -16,7 +16,7 @@ use crate::producer::intake::Busy;
 use crate::producer::{Producer, ratings};
 use crate::queue::{Batch, Placed, SendError, SendResult};
 use crate::rating::{Rating, RatingId};
-use crate::web::{self, Nav, Problem, requests};
+use crate::web::{self, Nav, Problem, kinds, requests};
 
 /// One rating as the page shows it.
 #[derive(Debug)]
@@ -108,8 +108,7 @@ pub(in crate::producer) async fn show(
         return web::error(
             &headers,
             Problem::new(
-                StatusCode::FORBIDDEN,
-                "cross-site",
+                kinds::CROSS_SITE,
                 "Another site embeds this page; open it instead. Only an opened page rates.",
             ),
         );

@@ -13,7 +13,6 @@ use std::time::Duration;
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
 use axum::body;
-use axum::http::StatusCode;
 use bytes::BufMut as _;
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -23,7 +22,7 @@ use tokio_util::io::StreamReader;
 
 use super::media::Coding;
 use crate::limits;
-use crate::web::Problem;
+use crate::web::{Problem, kinds};
 
 /// The largest window of zstd, as a power of two: 8 MiB, which RFC 9659 sets for HTTP.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -69,16 +68,16 @@ pub(super) enum Broken {
 
 impl From<Broken> for Problem {
     fn from(broken: Broken) -> Self {
-        let (status, code) = match broken {
-            Broken::Slow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow"),
-            Broken::Cut => (StatusCode::BAD_REQUEST, "body-not-read"),
-            Broken::Damaged(_) => (StatusCode::BAD_REQUEST, "body-damaged"),
-            Broken::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
-            Broken::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            Broken::SentAway => (StatusCode::TOO_MANY_REQUESTS, "too-busy"),
-            Broken::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, "queue-unavailable"),
+        let kind = match broken {
+            Broken::Slow => kinds::BODY_TOO_SLOW,
+            Broken::Cut => kinds::BODY_NOT_READ,
+            Broken::Damaged(_) => kinds::BODY_DAMAGED,
+            Broken::TooLarge => kinds::TOO_LARGE,
+            Broken::Stopping => kinds::STOPPING,
+            Broken::SentAway => kinds::TOO_BUSY,
+            Broken::Unreachable(_) => kinds::QUEUE_UNAVAILABLE,
         };
-        let problem = Self::new(status, code, format!("Nothing was sent: {broken}."));
+        let problem = Self::new(kind, format!("Nothing was sent: {broken}."));
         match broken {
             Broken::Stopping | Broken::Unreachable(_) => problem.retry_after(limits::RETRY_AFTER),
             Broken::SentAway => problem.retry_after(limits::BUSY_RETRY_AFTER),

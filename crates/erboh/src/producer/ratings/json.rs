@@ -21,7 +21,7 @@ use super::portion::{Dispatch, Sent};
 use super::uploads::{Place, Uploads};
 use crate::limits;
 use crate::limits::{ARRAY_BYTES_MAX, ARRAY_ITEMS_MAX, RATING_BYTES_MAX};
-use crate::web::Problem;
+use crate::web::{Problem, kinds};
 
 /// What most bodies fit into; larger ones grow.
 const FIRST_BYTES: usize = 2048;
@@ -91,8 +91,7 @@ async fn timed(
 ) -> Result<bool, Problem> {
     let late = |_| {
         Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body-too-slow",
+            kinds::BODY_TOO_SLOW,
             format!(
                 "Nothing was sent: the body takes too long; one rating may take {} s, an array {} s.",
                 limits::BODY_READ.as_secs(),
@@ -120,7 +119,7 @@ fn too_large(bytes: &[u8]) -> Problem {
     } else {
         format!("A rating has at most {RATING_BYTES_MAX} bytes")
     };
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("{limit}. Nothing was sent."))
+    Problem::new(kinds::TOO_LARGE, format!("{limit}. Nothing was sent."))
 }
 
 /// Sends one rating.
@@ -133,16 +132,16 @@ pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Respo
         }
         Outcome::Failed(id, error) => Err(super::problem(&error).id(id)),
         Outcome::Invalid(invalid) => {
-            let (status, code) = if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() {
-                (StatusCode::BAD_REQUEST, "not-json")
+            let kind = if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() {
+                kinds::NOT_JSON
             } else {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-rating")
+                kinds::INVALID_RATING
             };
-            Err(Problem::new(status, code, invalid.to_string()).field(invalid.field))
+            Err(Problem::new(kind, invalid.to_string()).field(invalid.field))
         }
         Outcome::Reused => {
             let detail = format!("id: {REUSED}");
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "id-reused", detail).field("id"))
+            Err(Problem::new(kinds::ID_REUSED, detail).field("id"))
         }
     }
 }
@@ -157,12 +156,12 @@ pub(super) async fn many(
     let Document { bytes, place } = document;
     serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| {
         let detail = format!("Nothing was sent: the array is no JSON: {error}.");
-        Problem::new(StatusCode::BAD_REQUEST, "not-json", detail)
+        Problem::new(kinds::NOT_JSON, detail)
     })?;
     let count = elements(&bytes).take(ARRAY_ITEMS_MAX + 1).count();
     if count > ARRAY_ITEMS_MAX {
         let detail = format!("Nothing was sent: an array has at most {ARRAY_ITEMS_MAX} ratings.");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
+        return Err(Problem::new(kinds::TOO_LARGE, detail));
     }
     let place = match place {
         Some(place) => uploads.list_of(place, bytes.len(), count).await?,

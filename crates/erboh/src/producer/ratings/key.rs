@@ -9,13 +9,13 @@
 //! Two callers who both number their requests from 1 do not know of each other. Were their ids the same, one's rating
 //! would be dropped as the duplicate of the other's after it was acknowledged.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::producer::access::Caller;
 use crate::rating::RatingId;
-use crate::web::Problem;
+use crate::web::{Problem, kinds};
 
 /// The header's name.
 const NAME: &str = "idempotency-key";
@@ -50,8 +50,7 @@ impl Key {
         match (fits, keys.next()) {
             (true, None) => Ok(Some(Self::new(text, caller.map(Caller::name)))),
             _ => Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "bad-idempotency-key",
+                kinds::BAD_IDEMPOTENCY_KEY,
                 format!(
                     "Idempotency-Key is one header with 1 to {KEY_BYTES_MAX} visible ASCII characters; a UUID is best."
                 ),
@@ -94,7 +93,7 @@ mod tests {
         let values = values
             .iter()
             .map(|value| (NAME.parse().expect("a name"), value.parse().expect("a value")));
-        Key::of(&values.collect(), None).map_err(|problem| problem.code)
+        Key::of(&values.collect(), None).map_err(|problem| problem.kind.code)
     }
 
     fn some(value: &str) -> Key {

@@ -8,11 +8,11 @@
 //! ```
 
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::web::Problem;
 use crate::web::body::media_type;
+use crate::web::{Problem, kinds};
 
 /// What a body of lines is called here: the most used of its names, none of which is registered.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -20,9 +20,6 @@ pub(super) const NDJSON: &str = "application/x-ndjson";
 /// In the answer, by RFC 7240: the preference was followed.
 pub(super) const PREFERENCE_APPLIED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("preference-applied"), HeaderValue::from_static("return=minimal"));
-
-/// The code of the problem that a coding is not known.
-const UNKNOWN_CODING: &str = "unsupported-coding";
 
 /// How the ratings of a body are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +54,7 @@ impl Form {
 
 fn unsupported(found: &str) -> Problem {
     Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
+        kinds::UNSUPPORTED_MEDIA_TYPE,
         format!(
             "Send one rating or an array with content-type: application/json, or a rating a line \
              with content-type: {NDJSON}; {found}."
@@ -81,8 +77,7 @@ impl Coding {
             (Some(first), second) => {
                 let found = second.map_or(first.to_owned(), |second| format!("{first}, {second}"));
                 Err(Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    UNKNOWN_CODING,
+                    kinds::UNSUPPORTED_CODING,
                     format!(
                         "Compress a body once, with gzip or zstd, or not at all; this is {found}."
                     ),
@@ -94,7 +89,7 @@ impl Coding {
 
 /// A problem as the answer. Where the coding was at fault it names those that are taken, as RFC 9110 asks.
 pub(super) fn refuse(problem: Problem) -> Response {
-    let coding = problem.code == UNKNOWN_CODING;
+    let coding = problem.kind == kinds::UNSUPPORTED_CODING;
     let mut response = problem.into_response();
     if coding {
         let taken = HeaderValue::from_static("gzip, zstd");
@@ -130,7 +125,7 @@ mod tests {
     fn the_content_type_names_the_form() {
         let check = |values: &[&str], expected: Result<Form, &str>| {
             let found = Form::of(&headers("content-type", values));
-            assert_eq!(found.map_err(|problem| problem.code), expected, "{values:?}");
+            assert_eq!(found.map_err(|problem| problem.kind.code), expected, "{values:?}");
         };
         check(&["application/json"], Ok(Form::Json));
         check(&["Application/JSON ; charset=utf-8"], Ok(Form::Json));
@@ -146,7 +141,7 @@ mod tests {
     fn a_body_is_compressed_once_at_most() {
         let check = |values: &[&str], expected: Result<Coding, &str>| {
             let found = Coding::of(&headers("content-encoding", values));
-            assert_eq!(found.map_err(|problem| problem.code), expected, "{values:?}");
+            assert_eq!(found.map_err(|problem| problem.kind.code), expected, "{values:?}");
         };
         for none in [&[][..], &[""], &["identity"], &["identity, identity"]] {
             check(none, Ok(Coding::Identity));
@@ -155,7 +150,7 @@ mod tests {
         check(&["X-GZip"], Ok(Coding::Gzip));
         check(&["identity", "ZSTD"], Ok(Coding::Zstd));
         for bad in [&["br"][..], &["gzip, zstd"], &["gzip", "gzip"], &["deflate"]] {
-            check(bad, Err(UNKNOWN_CODING));
+            check(bad, Err("unsupported-coding"));
         }
     }
 

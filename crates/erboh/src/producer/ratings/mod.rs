@@ -25,7 +25,7 @@ mod stream;
 mod uploads;
 
 use axum::extract::{Request, State};
-use axum::http::{Extensions, StatusCode};
+use axum::http::Extensions;
 use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -46,7 +46,7 @@ use super::Producer;
 use super::intake::Busy;
 use crate::queue::SendError;
 use crate::rating::Rating;
-use crate::web::{Problem, requests};
+use crate::web::{Problem, kinds, requests};
 use crate::{limits, spec};
 
 /// One rating, or an array of them.
@@ -79,21 +79,21 @@ pub(super) fn routes() -> OpenApiRouter<Producer> {
     OpenApiRouter::default().routes(spec::problems(
         routes!(create),
         &[
-            (400, "bad-idempotency-key"),
-            (400, "body-damaged"),
-            (400, "body-not-read"),
-            (400, "not-json"),
-            (408, "body-too-slow"),
-            (413, "too-large"),
-            (415, "unsupported-coding"),
-            (415, "unsupported-media-type"),
-            (422, "id-reused"),
-            (422, "invalid-rating"),
-            (429, "too-busy"),
-            (502, "refused"),
-            (503, "queue-unavailable"),
-            (503, "stopping"),
-            (504, "outcome-unknown"),
+            kinds::BAD_IDEMPOTENCY_KEY,
+            kinds::BODY_DAMAGED,
+            kinds::BODY_NOT_READ,
+            kinds::NOT_JSON,
+            kinds::BODY_TOO_SLOW,
+            kinds::TOO_LARGE,
+            kinds::UNSUPPORTED_CODING,
+            kinds::UNSUPPORTED_MEDIA_TYPE,
+            kinds::ID_REUSED,
+            kinds::INVALID_RATING,
+            kinds::TOO_BUSY,
+            kinds::REFUSED,
+            kinds::QUEUE_UNAVAILABLE,
+            kinds::STOPPING,
+            kinds::OUTCOME_UNKNOWN,
         ],
     ))
 }
@@ -187,14 +187,12 @@ pub(super) async fn send(
 pub(super) fn problem(error: &SendError) -> Problem {
     match error {
         SendError::Unavailable(cause) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "queue-unavailable",
+            kinds::QUEUE_UNAVAILABLE,
             format!("The queue is out of reach, nothing was sent: {cause}. Try again later."),
         )
         .retry_after(limits::RETRY_AFTER),
         SendError::Unknown(cause) => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "outcome-unknown",
+            kinds::OUTCOME_UNKNOWN,
             format!(
                 "The queue did not say what became of the rating ({cause}); it may have been \
                  taken. Send it again with the same id: then it counts once."
@@ -202,13 +200,11 @@ pub(super) fn problem(error: &SendError) -> Problem {
         )
         .retry_after(limits::RETRY_AFTER),
         SendError::TooLarge => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
+            kinds::TOO_LARGE,
             "The queue takes no record of this size (max.message.bytes of the topic).",
         ),
         SendError::Refused(cause) => Problem::new(
-            StatusCode::BAD_GATEWAY,
-            "refused",
+            kinds::REFUSED,
             format!("The queue refused the rating: {cause}. The cluster's operator can tell why."),
         ),
     }

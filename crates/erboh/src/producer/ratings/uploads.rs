@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::media::Coding;
 use super::seats::{Seat, Seats};
 use crate::limits;
-use crate::web::Problem;
+use crate::web::{Problem, kinds};
 
 const KIB: usize = 1024;
 
@@ -90,8 +89,7 @@ impl Uploads {
 
 fn busy() -> Problem {
     let detail = "Nothing was sent: too many uploads are being read; try this again.";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-busy", detail)
-        .retry_after(limits::BUSY_RETRY_AFTER)
+    Problem::new(kinds::TOO_BUSY, detail).retry_after(limits::BUSY_RETRY_AFTER)
 }
 
 /// What a decoder keeps of what it has decompressed: all of the window that a client may ask for.
@@ -112,7 +110,7 @@ mod tests {
             assert!(held.len() * super::super::body::ZSTD_WINDOW_BYTES <= limits::LISTS_BYTES);
         }
         let refused = uploads.list(1).await.expect_err("nothing is left");
-        assert_eq!((refused.code, refused.retry_after_seconds), ("too-busy", Some(1)));
+        assert_eq!((refused.kind.code, refused.retry_after_seconds), ("too-busy", Some(1)));
         assert!(uploads.decoder(Coding::Gzip).await.is_ok_and(|place| place.is_none()));
         held.pop();
         assert!(uploads.list(1).await.is_ok());

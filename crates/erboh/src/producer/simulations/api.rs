@@ -20,8 +20,8 @@ use super::simulation::Simulation;
 use super::view::View;
 use crate::limits;
 use crate::producer::Producer;
-use crate::web::Problem;
 use crate::web::body::{in_time, media_type};
+use crate::web::{Problem, kinds};
 
 /// The answer of `GET /api/v1/simulations`.
 #[derive(Serialize, ToSchema)]
@@ -93,8 +93,7 @@ pub(super) async fn change(
     let change = Change::from_json(read(request).await?).map_err(|invalid| problem(&invalid))?;
     if !simulation.change(change.rate) {
         return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "not-running",
+            kinds::NOT_RUNNING,
             "This simulation has ended, so its rate cannot be changed. Start another one.",
         ));
     }
@@ -129,8 +128,7 @@ pub(super) fn find(
     let found = id.ok().and_then(|Path(id)| registry.find(id));
     found.ok_or_else(|| {
         Problem::new(
-            StatusCode::NOT_FOUND,
-            "no-simulation",
+            kinds::NO_SIMULATION,
             "There is no such simulation here. Only the last ones are remembered, and only by the \
              process that ran them; /api/v1/simulations lists them.",
         )
@@ -141,16 +139,16 @@ impl From<NotStarted> for Problem {
     fn from(reason: NotStarted) -> Self {
         let detail = format!("No simulation was started: {reason}.");
         match reason {
-            NotStarted::TooMany => Self::new(StatusCode::CONFLICT, "too-many-simulations", detail),
-            NotStarted::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
-                .retry_after(limits::RETRY_AFTER),
+            NotStarted::TooMany => Self::new(kinds::TOO_MANY_SIMULATIONS, detail),
+            NotStarted::Stopping => {
+                Self::new(kinds::STOPPING, detail).retry_after(limits::RETRY_AFTER)
+            }
         }
     }
 }
 
 fn problem(invalid: &Invalid) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", invalid.to_string())
-        .field(&invalid.field)
+    Problem::new(kinds::INVALID_SIMULATION, invalid.to_string()).field(&invalid.field)
 }
 
 /// The JSON of a request. Only what is named as JSON is read: a browser asks before it sends that
@@ -160,19 +158,14 @@ async fn read(request: Request) -> Result<Value, Problem> {
     if !kind.eq_ignore_ascii_case("application/json") {
         let kind = if kind.is_empty() { "none" } else { kind };
         let detail = format!("Send it with content-type: application/json; this is {kind}.");
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            detail,
-        ));
+        return Err(Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let body = in_time(limits::BODY_READ, Bytes::from_request(request, &())).await?;
     // A client that breaks off does not read the answer, so the reason is the size.
     let body = body.map_err(|_| {
         let detail = format!("The body has at most {} bytes.", limits::RATING_BYTES_MAX);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        Problem::new(kinds::TOO_LARGE, detail)
     })?;
-    serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "not-json", format!("This is not JSON: {error}."))
-    })
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(kinds::NOT_JSON, format!("This is not JSON: {error}.")))
 }

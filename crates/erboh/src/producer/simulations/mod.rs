@@ -39,29 +39,27 @@ pub use self::rate::Rate;
 pub(super) use self::registry::Registry;
 use super::Producer;
 use crate::spec::problems;
+use crate::web::kinds::{self, Kind};
 
 /// Problems of whoever names a simulation.
-const NAMED: (u16, &str) = (404, "no-simulation");
+const NAMED: &Kind = kinds::NO_SIMULATION;
 
 /// The API.
 pub(super) fn api() -> OpenApiRouter<Producer> {
     let body = [
-        (400, "not-json"),
-        (408, "body-too-slow"),
-        (413, "too-large"),
-        (415, "unsupported-media-type"),
-        (422, "invalid-simulation"),
+        kinds::NOT_JSON,
+        kinds::BODY_TOO_SLOW,
+        kinds::TOO_LARGE,
+        kinds::UNSUPPORTED_MEDIA_TYPE,
+        kinds::INVALID_SIMULATION,
     ];
-    let started = [(409, "too-many-simulations"), (503, "stopping")];
-    let streamed = (503, "too-many-streams");
+    let started = [kinds::TOO_MANY_SIMULATIONS, kinds::STOPPING];
+    let streamed = kinds::TOO_MANY_STREAMS;
     OpenApiRouter::new()
         .routes(routes!(api::list))
         .routes(problems(routes!(api::start), &[&body[..], &started].concat()))
         .routes(problems(routes!(api::one), &[NAMED]))
-        .routes(problems(
-            routes!(api::change),
-            &[&body[..], &[NAMED, (409, "not-running")]].concat(),
-        ))
+        .routes(problems(routes!(api::change), &[&body[..], &[NAMED, kinds::NOT_RUNNING]].concat()))
         .routes(problems(routes!(api::stop), &[NAMED]))
         .routes(problems(routes!(events::of_all), &[streamed]))
         .routes(problems(routes!(events::of_one), &[NAMED, streamed]))

@@ -26,7 +26,7 @@ use super::view::{Phase, View};
 use crate::producer::Producer;
 use crate::producer::forms::{Flaw, fields};
 use crate::producer::page::trouble::Trouble;
-use crate::web::{self, Nav, Problem, grouped};
+use crate::web::{self, Nav, Problem, grouped, kinds};
 
 /// Where a program belongs that sends a form.
 const PROGRAMS_USE: &str = "POST /api/v1/simulations";
@@ -209,7 +209,7 @@ async fn changed(
 }
 
 fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-simulation", detail)
+    Problem::new(kinds::INVALID_SIMULATION, detail)
 }
 
 /// Sends the browser to the page, so that a reload asks for that page and sends no form again.
