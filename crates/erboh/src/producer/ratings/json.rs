@@ -14,10 +14,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Created, Outcome, REUSED};
 use super::body::Body;
+use super::dispatch::{Dispatch, Sent};
 use super::lines::Line;
 use super::list;
 use super::media::Coding;
-use super::portion::{Dispatch, Sent};
 use super::uploads::{Place, Uploads};
 use crate::limits;
 use crate::limits::{ARRAY_BYTES_MAX, ARRAY_ITEMS_MAX, RATING_BYTES_MAX};

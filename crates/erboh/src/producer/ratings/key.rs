@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::producer::access::Caller;
-use crate::rating::RatingId;
+use crate::rating::{Invalid, RatingId};
 use crate::web::{Problem, kinds};
 
 /// The header's name.
@@ -80,6 +80,61 @@ impl Key {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
         RatingId::from_uuid(Uuid::new_v8(bytes)).expect("a UUID with a version is not nil")
+    }
+}
+
+/// Where ids come from that the ratings do not bring.
+#[derive(Debug, Clone)]
+pub(super) enum Naming {
+    /// They are made.
+    Fresh,
+    /// From the key of a request with one rating.
+    One(Key),
+    /// From the key of a request with many.
+    Many(Key),
+}
+
+impl Naming {
+    /// What a client is to do whose lines were taken up to this one.
+    pub(super) fn go_on(&self, line: u64) -> String {
+        match self {
+            Self::Many(_) => {
+                format!("{}, or the lines after line {line} with another one", self.again())
+            }
+            _ => format!("go on after line {line}"),
+        }
+    }
+
+    /// What a client is to do that does not know what became of its lines. Ids that come from a key follow from
+    /// places, so that a part of the lines would have those of others.
+    pub(super) fn again(&self) -> &'static str {
+        match self {
+            Self::Many(_) => "send the whole upload again with the same Idempotency-Key",
+            _ => "send them again with the same ids",
+        }
+    }
+
+    /// The id of the item at `index`, and whether its sender can name it again.
+    pub(super) fn id(
+        &self,
+        index: u64,
+        own: Option<RatingId>,
+        fresh: &mut Option<RatingId>,
+    ) -> Result<(RatingId, bool), Invalid> {
+        match (self, own) {
+            (Self::One(key), Some(own)) if own != key.id() => Err(Invalid::new(
+                "id",
+                "is not the id that Idempotency-Key stands for; send one of the two",
+            )),
+            (_, Some(own)) => Ok((own, true)),
+            (Self::One(key), None) => Ok((key.id(), true)),
+            (Self::Many(key), None) => Ok((key.id_of_item(index), true)),
+            (Self::Fresh, None) => {
+                let id = fresh.map_or_else(RatingId::new, RatingId::next);
+                *fresh = Some(id);
+                Ok((id, false))
+            }
+        }
     }
 }
 

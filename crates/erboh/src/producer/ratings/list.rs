@@ -114,3 +114,25 @@ impl Rest {
         self.ended = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_in_time_breaks_off() {
+        let memory = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&memory).acquire_owned().await.expect("all of it");
+        let outcomes = vec![(0, Outcome::Reused)].into_iter();
+        let (counts, separator) = (Counts::default(), &b""[..]);
+        let rest =
+            Rest { outcomes, minimal: false, counts, separator, ended: false, _place: place };
+        let body = pieces(Bytes::from_static(b"["), rest, Duration::from_millis(1));
+        drop(memory.acquire().await.expect("it comes back although nobody reads"));
+        let pieces: Vec<_> = body.into_data_stream().take(2).collect().await;
+        assert!(pieces[0].is_ok() && pieces[1].is_err(), "{pieces:?}");
+    }
+}

@@ -23,7 +23,7 @@ pub(super) const PREFERENCE_APPLIED: (HeaderName, HeaderValue) =
 
 /// How the ratings of a body are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum Format {
     /// One JSON value.
     Json,
     /// Lines of JSON.
@@ -38,7 +38,7 @@ pub(super) enum Coding {
     Zstd,
 }
 
-impl Form {
+impl Format {
     /// Only JSON, named as such. This also keeps other sites' forms out: a browser asks before it
     /// sends JSON to another site, and is not allowed to.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
@@ -122,15 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn the_content_type_names_the_form() {
-        let check = |values: &[&str], expected: Result<Form, &str>| {
-            let found = Form::of(&headers("content-type", values));
+    fn the_content_type_names_the_format() {
+        let check = |values: &[&str], expected: Result<Format, &str>| {
+            let found = Format::of(&headers("content-type", values));
             assert_eq!(found.map_err(|problem| problem.kind.code), expected, "{values:?}");
         };
-        check(&["application/json"], Ok(Form::Json));
-        check(&["Application/JSON ; charset=utf-8"], Ok(Form::Json));
+        check(&["application/json"], Ok(Format::Json));
+        check(&["Application/JSON ; charset=utf-8"], Ok(Format::Json));
         for lines in [NDJSON, "application/ndjson", "application/jsonl; charset=utf-8"] {
-            check(&[lines], Ok(Form::Lines));
+            check(&[lines], Ok(Format::Lines));
         }
         for other in [&[][..], &[""], &["text/plain"], &["application/jsonp"]] {
             check(other, Err("unsupported-media-type"));

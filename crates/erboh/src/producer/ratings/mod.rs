@@ -1,8 +1,8 @@
 //! `POST /api/v1/ratings`: ratings from people and programs, one, some or very many at a time.
 //!
 //! ```text
-//!  request ─► Form, Coding, Key ─► Body ─┬─ json: one, or an array ─┬─► Dispatch ─► Intake ─► the queue
-//!                                        └─ stream: lines ──────────┘      └─ Recent: ids that clients chose
+//!  request ─► Format, Coding, Key ─► Body ─┬─ json: one, or an array ─┬─► Dispatch ─► Intake ─► the queue
+//!                                          └─ stream: lines ──────────┘      └─ RecentIds: ids that clients chose
 //!
 //!  one rating  201 {"id","partition","offset"}   on the queue, acknowledged by all in-sync replicas
 //!              400 / 413 / 415 / 422             the request is at fault; 422 names the field
@@ -13,12 +13,12 @@
 
 mod answer;
 mod body;
+mod dispatch;
 mod json;
 mod key;
 pub mod lines;
 mod list;
 mod media;
-mod portion;
 pub mod recent;
 mod seats;
 mod stream;
@@ -35,11 +35,11 @@ use utoipa_axum::routes;
 pub(super) use self::answer::Outcome;
 use self::answer::{AnswerLine, Created, List};
 use self::body::Body;
+use self::dispatch::Dispatch;
 use self::json::Document;
-use self::key::Key;
-use self::media::{Coding, Form};
-use self::portion::{Dispatch, Naming};
-use self::recent::Recent;
+use self::key::{Key, Naming};
+use self::media::{Coding, Format};
+use self::recent::RecentIds;
 use self::stream::Source;
 use self::uploads::Uploads;
 use super::Producer;
@@ -62,7 +62,7 @@ enum Posted {
 /// What all requests share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ratings {
-    pub(super) recent: Recent,
+    pub(super) recent: RecentIds,
     uploads: Uploads,
     stopping: CancellationToken,
 }
@@ -140,7 +140,7 @@ async fn create(State(producer): State<Producer>, request: Request) -> Response 
 
 async fn answer(producer: Producer, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let form = Form::of(&head.headers)?;
+    let format = Format::of(&head.headers)?;
     let coding = Coding::of(&head.headers)?;
     let key = Key::of(&head.headers, head.extensions.get())?;
     let minimal = media::wants_minimal(&head.headers);
@@ -152,7 +152,7 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
         naming: key.map_or(Naming::Fresh, Naming::Many),
         headers: requests::headers(&head.extensions).collect(),
     };
-    if form == Form::Lines {
+    if format == Format::Lines {
         dispatch.intake.admit().await?;
         let seat = uploads.stream(coding, &stopping).await?;
         let source = Source::new(body, stopping, seat);

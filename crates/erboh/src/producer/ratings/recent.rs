@@ -1,4 +1,4 @@
-//! Recent: the ids that clients chose lately, what each was the id of, and where that is.
+//! Recent ids: the ids that clients chose lately, what each was the id of, and where that is.
 //!
 //! ```text
 //!  check(id, hash)   New ─────► remembered, to be written          Same(place) ─► answered, not written again
@@ -13,8 +13,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{iter, mem};
 
 use crate::limits::RECENT_IDS_MAX;
 use crate::queue::{Placed, SendError, SendResult};
@@ -35,9 +35,16 @@ pub enum Seen {
 
 /// The recent ids of one process. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Recent {
+pub struct RecentIds {
     ids: Arc<Mutex<Ids>>,
     hasher: RandomState,
+}
+
+/// The sendings that have begun in [`RecentIds`], each of which is to be settled there: as not sent when this is dropped.
+pub struct Promises {
+    recent: RecentIds,
+    /// Of each record of the batch, if its sender chose its id and so may repeat it: the id and the rating's hash.
+    records: Vec<Option<(RatingId, u64)>>,
 }
 
 /// What belongs to an id. It is free again when every sending has certainly failed.
@@ -60,7 +67,7 @@ struct Ids {
 /// The recent ids, locked for the items of one portion.
 pub struct Locked<'a>(MutexGuard<'a, Ids>);
 
-impl Recent {
+impl RecentIds {
     /// What tells this rating from another one with the same id. Differs from process to process.
     #[must_use]
     pub fn hash(&self, rating: &RatingView<'_>) -> u64 {
@@ -73,6 +80,39 @@ impl Recent {
     pub fn lock(&self) -> Locked<'_> {
         // A panic elsewhere leaves at worst an id that is forgotten.
         Locked(self.ids.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is to become of the sendings that have begun: of each record of a batch, if its sender chose its id, the id
+    /// and the rating's hash.
+    #[must_use]
+    pub fn promise(&self, records: Vec<Option<(RatingId, u64)>>) -> Promises {
+        Promises { recent: self.clone(), records }
+    }
+}
+
+impl Promises {
+    /// Settles each with its result.
+    pub fn keep(mut self, results: &[SendResult]) {
+        self.settle(results.iter().map(Some));
+    }
+
+    fn settle<'a>(&mut self, results: impl Iterator<Item = Option<&'a SendResult>>) {
+        let records = mem::take(&mut self.records);
+        if records.is_empty() {
+            return;
+        }
+        let mut ids = self.recent.lock();
+        for (record, result) in records.into_iter().zip(results) {
+            if let Some((id, hash)) = record {
+                ids.settle(id, hash, result);
+            }
+        }
+    }
+}
+
+impl Drop for Promises {
+    fn drop(&mut self) {
+        self.settle(iter::repeat(None));
     }
 }
 
@@ -145,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_id_belongs_to_one_rating() {
-        let (recent, id) = (Recent::default(), RatingId::new());
+        let (recent, id) = (RecentIds::default(), RatingId::new());
         let mut ids = recent.lock();
         assert_eq!(ids.check(id, 1), Seen::New);
         assert_eq!(ids.check(id, 1), Seen::Open);
@@ -157,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_id_is_free_again_when_every_sending_has_failed_for_certain() {
-        let (recent, id) = (Recent::default(), RatingId::new());
+        let (recent, id) = (RecentIds::default(), RatingId::new());
         let unavailable = Err(SendError::Unavailable("no".into()));
         let mut ids = recent.lock();
         assert_eq!((ids.check(id, 1), ids.check(id, 1)), (Seen::New, Seen::Open));
@@ -173,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_failure_after_a_success_changes_nothing() {
-        let (recent, id) = (Recent::default(), RatingId::new());
+        let (recent, id) = (RecentIds::default(), RatingId::new());
         let mut ids = recent.lock();
         assert_eq!((ids.check(id, 1), ids.check(id, 1)), (Seen::New, Seen::Open));
         ids.settle(id, 1, Some(&Ok(PLACE)));
@@ -183,7 +223,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_half_is_always_known() {
-        let recent = Recent::default();
+        let recent = RecentIds::default();
         let mut ids = recent.lock();
         let all: Vec<_> = std::iter::successors(Some(RatingId::new()), |id| Some(id.next()))
             .take(3 * RECENT_IDS_MAX)
@@ -200,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_field_but_the_id_makes_another_rating() {
-        let recent = Recent::default();
+        let recent = RecentIds::default();
         let hash =
             |json: &str| recent.hash(&RatingView::from_request(json.as_bytes()).expect("a rating"));
         let one = r#"{"battle":"b","voice1":"v","voice2":"w","rating":1,"rater":"r"}"#;

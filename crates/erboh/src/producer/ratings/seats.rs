@@ -138,3 +138,32 @@ impl Drop for Seat {
         self.seats.lock().seats.remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_silent_for_longest_makes_room() {
+        let opened =
+            Instant::now().checked_sub(2 * limits::STREAM_SILENCE).expect("an earlier time");
+        let (seats, stopping) = (Seats { opened, ..Seats::default() }, CancellationToken::new());
+        let half = async || seats.take(limits::STREAMS_BYTES / 2, &stopping).await;
+        let first = half().await.expect("a seat");
+        let second = half().await.expect("a seat");
+        assert!(half().await.is_none(), "both are at work");
+        first.asks();
+        second.asks();
+        assert!(half().await.is_none(), "their clients have just been asked");
+        first.known.asking_since_ms.store(1, Ordering::Relaxed);
+        second.known.asking_since_ms.store(0, Ordering::Relaxed);
+        let leaving = async {
+            second.leave().cancelled().await;
+            drop(second);
+        };
+        let (third, ()) = tokio::join!(half(), leaving);
+        assert!(third.is_some() && !first.leave().is_cancelled());
+        stopping.cancel();
+        assert!(first.leave().is_cancelled());
+    }
+}

@@ -24,9 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{At, Counts, Last};
 use super::body::{Body, Broken};
+use super::dispatch::{Dispatch, Portion, Sent};
+use super::key::Naming;
 use super::lines::Lines;
 use super::media::{NDJSON, PREFERENCE_APPLIED};
-use super::portion::{Dispatch, Naming, Portion, Sent};
 use super::seats::Seat;
 use crate::limits;
 use crate::web::Problem;
@@ -250,8 +251,8 @@ mod tests {
     use futures_util::stream::{self, StreamExt as _};
     use serde_json::Value;
 
+    use super::super::dispatch::tests::dispatch;
     use super::super::media::Coding;
-    use super::super::portion::tests::dispatch;
     use super::super::seats::Seats;
     use super::*;
 

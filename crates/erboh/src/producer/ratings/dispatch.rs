@@ -1,40 +1,27 @@
-//! Portion: ratings of one request that travel together.
+//! Dispatch: how the ratings of one request are read and sent, portion by portion.
 //!
 //! ```text
-//!  items ─► parse ─► ids ─► Recent, locked once ─► entries + Batch ─► Intake ─► outcomes, in order
-//!                                  (invalid, reused or known ones are not in the batch)
-//!                         Promises ─► Recent, settled by the results, even if the client has gone
+//!  items ─► parse ─► ids ─► RecentIds, locked once ─► entries + Batch ─► Intake ─► outcomes, in order
+//!                                    (invalid, reused or known ones are not in the batch)
+//!                           Promises ─► RecentIds, settled by the results, even if the client has gone
 //! ```
 
-use std::{iter, mem};
-
 use super::answer::Outcome;
-use super::key::Key;
+use super::key::Naming;
 use super::lines::Line;
-use super::recent::{Recent, Seen};
+use super::recent::{Promises, RecentIds, Seen};
 use crate::limits::RATING_BYTES_MAX;
 use crate::producer::intake::{Busy, Intake, Sending};
-use crate::queue::{Batch, SendError, SendResult};
+use crate::queue::Batch;
 use crate::rating::{ID_CHARS, Invalid, RatingId, RatingView};
 
 /// How the ratings of one request are sent.
 pub(super) struct Dispatch {
     pub(super) intake: Intake,
-    pub(super) recent: Recent,
+    pub(super) recent: RecentIds,
     pub(super) naming: Naming,
     /// What every record carries besides: where the request stands in its sender's trace.
     pub(super) headers: Vec<(&'static str, Vec<u8>)>,
-}
-
-/// Where ids come from that the ratings do not bring.
-#[derive(Debug, Clone)]
-pub(super) enum Naming {
-    /// They are made.
-    Fresh,
-    /// From the key of a request with one rating.
-    One(Key),
-    /// From the key of a request with many.
-    Many(Key),
 }
 
 /// Ratings that are read, with their places in the request.
@@ -58,45 +45,11 @@ enum Entry {
     Decided(Outcome),
 }
 
-/// The sendings that have begun in [`Recent`], each of which is to be settled there: as not sent when this is dropped.
-struct Promises {
-    recent: Recent,
-    /// Of each record of the batch, if its sender chose its id and so may repeat it: the id and the rating's hash.
-    records: Vec<Option<(RatingId, u64)>>,
-}
-
 /// An item that is read but not yet looked up.
 struct Read<'a> {
     rating: RatingView<'a>,
     id: RatingId,
     hash: Option<u64>,
-}
-
-impl Promises {
-    /// Settles each with its result.
-    fn keep(mut self, results: &[SendResult]) {
-        let unknown = Err(SendError::Unknown("no result".into()));
-        self.settle(results.iter().chain(iter::repeat(&unknown)).map(Some));
-    }
-
-    fn settle<'a>(&mut self, results: impl Iterator<Item = Option<&'a SendResult>>) {
-        let records = mem::take(&mut self.records);
-        if records.is_empty() {
-            return;
-        }
-        let mut ids = self.recent.lock();
-        for (record, result) in records.into_iter().zip(results) {
-            if let Some((id, hash)) = record {
-                ids.settle(id, hash, result);
-            }
-        }
-    }
-}
-
-impl Drop for Promises {
-    fn drop(&mut self) {
-        self.settle(iter::repeat(None));
-    }
 }
 
 impl Portion {
@@ -112,50 +65,6 @@ impl Portion {
     /// The line of its first item, from 1.
     pub(super) fn first_line(&self) -> Option<u64> {
         self.entries.first().map(|(index, _)| index + 1)
-    }
-}
-
-impl Naming {
-    /// What a client is to do whose lines were taken up to this one.
-    pub(super) fn go_on(&self, line: u64) -> String {
-        match self {
-            Self::Many(_) => {
-                format!("{}, or the lines after line {line} with another one", self.again())
-            }
-            _ => format!("go on after line {line}"),
-        }
-    }
-
-    /// What a client is to do that does not know what became of its lines. Ids that come from a key follow from
-    /// places, so that a part of the lines would have those of others.
-    pub(super) fn again(&self) -> &'static str {
-        match self {
-            Self::Many(_) => "send the whole upload again with the same Idempotency-Key",
-            _ => "send them again with the same ids",
-        }
-    }
-
-    /// The id of the item at `index`, and whether its sender can name it again.
-    fn id(
-        &self,
-        index: u64,
-        own: Option<RatingId>,
-        fresh: &mut Option<RatingId>,
-    ) -> Result<(RatingId, bool), Invalid> {
-        match (self, own) {
-            (Self::One(key), Some(own)) if own != key.id() => Err(Invalid::new(
-                "id",
-                "is not the id that Idempotency-Key stands for; send one of the two",
-            )),
-            (_, Some(own)) => Ok((own, true)),
-            (Self::One(key), None) => Ok((key.id(), true)),
-            (Self::Many(key), None) => Ok((key.id_of_item(index), true)),
-            (Self::Fresh, None) => {
-                let id = fresh.map_or_else(RatingId::new, RatingId::next);
-                *fresh = Some(id);
-                Ok((id, false))
-            }
-        }
     }
 }
 
@@ -199,7 +108,7 @@ impl Dispatch {
         for (name, value) in &self.headers {
             batch.header(name, value);
         }
-        let promises = chosen.then(|| Promises { recent: self.recent.clone(), records });
+        let promises = chosen.then(|| self.recent.promise(records));
         Portion { entries, batch, promises }
     }
 
@@ -252,17 +161,12 @@ impl Dispatch {
             None => Vec::new(),
         };
         let mut results = results.into_iter();
-        let outcome = |(index, entry)| {
-            let id = match entry {
-                Entry::Decided(outcome) => return (index, outcome),
-                Entry::Record(id) => id,
-            };
-            let outcome = match results.next() {
-                Some(Ok(place)) => Outcome::Created(id, place),
-                Some(Err(error)) => Outcome::Failed(id, error),
-                None => Outcome::Failed(id, SendError::Unknown("no result".into())),
-            };
-            (index, outcome)
+        let outcome = |(index, entry)| match entry {
+            Entry::Decided(outcome) => (index, outcome),
+            Entry::Record(id) => match results.next().expect("every record has a result") {
+                Ok(place) => (index, Outcome::Created(id, place)),
+                Err(error) => (index, Outcome::Failed(id, error)),
+            },
         };
         entries.into_iter().map(outcome).collect()
     }
@@ -285,7 +189,7 @@ pub(super) mod tests {
     use super::*;
     use crate::limits;
     use crate::producer::metrics::Metrics;
-    use crate::queue::{KafkaSettings, Writer};
+    use crate::queue::{KafkaSettings, SendResult, Writer};
 
     const ID: &str = "0198c5a0-1b2c-7d3e-8f40-5a6b7c8d9e0f";
 
@@ -293,7 +197,12 @@ pub(super) mod tests {
     pub(in crate::producer::ratings) fn dispatch() -> Dispatch {
         let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "t").expect("a writer");
         let intake = Intake::new(writer, Metrics::default());
-        Dispatch { intake, recent: Recent::default(), naming: Naming::Fresh, headers: Vec::new() }
+        Dispatch {
+            intake,
+            recent: RecentIds::default(),
+            naming: Naming::Fresh,
+            headers: Vec::new(),
+        }
     }
 
     /// Ratings without an id, and with one, about this battle.
@@ -301,6 +210,16 @@ pub(super) mod tests {
         let fields = format!(r#""battle":"{battle}","voice1":"v","voice2":"w","rating":1}}"#);
         let lines = [format!("{{{fields}"), format!(r#"{{"id":"{ID}",{fields}"#)];
         dispatch.read((0..).zip(lines.iter().map(|line| Line::Bytes(line.as_bytes()))))
+    }
+
+    #[test]
+    fn an_element_of_an_array_fits_into_its_place() {
+        let invalid =
+            Invalid::new("rating", format!("{} is not 0 (hated), 1 (meh) or 2 (liked)", u64::MAX));
+        let read =
+            size_of::<&[u8]>() + size_of::<(u64, Entry)>() + size_of::<Option<(RatingId, u64)>>();
+        let told = size_of::<SendResult>() + size_of::<(u64, Outcome)>() + invalid.reason.len();
+        assert!(read + told <= limits::ARRAY_ITEM_BYTES, "{read} and {told}");
     }
 
     #[tokio::test]
