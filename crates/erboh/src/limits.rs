@@ -172,7 +172,7 @@ pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 
 /// How long a client may take to read the answer to an array, which keeps its memory until then:
 /// [`ARRAY_BYTES_MAX`] over a line of two Mbit/s, and some more, since an answer can be larger than what it answers.
-pub const ARRAY_TAKE: Duration = Duration::from_secs(60);
+pub const ARRAY_TAKE: Duration = Duration::from_mins(1);
 
 /// Bytes that lists take together: five of the largest.
 pub const LISTS_BYTES: usize = 128 * 1024 * 1024;

@@ -122,14 +122,14 @@ async fn an_upload_with_a_key_that_broke_off_is_sent_again_from_its_beginning() 
     let upload = format!("{}\n{}\n", rating("one"), rating("two"));
     let first = upload.lines().next().unwrap();
     let pieces = [Ok(Bytes::from(format!("{first}\n"))), Err(std::io::Error::other("gone"))];
-    let broken = Body::from_stream(stream::iter(pieces));
-    let broken = lines(&post(&router, NDJSON, &key, broken).await);
-    let reason = broken[1]["reason"].as_str().unwrap();
+    let cut_off = Body::from_stream(stream::iter(pieces));
+    let cut_off = lines(&post(&router, NDJSON, &key, cut_off).await);
+    let reason = cut_off[1]["reason"].as_str().unwrap();
     // The second line by itself would have the id of the first.
     let advice = "send the whole upload again with the same Idempotency-Key, or the lines after line 1 with another one";
     assert!(reason.ends_with(advice), "{reason}");
     let whole = lines(&post(&router, NDJSON, &key, upload).await);
-    assert_eq!((&whole[0], &whole[2]["created"]), (&broken[0], &json!(2)));
+    assert_eq!((&whole[0], &whole[2]["created"]), (&cut_off[0], &json!(2)));
     assert_eq!(records(&broker).await, 2);
     broker.close().await;
 }
