@@ -99,7 +99,9 @@ async fn the_smoke_test_passes_on_a_broker_and_fails_without_one() {
         let output = run.await.expect("the binary runs");
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(code), "{output:?}");
-        expected.iter().for_each(|words| assert!(text.contains(words), "{words} is not in {text}"));
+        for words in expected {
+            assert!(text.contains(words), "{words} is not in {text}");
+        }
     };
     smoke(WAIT_MAX.as_millis(), 0, &["created, 1 partition", "all 3 came back unchanged"]).await;
     // Other messages are in the topic now.

@@ -160,7 +160,7 @@ async fn an_origin_is_compared_with_the_host_as_a_whole() {
     check(RATINGS, "erboh.example:80", "https://erboh.example", "403").await;
     check(RATINGS, "erboh.example", "http://erboh.example:443", "403").await;
     // A target in absolute form counts more than the header Host.
-    let target = format!("http://erboh.example{}", RATINGS);
+    let target = format!("http://erboh.example{RATINGS}");
     check(&target, "evil.example", "http://erboh.example", "400").await;
     check(&target, "evil.example", "http://evil.example", "403").await;
 }
