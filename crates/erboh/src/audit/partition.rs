@@ -221,6 +221,12 @@ fn read(
             None if whole => break Ok(()),
             Some(Event::End(_)) => at_end = true,
             Some(Event::Lost(reason)) => break Err(Trouble::Moved(reason)),
+            Some(Event::Interrupted) => {
+                // A record may have been fetched and thrown away.
+                reader.remove(topic, partition);
+                reader.add(topic, partition, next).map_err(failed)?;
+                (at_end, whole) = (false, false);
+            }
             _ => {}
         }
         // The last offsets may be control records, which are never delivered. A new leader may not
