@@ -18,10 +18,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
-use super::trouble::Trouble;
 use super::typed::{self, Typed};
 use crate::producer::Producer;
-use crate::producer::forms::{Flaw, fields};
+use crate::producer::forms::{Flaw, Trouble, fields};
 use crate::producer::ratings::{self, Outcome};
 use crate::queue::Placed;
 use crate::rating::{Battle, Invalid, RatingId, Score, catalogue};

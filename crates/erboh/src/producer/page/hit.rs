@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::trouble::Trouble;
+use crate::producer::forms::Trouble;
 use crate::producer::intake::Busy;
 use crate::producer::{Producer, ratings};
 use crate::queue::{Batch, Placed, SendError, SendResult};

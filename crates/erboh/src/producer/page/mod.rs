@@ -7,5 +7,4 @@
 
 pub mod form;
 pub mod hit;
-pub(super) mod trouble;
 mod typed;

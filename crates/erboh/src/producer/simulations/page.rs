@@ -24,8 +24,7 @@ use super::limits;
 use super::rate::Rate;
 use super::view::{Phase, View};
 use crate::producer::Producer;
-use crate::producer::forms::{Flaw, fields};
-use crate::producer::page::trouble::Trouble;
+use crate::producer::forms::{Flaw, Trouble, fields};
 use crate::web::{self, Nav, Problem, grouped, kinds};
 
 /// Where a program belongs that sends a form.

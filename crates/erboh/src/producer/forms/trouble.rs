@@ -13,7 +13,7 @@ pub(in crate::producer) struct Trouble {
 
 impl Trouble {
     /// For a page that shows several ratings, of which `error` is the worst.
-    pub(super) fn of_hit(error: &SendError) -> Self {
+    pub(in crate::producer) fn of_hit(error: &SendError) -> Self {
         let way_out = match error {
             SendError::Unavailable(_) => {
                 "Nothing was sent that is not shown with an offset. Start the broker or wait until \
@@ -29,7 +29,7 @@ impl Trouble {
     }
 
     /// For the form, whose rating keeps its id.
-    pub(super) fn of_form(error: &SendError) -> Self {
+    pub(in crate::producer) fn of_form(error: &SendError) -> Self {
         let way_out = match error {
             SendError::Unavailable(_) => {
                 "Your rating was not sent. All that you entered is still here: try again when the \
@@ -45,7 +45,7 @@ impl Trouble {
     }
 
     /// For the form, when the producer has as much on its way as it may.
-    pub(super) fn busy(busy: Busy) -> Self {
+    pub(in crate::producer) fn busy(busy: Busy) -> Self {
         Self {
             title: "Too many ratings at once",
             cause: format!("{busy}."),
@@ -55,7 +55,7 @@ impl Trouble {
     }
 
     /// For the form, when its id belongs to what it was before somebody changed it.
-    pub(super) fn changed() -> Self {
+    pub(in crate::producer) fn changed() -> Self {
         Self {
             title: "You have sent this form before",
             cause: "It was another rating then, and what is on the queue cannot be changed."
@@ -67,7 +67,9 @@ impl Trouble {
     fn new(error: &SendError, way_out: &'static str) -> Self {
         let (title, cause) = match error {
             SendError::Unavailable(cause) => ("The queue is out of reach", cause.to_string()),
-            SendError::Unknown(cause) => ("The queue did not answer in time", cause.to_string()),
+            SendError::Unknown(cause) => {
+                ("The queue did not say what became of it", cause.to_string())
+            }
             SendError::TooLarge | SendError::Refused(_) => {
                 ("The queue refused what was sent", error.to_string())
             }
