@@ -39,10 +39,7 @@ pub use self::rate::Rate;
 pub(super) use self::registry::Registry;
 use super::Producer;
 use crate::spec::problems;
-use crate::web::kinds::{self, Kind};
-
-/// Problems of whoever names a simulation.
-const NAMED: &Kind = kinds::NO_SIMULATION;
+use crate::web::kinds;
 
 /// The API.
 pub(super) fn api() -> OpenApiRouter<Producer> {
@@ -54,15 +51,16 @@ pub(super) fn api() -> OpenApiRouter<Producer> {
         kinds::INVALID_SIMULATION,
     ];
     let started = [kinds::TOO_MANY_SIMULATIONS, kinds::STOPPING];
+    let changed = [kinds::NO_SIMULATION, kinds::NOT_RUNNING];
     let streamed = kinds::TOO_MANY_STREAMS;
     OpenApiRouter::new()
         .routes(routes!(api::list))
         .routes(problems(routes!(api::start), &[&body[..], &started].concat()))
-        .routes(problems(routes!(api::one), &[NAMED]))
-        .routes(problems(routes!(api::change), &[&body[..], &[NAMED, kinds::NOT_RUNNING]].concat()))
-        .routes(problems(routes!(api::stop), &[NAMED]))
+        .routes(problems(routes!(api::one), &[kinds::NO_SIMULATION]))
+        .routes(problems(routes!(api::change), &[&body[..], &changed].concat()))
+        .routes(problems(routes!(api::stop), &[kinds::NO_SIMULATION]))
         .routes(problems(routes!(events::of_all), &[streamed]))
-        .routes(problems(routes!(events::of_one), &[NAMED, streamed]))
+        .routes(problems(routes!(events::of_one), &[kinds::NO_SIMULATION, streamed]))
 }
 
 /// The page, and what its forms send.
