@@ -37,7 +37,11 @@ pub(in crate::producer) async fn simulate(
         match registry.start(Order::until_stopped(rate)) {
             Ok(simulation) => {
                 if follow(&simulation).await == Phase::Stopped {
-                    return tracing::info!("no other simulation is started: this one was stopped");
+                    // With the process all of them are stopped, and that goes without saying.
+                    if !stop.is_cancelled() {
+                        tracing::info!("no other simulation is started: this one was stopped");
+                    }
+                    return;
                 }
                 // Somebody may have changed it.
                 rate = simulation.view().rate;
