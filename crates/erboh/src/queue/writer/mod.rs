@@ -4,9 +4,10 @@
 //!   send(batch) ─► reachable? ─no, since half the deadline─► Unavailable, all of them
 //!                      │yes
 //!                      ▼
-//!                  librdkafka (bounded queue, acks=all, idempotent) ─► Placed │ Unavailable │
-//!                                                                      TooLarge │ Refused
-//!                  no answer until the deadline ─► Unknown
+//!                  librdkafka (bounded queue, acks=all, idempotent) ─► Placed │ TooLarge │
+//!                      │                                               Refused │ Unknown
+//!                      ├ not even taken ─► Unavailable │ TooLarge │ Refused
+//!                      └ no answer until the deadline ─► Unknown
 //! ```
 
 mod client;
