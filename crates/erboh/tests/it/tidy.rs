@@ -23,7 +23,7 @@ const CODE: [&str; 10] = ["rs", "py", "java", "sh", "html", "css", "js", "mjs", 
 const OTHER_TEXT: [&str; 5] = ["md", "yaml", "yml", "xml", "txt"];
 
 /// Each module of the app with its layer; a module may name only modules of lower layers.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 17] = [
     ("limits", 0),
     ("rating", 1),
     ("totals", 2),
@@ -35,7 +35,6 @@ const LAYERS: [(&str, u8); 18] = [
     ("producer", 4),
     ("consumer", 4),
     ("audit", 5),
-    ("bench", 5),
     ("broker", 5),
     ("demo", 6),
     ("doctor", 5),
