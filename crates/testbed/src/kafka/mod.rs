@@ -100,15 +100,6 @@ impl Cluster {
         joined(self.nodes.iter().map(|node| local(node.ports.clients)))
     }
 
-    /// `host:port` of one broker.
-    ///
-    /// # Panics
-    /// If there is no such broker.
-    #[must_use]
-    pub fn bootstrap_of(&self, broker: u32) -> String {
-        local(self.node(broker).ports.clients).to_string()
-    }
-
     /// `host:port,…` of that door of all brokers.
     ///
     /// # Panics
