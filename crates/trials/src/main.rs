@@ -12,7 +12,6 @@
 //! it. `cargo xtask` builds the binaries and starts the trials.
 
 mod broker;
-mod brokers;
 mod chaos;
 mod http;
 mod ingest;
@@ -23,6 +22,7 @@ mod page;
 mod perf;
 mod producer;
 mod restore;
+mod side_by_side;
 mod start;
 mod stats;
 
@@ -44,7 +44,7 @@ enum Trial {
     /// Break a running system on purpose, again and again, and see whether every rating counts once
     Chaos(chaos::Flags),
     /// Measure the embedded broker next to Apache Kafka
-    Broker(brokers::Flags),
+    Broker(side_by_side::Flags),
     /// Measure how long a consumer takes to be where it was, on short and on long logs
     Restore(restore::Flags),
     /// Measure how fast ratings come in over HTTP, next to Kafka's own producer
@@ -62,7 +62,7 @@ enum Trial {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().trial {
         Trial::Chaos(flags) => chaos::run(&flags),
-        Trial::Broker(flags) => brokers::run(&flags),
+        Trial::Broker(flags) => side_by_side::run(&flags),
         Trial::Restore(flags) => restore::run(&flags),
         Trial::Ingest(flags) => ingest::run(&flags),
         Trial::Overload(flags) => overload::run(&flags),

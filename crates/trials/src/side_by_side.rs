@@ -1,4 +1,4 @@
-//! Brokers: the embedded one next to Apache Kafka.
+//! Side by side: the embedded broker next to Apache Kafka.
 //!
 //! ```text
 //!  start-up and idle memory of each, several times
