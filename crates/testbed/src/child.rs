@@ -63,6 +63,7 @@ pub struct Child {
 impl Child {
     /// Starts it. Standard streams are those of `command`.
     pub fn spawn(command: Command) -> Result<Self, String> {
+        keeper::start();
         let child = Self::spawn_unkept(command)?;
         keeper::hold(child.pid());
         Ok(child)

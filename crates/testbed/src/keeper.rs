@@ -32,6 +32,12 @@ static SHELL: LazyLock<Mutex<Option<Child>>> = LazyLock::new(|| {
     Mutex::new(shell.spawn().ok())
 });
 
+/// Starts the shell. A child that is started after this cannot be ready before there is somebody
+/// to hold it.
+pub(crate) fn start() {
+    LazyLock::force(&SHELL);
+}
+
 /// This process ends with us.
 pub(crate) fn hold(pid: u32) {
     tell('+', pid);
