@@ -87,8 +87,6 @@ mod tests {
 
     #[test]
     fn this_very_process_takes_memory() {
-        let watch = Memory::watch(std::process::id());
-        std::thread::sleep(3 * EVERY);
-        assert!(watch.finish().unwrap().halves().iter().all(|mb| *mb > 0.0));
+        assert!(resident_mb(std::process::id()).is_some_and(|mb| mb > 0.0));
     }
 }
