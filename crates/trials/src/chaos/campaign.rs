@@ -30,6 +30,8 @@ use super::{Sabotage, verdict};
 
 /// The shortest session that Kafka's default settings permit.
 const SESSION_MS: u32 = 6_000;
+/// Of a naive consumer where nothing is inflicted: that the machine stalls must be no fault to it.
+const CALM_SESSION_MS: u32 = 30_000;
 /// What a broker may be silent before the controller gives it up: Kafka's default.
 const BROKER_SESSION_MS: u32 = 9_000;
 /// How often a broker says that it lives: Kafka's default.
@@ -140,6 +142,9 @@ impl Campaign {
         let naive = match self.sabotage {
             Some(Sabotage::AutoCommit) if is_consumer => {
                 words.push(format!("--directory={}", self.directory.join("naive").display()));
+                let calm = self.kinds.is_empty();
+                let session_ms = if calm { CALM_SESSION_MS } else { SESSION_MS };
+                words.push(format!("--session-ms={session_ms}"));
                 Some("naive-consumer")
             }
             Some(Sabotage::Acks0) if !is_consumer => Some("naive-producer"),

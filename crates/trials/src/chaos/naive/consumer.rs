@@ -39,6 +39,9 @@ pub(crate) struct ConsumerFlags {
     brokers: String,
     #[arg(long)]
     group: String,
+    /// How long the group waits for a consumer that is silent
+    #[arg(long)]
+    session_ms: u32,
     /// Where all replicas save their totals
     #[arg(long)]
     directory: PathBuf,
@@ -112,7 +115,8 @@ impl ConsumerFlags {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("group.id", &self.group);
         config.set("enable.auto.commit", "true").set("auto.commit.interval.ms", "5000");
-        config.set("auto.offset.reset", "earliest").set("session.timeout.ms", "6000");
+        config.set("auto.offset.reset", "earliest");
+        config.set("session.timeout.ms", self.session_ms.to_string());
         config.set("topic.metadata.refresh.interval.ms", "2000");
         let consumer: BaseConsumer<Totals> =
             config.create_with_context(totals.clone()).context("the Kafka client")?;
