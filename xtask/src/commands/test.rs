@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test that can run on this machine.
+//! `cargo xtask test`: every test that this machine can run within minutes.
 
 use super::{Command, api, clients, no_arguments, pages};
 use crate::steps::Steps;
@@ -7,7 +7,7 @@ use crate::{Outcome, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",
-    summary: "run every test that this machine can run, and name those that it cannot",
+    summary: "run every test that this machine can run within minutes, and name those that are left out",
     run,
 };
 
