@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--bootstrap", help="address of a running broker, for example Apache Kafka's")
     parser.add_argument("--erboh", help="our binary, whose broker is to be started")
     parser.add_argument("--without", action="append", default=[], metavar="CLIENT",
-                        help="leave out the checks that need kcat or java")
+                        help="leave out the checks that need kcat, zstd or java")
     parser.add_argument("--jobs", type=int, default=4, help="checks at a time (default 4)")
     parser.add_argument("--list", action="store_true", help="name the checks and end")
     parser.add_argument("words", nargs="*", help="only checks whose name contains one of these")

@@ -30,6 +30,13 @@ pub(crate) const KCAT: Tool = Tool {
     present: || process::answers("kcat".as_ref(), &["-V"]),
 };
 
+pub(crate) const ZSTD: Tool = Tool {
+    name: "zstd",
+    without: "the examples of the README and the walkthrough",
+    install: "sudo apt-get install zstd  (macOS: brew install zstd)",
+    present: || process::answers("zstd".as_ref(), &["--version"]),
+};
+
 pub(crate) const PYTHON: Tool = Tool {
     name: "python",
     without: "the client suite (it needs Python with confluent-kafka and kafka-python)",
@@ -102,13 +109,14 @@ pub(crate) const DENY: Tool = Tool {
 };
 
 /// What the client suite uses.
-pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, PYTHON, JAVA];
+pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, ZSTD, PYTHON, JAVA];
 /// What the checks of the pages use.
 pub(crate) const FOR_PAGES: &[Tool] = &[NODE, CHROMIUM];
 /// What the checks of the API documents use.
 pub(crate) const FOR_API: &[Tool] = &[SCHEMATHESIS];
 /// What must be there for `ci`.
-pub(crate) const FOR_CI: &[Tool] = &[KCAT, PYTHON, JAVA, KAFKA, SCHEMATHESIS, NODE, CHROMIUM, DENY];
+pub(crate) const FOR_CI: &[Tool] =
+    &[KCAT, ZSTD, PYTHON, JAVA, KAFKA, SCHEMATHESIS, NODE, CHROMIUM, DENY];
 
 /// Those of `tools` that this machine does not have.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {

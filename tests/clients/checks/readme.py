@@ -19,8 +19,8 @@ PAGES = ["README.md", "docs/walkthrough.md"]
 # A block that is run is announced by this line, which readers of the page do not see.
 MARK = "<!-- run -->\n```console\n"
 COMMAND_SECONDS_MAX = 60
-# Where the page has a role of its own listen: the service, and the ops port that says when it is ready.
-ROLE_SERVICE, ROLE_OPS = "127.0.0.1:3010", "127.0.0.1:3110"
+# Where the pages have roles of their own listen: services, and the ops ports that say when they are ready.
+ROLE_ADDRESSES = [f"127.0.0.1:{port}" for port in (3010, 3110, 3011, 3111)]
 
 # What the page calls a tool, and the class that Apache Kafka's scripts run.
 TOOLS = {
@@ -50,10 +50,11 @@ def matches(expected, found):
 class Background:
     """A command of the page that goes on while the next ones run; it ends with the page."""
 
-    def __init__(self, command, ops, surroundings):
+    def __init__(self, command, surroundings):
         self.command = command
-        self.out = pathlib.Path(surroundings["cwd"], "background.out")
-        with self.out.open("wb") as out:
+        ops = re.search(r"--ops-listen (\S+)", command)[1]
+        file, self.out = tempfile.mkstemp(prefix="background-", dir=surroundings["cwd"])
+        with open(file, "wb") as out:
             # With exec the process is the command itself, and not a shell that leaves it behind.
             self.process = subprocess.Popen(["sh", "-c", f"exec {command}"], stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=subprocess.STDOUT, **surroundings)
@@ -61,7 +62,7 @@ class Background:
         eventually(lambda: self.ready(f"http://{ops}/readyz"), lambda: self.said("is not ready"))
 
     def said(self, what):
-        return f"{self.command} {what}:\n{self.out.read_text()}"
+        return f"{self.command} {what}:\n{pathlib.Path(self.out).read_text()}"
 
     def ready(self, url):
         demand(self.process.poll() is None, self.said("has ended"))
@@ -95,7 +96,7 @@ def run(command, expected, surroundings):
                      "\ninstead of:\n" + "\n".join(expected))
 
 
-@check("readme: every example does what its page says", {"erboh", "kcat", "java"}, alone=True)
+@check("readme: every example does what its page says", {"erboh", "kcat", "java", "zstd"}, alone=True)
 def readme(suite):
     todo = []
     for page in PAGES:
@@ -103,13 +104,12 @@ def readme(suite):
         demand(found, f"{page} has no example that is run")
         todo += found
     with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory, Demo(suite.erboh) as demo:
-        service, ops = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        roles = [f"127.0.0.1:{port}" for port in free_ports(len(ROLE_ADDRESSES))]
         replaced = {
             "http://127.0.0.1:3000/": demo.places["producer"] + "/",
             "http://127.0.0.1:3001/": demo.places["board"] + "/",
             "127.0.0.1:9092": demo.places["kafka"],
-            ROLE_SERVICE: service,
-            ROLE_OPS: ops,
+            **dict(zip(ROLE_ADDRESSES, roles)),
             "target/release/erboh": os.path.abspath(suite.erboh),
         }
         # Commands that the page calls without an address look at the ones of the page.
@@ -125,7 +125,7 @@ def readme(suite):
                 command = command.replace(written, meant)
                 expected = [line.replace(written, meant) for line in expected]
             if command.endswith(" &"):
-                background.append(Background(command.removesuffix(" &"), ops, surroundings))
+                background.append(Background(command.removesuffix(" &"), surroundings))
             else:
                 run(command, expected, surroundings)
         for role in background:
