@@ -152,8 +152,8 @@ pub const ANSWER_UNREAD: Duration = Duration::from_secs(20);
 /// [`STREAM_PORTIONS_MAX`], and [`STREAM_ANSWERS_MAX`] answers.
 pub const STREAM_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long a client may have given no line to its stream before somebody else who needs the seat gets it. Whoever
-/// uploads what there is never pauses that long.
+/// How long a client may have given no rating to its stream, or read nothing of the answer, before somebody else who
+/// needs the seat gets it. Whoever uploads what there is never pauses that long.
 pub const STREAM_SILENCE: Duration = Duration::from_secs(5);
 
 /// How long the queue may have been out of reach before a stream ends; until then it waits. Longer than another broker

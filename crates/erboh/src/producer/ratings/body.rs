@@ -58,7 +58,7 @@ pub(super) enum Broken {
     #[error("the service is stopping")]
     Stopping,
     #[error(
-        "another upload needed its place, and it gave no rating for {} s",
+        "another upload needed its place, and it gave no rating for {} s or left its answer unread",
         limits::STREAM_SILENCE.as_secs()
     )]
     SentAway,

@@ -62,6 +62,13 @@ impl Portion {
         !self.batch.is_empty()
     }
 
+    /// Whether there is any rating in it, known ones too.
+    pub(super) fn has_ratings(&self) -> bool {
+        self.entries.iter().any(|(_, entry)| {
+            matches!(entry, Entry::Record(_) | Entry::Decided(Outcome::Created(..)))
+        })
+    }
+
     /// The line of its first item, from 1.
     pub(super) fn first_line(&self) -> Option<u64> {
         self.entries.first().map(|(index, _)| index + 1)

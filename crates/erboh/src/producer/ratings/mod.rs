@@ -154,7 +154,7 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
     };
     if format == Format::Lines {
         dispatch.intake.admit().await?;
-        let seat = uploads.stream(coding, &stopping).await?;
+        let seat = uploads.stream(coding).await?;
         let source = Source::new(body, stopping, seat);
         return stream::answer(source, dispatch, minimal).await;
     }

@@ -4,13 +4,15 @@
 //!  new stream ──► enough bytes left? ─yes─► Seat, until the stream ends
 //!                    │no
 //!                    ▼
-//!                 whose client said nothing for longest leaves, if that was long ──► its seat
-//!                 nobody: 429
+//!                 those who have been idle for longest leave, if that was long and is enough ──► their bytes
+//!                 not enough: 429, and nobody leaves
 //! ```
 //!
-//! So whoever only holds uploads open keeps nobody out.
+//! Idle is whose client gives no rating, and whose client does not read its answer. So whoever only holds uploads open
+//! keeps nobody out.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +24,7 @@ use crate::limits;
 
 const KIB: usize = 1024;
 
-/// What [`Known::asking_since_ms`] says while a stream is not waiting for its client.
+/// What [`Known`] says of a time that is not running.
 const BUSY: u64 = u64::MAX;
 
 /// The seats of one process. Clones share them.
@@ -35,15 +37,19 @@ pub(super) struct Seats {
 
 #[derive(Debug, Default)]
 struct Taken {
+    /// Those that are to leave too, until they have left.
     seats: HashMap<u64, Arc<Known>>,
     last: u64,
 }
 
-/// What is known of one stream.
+/// What is known of one stream. Times are in milliseconds from the opening, or [`BUSY`].
 #[derive(Debug)]
 struct Known {
-    /// Since when it waits for a line that is not blank, in milliseconds from the opening, or [`BUSY`].
+    bytes: usize,
+    /// Since when it waits for a rating.
     asking_since_ms: AtomicU64,
+    /// Since when it waits for its answer to be read.
+    unread_since_ms: AtomicU64,
     leave: CancellationToken,
 }
 
@@ -64,15 +70,17 @@ impl Default for Seats {
 }
 
 impl Seats {
-    /// A seat for a stream of so many bytes, which is to leave also at `stopping`; none if there is none.
-    pub(super) async fn take(&self, bytes: usize, stopping: &CancellationToken) -> Option<Seat> {
+    /// A seat for a stream of so many bytes; none if there is none.
+    pub(super) async fn take(&self, bytes: usize) -> Option<Seat> {
+        let permit = Arc::clone(&self.kib).acquire_many_owned(bytes.div_ceil(KIB) as u32);
+        // It keeps its place in the line while others leave.
+        let mut permit = pin!(permit);
         let mut patience = limits::BUDGET_WAIT;
         loop {
-            let permit = Arc::clone(&self.kib).acquire_many_owned(bytes.div_ceil(KIB) as u32);
-            if let Ok(Ok(permit)) = timeout(patience, permit).await {
-                return Some(self.seat(permit, stopping.child_token()));
+            if let Ok(Ok(permit)) = timeout(patience, permit.as_mut()).await {
+                return Some(self.seat(bytes, permit));
             }
-            if !self.send_one_away() {
+            if !self.make_room(bytes) {
                 return None;
             }
             // Leaving takes a moment.
@@ -80,8 +88,10 @@ impl Seats {
         }
     }
 
-    fn seat(&self, permit: OwnedSemaphorePermit, leave: CancellationToken) -> Seat {
-        let known = Arc::new(Known { asking_since_ms: AtomicU64::new(BUSY), leave });
+    fn seat(&self, bytes: usize, permit: OwnedSemaphorePermit) -> Seat {
+        let busy = || AtomicU64::new(BUSY);
+        let (asking_since_ms, unread_since_ms, leave) = (busy(), busy(), CancellationToken::new());
+        let known = Arc::new(Known { bytes, asking_since_ms, unread_since_ms, leave });
         let mut taken = self.lock();
         taken.last += 1;
         let number = taken.last;
@@ -90,18 +100,31 @@ impl Seats {
         Seat { number, known, seats: self.clone(), _permit: permit }
     }
 
-    /// Whether there was somebody to be sent away.
-    fn send_one_away(&self) -> bool {
-        let mut taken = self.lock();
-        let asking_since_ms = |known: &Known| known.asking_since_ms.load(Ordering::Relaxed);
-        let silent = taken.seats.iter().map(|(number, known)| (asking_since_ms(known), *number));
+    /// Sends away as many idle streams as are needed for so many bytes, besides those that are leaving; nobody, and
+    /// false, where that is not enough.
+    fn make_room(&self, needed: usize) -> bool {
+        let taken = self.lock();
         let silence_ms = limits::STREAM_SILENCE.as_millis() as u64;
-        let Some(before_ms) = self.now_ms().checked_sub(silence_ms) else { return false };
-        let Some((_, number)) = silent.filter(|(since, _)| *since <= before_ms).min() else {
+        let idle_before_ms = self.now_ms().checked_sub(silence_ms);
+        let mut room = limits::STREAMS_BYTES;
+        let mut idle = Vec::new();
+        for known in taken.seats.values().filter(|known| !known.leave.is_cancelled()) {
+            room -= known.bytes;
+            let since_ms = known.idle_since_ms();
+            if idle_before_ms.is_some_and(|before_ms| since_ms <= before_ms) {
+                idle.push((since_ms, known));
+            }
+        }
+        let most = room + idle.iter().map(|(_, known)| known.bytes).sum::<usize>();
+        if most < needed {
             return false;
-        };
-        // It is not counted on again: the next one who needs a seat sends another away.
-        if let Some(known) = taken.seats.remove(&number) {
+        }
+        idle.sort_unstable_by_key(|(since_ms, _)| *since_ms);
+        let mut idle = idle.into_iter();
+        while room < needed
+            && let Some((_, known)) = idle.next()
+        {
+            room += known.bytes;
             known.leave.cancel();
         }
         true
@@ -116,20 +139,39 @@ impl Seats {
     }
 }
 
+impl Known {
+    fn idle_since_ms(&self) -> u64 {
+        let since_ms = |time: &AtomicU64| time.load(Ordering::Relaxed);
+        since_ms(&self.asking_since_ms).min(since_ms(&self.unread_since_ms))
+    }
+}
+
 impl Seat {
-    /// From now on the stream waits for its client.
+    /// The stream waits for a rating, from now on if it did not wait already.
     pub(super) fn asks(&self) {
-        self.known.asking_since_ms.store(self.seats.now_ms(), Ordering::Relaxed);
+        let (now_ms, time) = (self.seats.now_ms(), &self.known.asking_since_ms);
+        // Another value was there: that is the time at which it began to wait.
+        let _ = time.compare_exchange(BUSY, now_ms, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The client has said something.
+    /// The client has given a rating.
     pub(super) fn is_told(&self) {
         self.known.asking_since_ms.store(BUSY, Ordering::Relaxed);
     }
 
-    /// Ends when somebody else needs the seat, and when the process stops.
-    pub(super) fn leave(&self) -> CancellationToken {
-        self.known.leave.clone()
+    /// From now on the stream waits for its answer to be read.
+    pub(super) fn is_unread(&self) {
+        self.known.unread_since_ms.store(self.seats.now_ms(), Ordering::Relaxed);
+    }
+
+    /// The client reads its answer.
+    pub(super) fn is_read(&self) {
+        self.known.unread_since_ms.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// Ends when somebody else needs the seat.
+    pub(super) fn leave(&self) -> &CancellationToken {
+        &self.known.leave
     }
 }
 
@@ -143,27 +185,60 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    const HALF: usize = limits::STREAMS_BYTES / 2;
+
+    /// Seats that have been there for long enough to be idle since their opening.
+    fn seats() -> Seats {
+        let opened = Instant::now().checked_sub(2 * limits::STREAM_SILENCE);
+        Seats { opened: opened.expect("an earlier time"), ..Seats::default() }
+    }
+
+    fn idle_since(time: &AtomicU64, since_ms: u64) {
+        time.store(since_ms, Ordering::Relaxed);
+    }
+
     #[tokio::test]
-    async fn who_is_silent_for_longest_makes_room() {
-        let opened =
-            Instant::now().checked_sub(2 * limits::STREAM_SILENCE).expect("an earlier time");
-        let (seats, stopping) = (Seats { opened, ..Seats::default() }, CancellationToken::new());
-        let half = async || seats.take(limits::STREAMS_BYTES / 2, &stopping).await;
-        let first = half().await.expect("a seat");
-        let second = half().await.expect("a seat");
-        assert!(half().await.is_none(), "both are at work");
+    async fn who_is_idle_for_longest_makes_room() {
+        let seats = seats();
+        let first = seats.take(HALF).await.expect("a seat");
+        let second = seats.take(HALF).await.expect("a seat");
+        assert!(seats.take(HALF).await.is_none(), "both are at work");
         first.asks();
-        second.asks();
-        assert!(half().await.is_none(), "their clients have just been asked");
-        first.known.asking_since_ms.store(1, Ordering::Relaxed);
-        second.known.asking_since_ms.store(0, Ordering::Relaxed);
+        second.is_unread();
+        assert!(seats.take(HALF).await.is_none(), "they have only begun to wait");
+        idle_since(&first.known.asking_since_ms, 1);
+        idle_since(&second.known.unread_since_ms, 0);
         let leaving = async {
             second.leave().cancelled().await;
+            // Whoever waits meanwhile sends nobody else away.
+            tokio::time::sleep(2 * limits::PLACE_LOOK_AGAIN).await;
             drop(second);
         };
-        let (third, ()) = tokio::join!(half(), leaving);
+        let (third, ()) = tokio::join!(seats.take(HALF), leaving);
         assert!(third.is_some() && !first.leave().is_cancelled());
-        stopping.cancel();
-        assert!(first.leave().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn nobody_leaves_for_nothing() {
+        let seats = seats();
+        let small = seats.take(KIB).await.expect("a seat");
+        let rest = seats.take(limits::STREAMS_BYTES - KIB).await.expect("a seat");
+        idle_since(&small.known.asking_since_ms, 0);
+        assert!(seats.take(2 * KIB).await.is_none());
+        assert!(!small.leave().is_cancelled(), "its place would not be enough");
+        drop(rest);
+    }
+
+    #[tokio::test]
+    async fn only_a_rating_ends_the_wait_for_one() {
+        let seats = seats();
+        let first = seats.take(limits::STREAMS_BYTES).await.expect("a seat");
+        idle_since(&first.known.asking_since_ms, 0);
+        first.asks();
+        assert_eq!(first.known.idle_since_ms(), 0);
+        first.is_told();
+        first.is_unread();
+        first.is_read();
+        assert!(seats.take(1).await.is_none(), "it is at work");
     }
 }

@@ -9,6 +9,7 @@
 //! that the status is out, and the last line says how it ended.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body;
@@ -19,6 +20,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::stream::poll_fn;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +42,7 @@ pub(super) struct Source {
     body: Body,
     lines: Lines,
     stopping: CancellationToken,
-    seat: Seat,
+    seat: Arc<Seat>,
     end: Option<Result<(), Broken>>,
     /// The first line that was read and not taken, if there is one.
     untaken: Option<u64>,
@@ -50,13 +52,14 @@ pub(super) struct Source {
 enum Unheard {
     /// The client is gone.
     Gone,
-    /// The client does not read. What was counted until then, and the first line whose answer it does not get.
+    /// The client does not read, for too long or while somebody else needs the seat. What was counted until then, and the first line whose answer it does not get.
     Unread(Counts, u64),
 }
 
 /// The client's end of the answer.
 struct Answers {
     pieces: mpsc::Sender<Bytes>,
+    seat: Arc<Seat>,
     buffer: BytesMut,
     minimal: bool,
     counts: Counts,
@@ -78,7 +81,8 @@ pub(super) async fn answer(
         return Err(broken.clone().into());
     }
     let (pieces, mut answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
-    tokio::spawn(run(source, first, dispatch, Answers::new(pieces, minimal)));
+    let answers = Answers::new(pieces, Arc::clone(&source.seat), minimal);
+    tokio::spawn(run(source, first, dispatch, answers));
     let pieces = poll_fn(move |context| {
         answer.poll_recv(context).map(|piece| piece.map(Ok::<_, Infallible>))
     });
@@ -94,15 +98,17 @@ pub(super) async fn answer(
 impl Source {
     /// The lines of `body`, until `stopping` or until somebody else needs the seat.
     pub(super) fn new(body: Body, stopping: CancellationToken, seat: Seat) -> Self {
-        Self { body, lines: Lines::default(), stopping, seat, end: None, untaken: None }
+        let (lines, seat) = (Lines::default(), Arc::new(seat));
+        Self { body, lines, stopping, seat, end: None, untaken: None }
     }
 
     /// The next portion that the queue is there for; none at the end.
     async fn next(&mut self, dispatch: &Dispatch) -> Option<Portion> {
         self.seat.asks();
-        let portion = self.read(dispatch).await;
-        self.seat.is_told();
-        let portion = portion?;
+        let portion = self.read(dispatch).await?;
+        if portion.has_ratings() {
+            self.seat.is_told();
+        }
         if !portion.has_records() || dispatch.intake.is_connected() {
             return Some(portion);
         }
@@ -122,7 +128,6 @@ impl Source {
 
     /// All whole lines that have arrived, if there are any; none at the end.
     async fn read(&mut self, dispatch: &Dispatch) -> Option<Portion> {
-        let leave = self.seat.leave();
         loop {
             // What is left of a body that broke is not a line, even if it looks like one.
             let ended = matches!(self.end, Some(Ok(())));
@@ -135,18 +140,21 @@ impl Source {
                 return None;
             }
             let (buffer, room) = self.lines.room();
-            let reading = leave.run_until_cancelled(self.body.read(buffer, room));
-            match reading.await {
-                Some(Ok(0)) => self.end = Some(Ok(())),
-                Some(Ok(_)) if !leave.is_cancelled() => {}
-                Some(Err(broken)) => self.end = Some(Err(broken)),
-                _ => self.end = Some(Err(self.why_leave())),
-            }
+            let reading = self.seat.leave().run_until_cancelled(self.body.read(buffer, room));
+            self.end = match self.stopping.run_until_cancelled(reading).await.flatten() {
+                Some(Ok(0)) => Some(Ok(())),
+                Some(Err(broken)) => Some(Err(broken)),
+                _ => self.why_leave().map(Err),
+            };
         }
     }
 
-    fn why_leave(&self) -> Broken {
-        if self.stopping.is_cancelled() { Broken::Stopping } else { Broken::SentAway }
+    /// Why nothing more is to be read, if that is so.
+    fn why_leave(&self) -> Option<Broken> {
+        if self.stopping.is_cancelled() {
+            return Some(Broken::Stopping);
+        }
+        self.seat.leave().is_cancelled().then_some(Broken::SentAway)
     }
 
     /// How many lines were taken, blank ones too.
@@ -192,7 +200,8 @@ async fn run(mut source: Source, first: Option<Sent>, dispatch: Dispatch, mut an
         }
         (Ok(((), counts)), _) => Last::Done { counts, lines: source.taken() },
         (Err(Unheard::Unread(counts, from)), _) => {
-            Last::Aborted { reason: unread(from, &dispatch.naming), counts, lines: from - 1 }
+            let reason = unread(from, &dispatch.naming, source.seat.leave().is_cancelled());
+            Last::Aborted { reason, counts, lines: from - 1 }
         }
         (Err(Unheard::Gone), _) => return,
     };
@@ -201,19 +210,23 @@ async fn run(mut source: Source, first: Option<Sent>, dispatch: Dispatch, mut an
     last.send(piece.freeze());
 }
 
-fn unread(from: u64, naming: &Naming) -> String {
+fn unread(from: u64, naming: &Naming, sent_away: bool) -> String {
+    let unread = if sent_away {
+        "another upload needed its place, and the answer was not read".to_owned()
+    } else {
+        format!("the answer was not read for {} s", limits::ANSWER_UNREAD.as_secs())
+    };
     format!(
-        "the answer was not read for {} s, so that it ends before line {from}; what became of that line and those \
-         after it is not told: {}, and read while you write, or ask for less with `Prefer: return=minimal`",
-        limits::ANSWER_UNREAD.as_secs(),
+        "{unread}, so that it ends before line {from}; what became of that line and those after it is not told: {}, \
+         and read while you write, or ask for less with `Prefer: return=minimal`",
         naming.again(),
     )
 }
 
 impl Answers {
-    fn new(pieces: mpsc::Sender<Bytes>, minimal: bool) -> Self {
+    fn new(pieces: mpsc::Sender<Bytes>, seat: Arc<Seat>, minimal: bool) -> Self {
         let (buffer, counts) = (BytesMut::new(), Counts::default());
-        Self { pieces, buffer, minimal, counts, unread_max: limits::ANSWER_UNREAD }
+        Self { pieces, seat, buffer, minimal, counts, unread_max: limits::ANSWER_UNREAD }
     }
 
     /// Tells what became of the lines of a portion.
@@ -231,10 +244,19 @@ impl Answers {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        match timeout(self.unread_max, self.pieces.send(self.buffer.split().freeze())).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Unheard::Gone),
-            Err(_) => Err(Unheard::Unread(before, first + 1)),
+        let piece = match self.pieces.try_send(self.buffer.split().freeze()) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(Unheard::Gone),
+            Err(TrySendError::Full(piece)) => piece,
+        };
+        self.seat.is_unread();
+        let sending = timeout(self.unread_max, self.pieces.send(piece));
+        let sent = self.seat.leave().run_until_cancelled(sending).await;
+        self.seat.is_read();
+        match sent {
+            Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(_))) => Err(Unheard::Gone),
+            Some(Err(_)) | None => Err(Unheard::Unread(before, first + 1)),
         }
     }
 }
@@ -261,9 +283,12 @@ mod tests {
         let piece = Bytes::from(lines.to_owned());
         let pieces = stream::repeat(piece).take(times).map(Ok::<_, Infallible>);
         let body = Body::new(body::Body::from_stream(pieces), Coding::Identity);
-        let stopping = CancellationToken::new();
-        let seat = Seats::default().take(1, &stopping).now_or_never();
-        Source::new(body, stopping, seat.flatten().expect("there is room"))
+        let seat = Seats::default().take(1).now_or_never().flatten().expect("there is room");
+        Source::new(body, CancellationToken::new(), seat)
+    }
+
+    fn answers(source: &Source, pieces: mpsc::Sender<Bytes>, minimal: bool) -> Answers {
+        Answers::new(pieces, Arc::clone(&source.seat), minimal)
     }
 
     async fn lines(mut pieces: mpsc::Receiver<Bytes>) -> Vec<Value> {
@@ -278,9 +303,10 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_nobody_reads_ends_the_upload_and_says_where() {
         let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
-        let mut answers = Answers::new(pieces, false);
+        let endless = source(&"no\n".repeat(1000), usize::MAX);
+        let mut answers = answers(&endless, pieces, false);
         answers.unread_max = Duration::from_millis(10);
-        run(source("no\n".repeat(1000).as_str(), 1000), None, dispatch(), answers).await;
+        run(endless, None, dispatch(), answers).await;
         let found = lines(answer).await;
         let (last, items) = found.split_last().expect("a last line");
         assert_eq!(last["status"], "aborted");
@@ -291,11 +317,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_that_nobody_reads_gives_way_to_another_upload() {
+        let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
+        let endless = source(&"no\n".repeat(1000), usize::MAX);
+        let answers = answers(&endless, pieces, false);
+        let seat = Arc::clone(&endless.seat);
+        let needed = async {
+            // One piece is kept for the last line.
+            while answer.len() < limits::STREAM_ANSWERS_MAX - 1 {
+                tokio::task::yield_now().await;
+            }
+            seat.leave().cancel();
+        };
+        tokio::join!(run(endless, None, dispatch(), answers), needed);
+        let found = lines(answer).await;
+        let (last, items) = found.split_last().expect("a last line");
+        let reason = last["reason"].as_str().expect("text");
+        assert!(reason.starts_with("another upload needed its place, and the answer"), "{last}");
+        assert_eq!(last["lines"], items.len(), "each line that counts as taken has its answer");
+    }
+
+    #[tokio::test]
     async fn a_client_that_is_gone_ends_the_upload() {
         let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
         drop(answer);
         let endless = source("no\n", usize::MAX);
-        run(endless, None, dispatch(), Answers::new(pieces, false)).await;
+        let answers = answers(&endless, pieces, false);
+        run(endless, None, dispatch(), answers).await;
     }
 
     #[tokio::test]
@@ -303,7 +351,8 @@ mod tests {
         let (pieces, answer) = mpsc::channel(limits::STREAM_ANSWERS_MAX);
         let endless = source("no\n", usize::MAX);
         let stopping = endless.stopping.clone();
-        let running = run(endless, None, dispatch(), Answers::new(pieces, true));
+        let answers = answers(&endless, pieces, true);
+        let running = run(endless, None, dispatch(), answers);
         let reading = async {
             let mut answer = answer;
             let first = answer.recv().await.expect("a piece");

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::media::Coding;
 use super::seats::{Seat, Seats};
@@ -63,14 +62,10 @@ impl Uploads {
         Ok(place)
     }
 
-    /// A seat for a stream, which is to leave at `stopping`.
-    pub(super) async fn stream(
-        &self,
-        coding: Coding,
-        stopping: &CancellationToken,
-    ) -> Result<Seat, Problem> {
+    /// A seat for a stream.
+    pub(super) async fn stream(&self, coding: Coding) -> Result<Seat, Problem> {
         let bytes = limits::STREAM_BYTES + window(coding);
-        self.streams.take(bytes, stopping).await.ok_or_else(busy)
+        self.streams.take(bytes).await.ok_or_else(busy)
     }
 
     /// A place for what decompresses one rating or a list, if that needs one.

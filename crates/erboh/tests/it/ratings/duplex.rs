@@ -9,9 +9,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{RATINGS, eventually, gzip, rating, records};
+use super::{RATINGS, gzip, rating, records};
 use crate::WAIT_MAX;
 use crate::support::broker::Broker;
+use crate::support::wait::until;
 
 /// A producer on a port of its own, until the test ends.
 struct Service {
@@ -143,7 +144,7 @@ async fn a_client_that_goes_away_leaves_what_it_sent() {
     upload.write(&format!("{}\n{}\n{}", rating("one"), rating("two"), rating("half"))).await;
     assert_eq!(upload.head().await, "HTTP/1.1 200 OK");
     drop(upload);
-    eventually(async || records(&service.broker).await == 2).await;
+    until("both ratings", async || (records(&service.broker).await == 2).then_some(())).await;
     service.close().await;
 }
 

@@ -3,12 +3,20 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use futures_util::{StreamExt as _, stream};
+use erboh::limits::{STREAM_BYTES, STREAMS_BYTES};
+use futures_util::future::{join_all, select_all};
+use futures_util::stream;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::{ID, JSON, NDJSON, RATINGS, eventually, lines, post, rating, rating_with, records};
+use super::{ID, JSON, NDJSON, RATINGS, lines, post, rating, rating_with, records};
+use crate::WAIT_MAX;
 use crate::support::broker::Broker;
+use crate::support::wait::until;
 use crate::web::{ask, post_json};
+
+/// So many streams take all the room there is.
+const STREAMS: usize = STREAMS_BYTES / STREAM_BYTES;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_line_has_its_answer() {
@@ -131,57 +139,73 @@ async fn streams_are_only_so_many_at_once() {
     );
     drop(open);
     // The places come back although their bodies never end.
-    eventually(async || {
+    until("room again", async || {
         let request = axum::http::Request::post(RATINGS).header("content-type", NDJSON);
-        ask(&router, request.body(Body::empty()).unwrap()).await.status == 200
+        let answer = ask(&router, request.body(Body::empty()).unwrap()).await;
+        (answer.status == 200).then_some(())
     })
     .await;
     broker.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_says_next_to_nothing_makes_room_for_another_stream() {
+async fn who_gives_no_rating_makes_room_for_another_stream() {
+    let read = CancellationToken::new();
+    read.cancel();
+    make_room_for_another_stream("x\n".into(), read, "it gave no rating").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_read_makes_room_for_another_stream() {
+    let unread = CancellationToken::new();
+    make_room_for_another_stream(rating("one") + "\n", unread, "the answer was not read").await;
+}
+
+/// Streams that write this line again and again, and whose answers are read from the moment of `read` on.
+async fn make_room_for_another_stream(line: String, read: CancellationToken, why: &str) {
     let broker = Broker::start().await;
     let router = broker.producer();
-    // Blank lines are no ratings.
-    let trickle = || {
-        stream::unfold((), async |()| {
+    let line = Bytes::from(line);
+    let open = async || {
+        let trickle = stream::unfold(line.clone(), async |line| {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"\n")), ()))
-        })
-    };
-    let open = async |first: &'static [u8]| {
-        let first = stream::once(async move { Ok(Bytes::from_static(first)) });
+            Some((Ok::<_, std::io::Error>(line.clone()), line))
+        });
         let request = axum::http::Request::post(RATINGS).header("content-type", NDJSON);
-        let body = Body::from_stream(first.chain(trickle().boxed()));
-        tower::ServiceExt::oneshot(router.clone(), request.body(body).unwrap()).await.unwrap()
+        let request = request.body(Body::from_stream(trickle)).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request).await.unwrap()
     };
-    let mut silent = Vec::new();
-    while silent.len() < 1000 {
-        let response = open(b"no\n").await;
-        if response.status() != 200 {
-            break;
-        }
-        silent.push(response);
-    }
+    let all = join_all(std::iter::repeat_with(open).take(STREAMS)).await;
+    assert!(all.iter().all(|response| response.status() == 200));
+    let reading = all.into_iter().map(|response| {
+        let read = read.clone();
+        tokio::spawn(async move {
+            read.cancelled().await;
+            axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap()
+        })
+    });
+    let reading: Vec<_> = reading.collect();
     assert_eq!(
         post(&router, JSON, &[], format!("[{}]", rating("one"))).await.status,
         200,
         "lists have room of their own"
     );
-    eventually(async || {
+    until("room for another", async || {
         let answer = post(&router, NDJSON, &[], rating("two")).await;
-        answer.status == 200 && lines(&answer)[1]["status"] == "done"
+        (answer.status == 200 && lines(&answer)[1]["status"] == "done").then_some(())
     })
     .await;
-    // Whoever was silent for longest has left.
-    let first = silent.remove(0).into_body();
-    let text = axum::body::to_bytes(first, 10_000).await.unwrap();
-    let last: Value =
-        serde_json::from_slice(text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap())
-            .unwrap();
-    assert_eq!((&last["status"], &last["invalid"]), (&json!("aborted"), &json!(1)));
-    assert!(last["reason"].as_str().unwrap().contains("another upload needed its place"), "{last}");
-    drop(silent);
+    // One has left. The others go on as soon as they are read.
+    read.cancel();
+    let ended = tokio::time::timeout(WAIT_MAX, select_all(reading)).await.expect("one has left");
+    let text = ended.0.unwrap();
+    let last = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap();
+    let last: Value = serde_json::from_slice(last).unwrap();
+    assert_eq!(last["status"], "aborted");
+    let reason = last["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("another upload needed its place") && reason.contains(why),
+        "{last}"
+    );
     broker.close().await;
 }

@@ -8,8 +8,6 @@ mod list;
 mod million;
 mod repeat;
 
-use std::time::Duration;
-
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use axum::Router;
 use axum::body::Body;
@@ -18,7 +16,6 @@ use erboh::queue::{Reader, Topics};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::WAIT_MAX;
 use crate::support::broker::Broker;
 use crate::web::{Answer, ask};
 
@@ -64,16 +61,6 @@ async fn records(broker: &Broker) -> i64 {
         reader.ends(&Topics::default().ratings, 3).unwrap().values().sum()
     };
     tokio::task::spawn_blocking(reading).await.unwrap()
-}
-
-/// Looks until it is so.
-async fn eventually(mut look: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !look().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(WAIT_MAX, looking).await.expect("it becomes so");
 }
 
 async fn gzip(text: &str) -> Vec<u8> {
