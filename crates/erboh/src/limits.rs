@@ -174,8 +174,16 @@ pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 /// [`ARRAY_BYTES_MAX`] over a line of two Mbit/s, and some more, since an answer can be larger than what it answers.
 pub const ARRAY_TAKE: Duration = Duration::from_mins(1);
 
+/// Bytes of an array for which there is to be room when it begins; each time they are used up, twice as many. Most
+/// arrays are shorter.
+pub const ARRAY_FIRST_BYTES: usize = 64 * 1024;
+
 /// Bytes that lists take together: five of the largest.
 pub const LISTS_BYTES: usize = 128 * 1024 * 1024;
+
+/// Bytes that the decoders of single ratings and lists take together: eight windows of zstd. Each is held while a body
+/// arrives, which takes a moment.
+pub const DECODERS_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes that may come out of one compressed body: about 25 million ratings. A body that says nothing takes no memory
 /// however large it gets, but seconds of a core; this is where that ends. What is not compressed costs its sender as

@@ -6,8 +6,7 @@
 //! ```
 
 use axum::Json;
-use axum::http::header::CONTENT_LENGTH;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout_at};
@@ -30,41 +29,56 @@ const FIRST_BYTES: usize = 2048;
 const ARRAY: u8 = b'[';
 
 /// A body of JSON, read.
-pub(super) struct Document {
-    pub(super) bytes: Vec<u8>,
-    /// Of an array; held until the client has taken the answer.
-    place: Option<Place>,
+pub(super) enum Document {
+    One(Vec<u8>),
+    /// With its memory, which is held until the client has taken the answer.
+    Array(Vec<u8>, Place),
 }
 
 impl Document {
-    /// Reads one rating, or an array as soon as there is room for one.
+    /// Reads one rating, or an array as far as there is room for one.
     pub(super) async fn read(
         mut body: Body,
-        headers: &HeaderMap,
         coding: Coding,
         uploads: &Uploads,
     ) -> Result<Self, Problem> {
         // Of a rating only the decoder is large enough to be counted.
-        let decoder = uploads.decoder(coding).await?;
+        let _decoder = uploads.decoder(coding).await?;
         let mut bytes = Vec::with_capacity(FIRST_BYTES);
         let started = Instant::now();
         let one = read(&mut body, &mut bytes, RATING_BYTES_MAX, true);
-        let (mut place, mut ended) = (None, timed(one, started + limits::BODY_READ).await?);
-        if first_byte(&bytes) == Some(ARRAY) && !ended {
-            let expected = if coding == Coding::Identity { length(headers) } else { None };
-            let most = expected.unwrap_or(ARRAY_BYTES_MAX).min(ARRAY_BYTES_MAX);
-            place = Some(uploads.list(most).await?);
-            // At once, since growing step by step takes twice as much. What is never written to is not there.
-            bytes.reserve_exact((most + 1).saturating_sub(bytes.len()));
-            let rest = read(&mut body, &mut bytes, ARRAY_BYTES_MAX, false);
-            ended = timed(rest, started + limits::ARRAY_READ).await?;
+        if timed(one, started + limits::BODY_READ).await? {
+            return Ok(Self::One(bytes));
         }
-        drop(decoder);
-        if ended { Ok(Self { bytes, place }) } else { Err(too_large(&bytes)) }
+        if first_byte(&bytes) != Some(ARRAY) {
+            return Err(too_large(&bytes));
+        }
+        let rest = read_array(&mut body, &mut bytes, uploads);
+        let place = timed(rest, started + limits::ARRAY_READ).await?;
+        Ok(Self::Array(bytes, place))
     }
+}
 
-    pub(super) fn is_array(&self) -> bool {
-        first_byte(&self.bytes) == Some(ARRAY)
+/// Reads the rest of an array. Its memory is taken as it arrives, so that whoever only begins one holds little of it.
+async fn read_array(
+    body: &mut Body,
+    bytes: &mut Vec<u8>,
+    uploads: &Uploads,
+) -> Result<Place, Problem> {
+    let mut most = limits::ARRAY_FIRST_BYTES;
+    let mut place = uploads.list(most).await?;
+    loop {
+        bytes.reserve_exact(most + 1 - bytes.len());
+        if read(body, bytes, most, false).await? {
+            bytes.shrink_to_fit();
+            return Ok(place);
+        }
+        if most >= ARRAY_BYTES_MAX {
+            return Err(too_large(bytes));
+        }
+        let twice = ARRAY_BYTES_MAX.min(2 * most);
+        place.merge(uploads.list(twice - most).await?);
+        most = twice;
     }
 }
 
@@ -85,10 +99,10 @@ async fn read(
     Ok(false)
 }
 
-async fn timed(
-    reading: impl Future<Output = Result<bool, Problem>>,
+async fn timed<T>(
+    reading: impl Future<Output = Result<T, Problem>>,
     deadline: Instant,
-) -> Result<bool, Problem> {
+) -> Result<T, Problem> {
     let late = |_| {
         Problem::new(
             kinds::BODY_TOO_SLOW,
@@ -106,10 +120,6 @@ fn first_byte(bytes: &[u8]) -> Option<u8> {
     bytes.trim_ascii_start().first().copied()
 }
 
-fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
 fn too_large(bytes: &[u8]) -> Problem {
     let limit = if first_byte(bytes) == Some(ARRAY) {
         format!(
@@ -123,16 +133,15 @@ fn too_large(bytes: &[u8]) -> Problem {
 }
 
 /// Sends one rating.
-pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Response, Problem> {
-    let bytes = document.bytes;
-    match dispatch.send_one(&bytes).await? {
+pub(super) async fn one(bytes: &[u8], dispatch: &Dispatch) -> Result<Response, Problem> {
+    match dispatch.send_one(bytes).await? {
         Outcome::Created(id, place) => {
             let created = Created { id, partition: place.partition, offset: place.offset };
             Ok((StatusCode::CREATED, Json(created)).into_response())
         }
         Outcome::Failed(id, error) => Err(super::problem(&error).id(id)),
         Outcome::Invalid(invalid) => {
-            let kind = if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() {
+            let kind = if serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
                 kinds::NOT_JSON
             } else {
                 kinds::INVALID_RATING
@@ -148,12 +157,12 @@ pub(super) async fn one(document: Document, dispatch: &Dispatch) -> Result<Respo
 
 /// Sends the ratings of an array. What is wrong with one does not fail the others.
 pub(super) async fn many(
-    document: Document,
+    bytes: Vec<u8>,
+    place: Place,
     uploads: &Uploads,
     dispatch: &Dispatch,
     minimal: bool,
 ) -> Result<Response, Problem> {
-    let Document { bytes, place } = document;
     serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| {
         let detail = format!("Nothing was sent: the array is no JSON: {error}.");
         Problem::new(kinds::NOT_JSON, detail)
@@ -163,10 +172,7 @@ pub(super) async fn many(
         let detail = format!("Nothing was sent: an array has at most {ARRAY_ITEMS_MAX} ratings.");
         return Err(Problem::new(kinds::TOO_LARGE, detail));
     }
-    let place = match place {
-        Some(place) => uploads.list_of(place, bytes.len(), count).await?,
-        None => uploads.list(bytes.len()).await?,
-    };
+    let place = uploads.list_of(place, bytes.len(), count).await?;
     let sent = send(&bytes, dispatch).await?;
     drop(bytes);
     let mut outcomes = Vec::with_capacity(count);

@@ -158,14 +158,17 @@ async fn answer(producer: Producer, request: Request) -> Result<Response, Proble
         let source = Source::new(body, stopping, seat);
         return stream::answer(source, dispatch, minimal).await;
     }
-    let document = Document::read(body, &head.headers, coding, &uploads).await?;
-    if document.is_array() {
-        return json::many(document, &uploads, &dispatch, minimal).await;
+    match Document::read(body, coding, &uploads).await? {
+        Document::Array(bytes, place) => {
+            json::many(bytes, place, &uploads, &dispatch, minimal).await
+        }
+        Document::One(bytes) => {
+            if let Naming::Many(key) = dispatch.naming {
+                dispatch.naming = Naming::One(key);
+            }
+            json::one(&bytes, &dispatch).await
+        }
     }
-    if let Naming::Many(key) = dispatch.naming {
-        dispatch.naming = Naming::One(key);
-    }
-    json::one(document, &dispatch).await
 }
 
 /// Sends the rating of a form, which has an id, just as if a program had sent it.

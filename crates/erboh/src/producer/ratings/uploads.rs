@@ -1,9 +1,9 @@
 //! Uploads: how many lists and streams there may be at once, by the memory that they can take.
 //!
 //! ```text
-//!  a list    3 × its bytes, or its bytes and ARRAY_ITEM_BYTES for each element; until its answer is taken
-//!  a stream  buffers of fixed size, however long it is
-//!  zstd      and its window
+//!  a list    3 × what has arrived of it, then its bytes and ARRAY_ITEM_BYTES for each element; until its answer is taken
+//!  a stream  buffers of fixed size, however long it is, and the window of zstd
+//!  a decoder the window of zstd, until one rating or a list is read
 //! ```
 //!
 //! What is on its way to the queue is counted by the budget of the intake, not here.
@@ -28,6 +28,8 @@ const LIST_FACTOR: usize = 3;
 pub(super) struct Uploads {
     /// In KiB.
     lists: Arc<Semaphore>,
+    /// In KiB. Apart from the lists, so that bodies of one coding keep out no others.
+    decoders: Arc<Semaphore>,
     streams: Seats,
 }
 
@@ -36,18 +38,19 @@ pub(super) type Place = OwnedSemaphorePermit;
 
 impl Default for Uploads {
     fn default() -> Self {
-        let lists = Arc::new(Semaphore::new(limits::LISTS_BYTES / KIB));
-        Self { lists, streams: Seats::default() }
+        let pool = |bytes| Arc::new(Semaphore::new(bytes / KIB));
+        let (lists, decoders) = (pool(limits::LISTS_BYTES), pool(limits::DECODERS_BYTES));
+        Self { lists, decoders, streams: Seats::default() }
     }
 }
 
 impl Uploads {
-    /// A place for a list of at most `bytes`.
+    /// A place for so many bytes of a list.
     pub(super) async fn list(&self, bytes: usize) -> Result<Place, Problem> {
-        self.acquire(LIST_FACTOR * bytes).await
+        acquire(&self.lists, LIST_FACTOR * bytes).await
     }
 
-    /// The same place for a list of which it is now known how many elements it has.
+    /// The same place, as large as what is now known of the list: its bytes, and how many elements it has.
     pub(super) async fn list_of(
         &self,
         mut place: Place,
@@ -55,9 +58,11 @@ impl Uploads {
         elements: usize,
     ) -> Result<Place, Problem> {
         let needed = bytes + elements * limits::ARRAY_ITEM_BYTES;
-        let more = needed.saturating_sub(place.num_permits() * KIB);
-        if more > 0 {
-            place.merge(self.acquire(more).await?);
+        let held = place.num_permits() * KIB;
+        if needed > held {
+            place.merge(acquire(&self.lists, needed - held).await?);
+        } else {
+            drop(place.split((held - needed) / KIB));
         }
         Ok(place)
     }
@@ -72,14 +77,14 @@ impl Uploads {
     pub(super) async fn decoder(&self, coding: Coding) -> Result<Option<Place>, Problem> {
         match window(coding) {
             0 => Ok(None),
-            bytes => self.acquire(bytes).await.map(Some),
+            bytes => acquire(&self.decoders, bytes).await.map(Some),
         }
     }
+}
 
-    async fn acquire(&self, bytes: usize) -> Result<Place, Problem> {
-        let place = Arc::clone(&self.lists).acquire_many_owned(bytes.div_ceil(KIB) as u32);
-        timeout(limits::BUDGET_WAIT, place).await.ok().and_then(Result::ok).ok_or_else(busy)
-    }
+async fn acquire(pool: &Arc<Semaphore>, bytes: usize) -> Result<Place, Problem> {
+    let place = Arc::clone(pool).acquire_many_owned(bytes.div_ceil(KIB) as u32);
+    timeout(limits::BUDGET_WAIT, place).await.ok().and_then(Result::ok).ok_or_else(busy)
 }
 
 fn busy() -> Problem {
@@ -100,14 +105,36 @@ mod tests {
     async fn memory_is_given_out_once() {
         let uploads = Uploads::default();
         let mut held = Vec::new();
+        while let Ok(place) = uploads.list(limits::ARRAY_BYTES_MAX).await {
+            held.push(place);
+            assert!(held.len() * LIST_FACTOR * limits::ARRAY_BYTES_MAX <= limits::LISTS_BYTES);
+        }
+        let all = uploads.list(limits::ARRAY_BYTES_MAX).await;
+        let refused = all.expect_err("so much is not left");
+        assert_eq!((refused.kind.code, refused.retry_after_seconds), ("too-busy", Some(1)));
+        held.pop();
+        assert!(uploads.list(limits::ARRAY_BYTES_MAX).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn decoders_keep_out_nothing_but_decoders() {
+        let uploads = Uploads::default();
+        let mut held = Vec::new();
         while let Ok(place) = uploads.decoder(Coding::Zstd).await {
             held.push(place.expect("zstd has a window"));
-            assert!(held.len() * super::super::body::ZSTD_WINDOW_BYTES <= limits::LISTS_BYTES);
+            assert!(held.len() * super::super::body::ZSTD_WINDOW_BYTES <= limits::DECODERS_BYTES);
         }
-        let refused = uploads.list(1).await.expect_err("nothing is left");
-        assert_eq!((refused.kind.code, refused.retry_after_seconds), ("too-busy", Some(1)));
+        assert!(uploads.list(limits::ARRAY_BYTES_MAX).await.is_ok());
         assert!(uploads.decoder(Coding::Gzip).await.is_ok_and(|place| place.is_none()));
-        held.pop();
-        assert!(uploads.list(1).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_list_holds_what_it_takes_and_no_more() {
+        let uploads = Uploads::default();
+        let place = uploads.list(limits::ARRAY_BYTES_MAX).await.expect("room");
+        let small = uploads.list_of(place, 2 * KIB, 20).await.expect("it is there");
+        assert_eq!(small.num_permits(), 7, "2 KiB and 20 × 256 bytes");
+        let large = uploads.list_of(small, 2 * KIB, 1024).await.expect("room");
+        assert_eq!(large.num_permits(), 2 + 256);
     }
 }

@@ -1,13 +1,20 @@
 //! Arrays: an answer for each element, and nothing sent of what is no array.
 
-use axum::body::Body;
-use axum::http::Request;
-use futures_util::StreamExt as _;
-use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{ID, JSON, RATINGS, post, rating, rating_with, records};
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use futures_util::future::{join_all, select_all};
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{ID, JSON, RATINGS, gzip, post, rating, rating_with, records};
 use crate::support::broker::Broker;
 use crate::support::producer::lonely;
+use crate::support::wait::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_element_has_its_answer() {
@@ -161,4 +168,64 @@ async fn answers_that_nobody_takes_keep_their_memory_and_are_so_many_at_once() {
     let items = list["items"].as_array().unwrap();
     assert!(items.iter().enumerate().all(|(index, item)| item["index"] == index));
     assert_eq!((items.len(), send().await.status().as_u16()), (65_536, 200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrays_that_have_only_begun_keep_nobody_out() {
+    let router = lonely();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let beginnings = (0..40).map(|_| {
+        let begun = Arc::clone(&begun);
+        // Asked for more, it says so and stays silent: there was room for the beginning.
+        let body =
+            stream::once(async { Ok::<_, Infallible>("[") }).chain(stream::once(async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                std::future::pending().await
+            }));
+        let request = Request::post(RATINGS).header("content-type", JSON);
+        ServiceExt::oneshot(router.clone(), request.body(Body::from_stream(body)).unwrap())
+    });
+    let mut beginnings = join_all(beginnings);
+    let whole = async {
+        until("all have begun", async || (begun.load(Ordering::Relaxed) == 40).then_some(())).await;
+        post(&router, JSON, &[], "[0]").await
+    };
+    tokio::select! {
+        _ = &mut beginnings => panic!("none of them ends"),
+        answer = whole => assert_eq!(answer.json()["invalid"], 1),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_arrays_hold_little_until_their_answers_are_taken() {
+    let router = lonely();
+    // So many that the answer is more than one piece, which is what keeps the memory.
+    let zeros = gzip(&format!("[0{}]", ",0".repeat(2000))).await;
+    let mut untaken = Vec::new();
+    for _ in 0..25 {
+        let request = Request::post(RATINGS).header("content-type", JSON);
+        let request = request.header("content-encoding", "gzip").body(Body::from(zeros.clone()));
+        let response = ServiceExt::oneshot(router.clone(), request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200, "after {}", untaken.len());
+        untaken.push(response);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_ratings_that_are_being_decompressed_keep_out_no_list() {
+    let router = lonely();
+    let silent = (0..40).map(|_| {
+        let request = Request::post(RATINGS).header("content-type", JSON);
+        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let request = request.header("content-encoding", "zstd").body(body).unwrap();
+        Box::pin(ServiceExt::oneshot(router.clone(), request))
+    });
+    // As many as there is room for stay; the others are refused.
+    let (refused, _, mut silent) = select_all(silent).await;
+    assert_eq!(refused.unwrap().status(), 429);
+    let mut silent = join_all(silent.drain(..));
+    tokio::select! {
+        _ = &mut silent => panic!("those that are there are silent"),
+        answer = post(&router, JSON, &[], "[0]") => assert_eq!(answer.json()["invalid"], 1),
+    }
 }
