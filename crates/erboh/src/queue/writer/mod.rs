@@ -12,6 +12,7 @@
 
 mod client;
 mod countdown;
+mod signals;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -21,8 +22,8 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use tokio::sync::watch;
 
-use self::client::{Health, Signals};
 pub use self::countdown::{Pending, Placed, SendError, SendResult};
+use self::signals::{Health, Signals};
 use super::batch::{self, Batch};
 use super::limits;
 use super::probe;
