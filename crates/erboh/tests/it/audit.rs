@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::WAIT_MAX;
-use crate::load::{agent, eventually, get};
+use crate::load::{agent, get};
 use crate::process::{ANY_PORT, Process, erboh};
+use crate::support::wait::eventually;
 
 const RATINGS: &str = "erboh-ratings";
 const TOTALS: &str = "erboh-totals";

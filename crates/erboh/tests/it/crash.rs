@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::load::{Acknowledged, Load, agent, eventually, get};
+use crate::load::{Acknowledged, Load, agent, get};
 use crate::process::{ANY_PORT, Process};
+use crate::support::wait::eventually;
 
 const WRITERS: usize = 4;
 /// Acknowledgements to wait for before each kill: early, so that a start is hit that has just

@@ -14,13 +14,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::WAIT_MAX;
+use crate::support::wait::becomes;
 
 /// Longer than a producer waits for its queue, so that it is the producer who gives up.
 const HTTP_WAIT: Duration = Duration::from_secs(10);
 /// Before a request is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
-/// Before something is looked at again.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
 const VOICES: [&str; 4] = ["Darth Vader", "Joan of Arc", "Big Bird", "<script>alert(1)</script>"];
 
 /// What was acknowledged, and so must be counted.
@@ -92,7 +91,7 @@ impl Load {
     #[track_caller]
     pub(crate) fn wait_for(&self, more: usize) {
         let enough = self.count() + more;
-        eventually("more acknowledgements", || (self.count() >= enough).then_some(()));
+        becomes("more acknowledgements", || self.count() >= enough);
     }
 
     /// Sends one rating from this thread; answers its partition and offset.
@@ -217,17 +216,4 @@ pub(crate) fn get(agent: &ureq::Agent, url: &str) -> Option<Value> {
     let mut answer = agent.get(url).call().ok()?;
     let body = answer.body_mut().read_to_string().ok()?;
     (answer.status() == 200).then(|| serde_json::from_str(&body).unwrap())
-}
-
-/// Looks until there is something to see.
-#[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + WAIT_MAX;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "not within {WAIT_MAX:?}: {what}");
-        std::thread::sleep(LOOK_PAUSE);
-    }
 }

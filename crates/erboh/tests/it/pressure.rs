@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::WAIT_MAX;
 use crate::hazards::roles::{Role, Roles};
-use crate::load::{agent, eventually, post};
+use crate::load::{agent, post};
 use crate::process::Process;
+use crate::support::wait::becomes;
 
 const RATING: &str = r#"{"battle":"a vs b","voice1":"Big Bird","voice2":"Macho Man","rating":2}"#;
 
@@ -52,9 +53,7 @@ fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
     broker.signal(Signal::Stop);
     std::thread::scope(|scope| {
         let long = scope.spawn(|| post_list(&producer.url, LONG_LIST));
-        eventually("the long list is on its way", || {
-            (bytes_in_flight(&producer) >= ROOM).then_some(())
-        });
+        becomes("the long list is on its way", || bytes_in_flight(&producer) >= ROOM);
         let (status, again, problem) = post_list(&producer.url, 1_000);
         assert_eq!((status, again.as_deref()), (429, Some("1")), "{problem}");
         assert_eq!(problem["code"], "too-busy");
@@ -67,7 +66,7 @@ fn a_list_that_fills_the_producer_keeps_out_lists_but_no_single_rating() {
         // The broker may have stood still for longer than the producer waits for it.
         assert_eq!((status, created + unknown, others), (200, LONG_LIST as u64, [0, 0]));
     });
-    eventually("nothing is in flight", || (bytes_in_flight(&producer) == 0).then_some(()));
+    becomes("nothing is in flight", || bytes_in_flight(&producer) == 0);
     assert_eq!(post_list(&producer.url, 1_000).0, 200, "and afterwards there is room again");
     producer.stop();
 }
@@ -94,18 +93,18 @@ fn a_simulation_that_the_queue_cannot_follow_keeps_nobody_out() {
     let order = agent().post(&simulations).header("content-type", "application/json");
     assert_eq!(order.send(r#"{"rate":200000}"#).unwrap().status(), 201);
     // More than may be on its way at once, so the rest of it stands in a line.
-    eventually("the simulation has sent more than there is room for", || {
+    becomes("the simulation has sent more than there is room for", || {
         let text = agent().get(&simulations).call().unwrap().body_mut().read_to_string().unwrap();
         let listed: Value = serde_json::from_str(&text).unwrap();
-        (listed["simulations"][0]["sent"].as_u64() > Some(15_000)).then_some(())
+        listed["simulations"][0]["sent"].as_u64() > Some(15_000)
     });
     let before = bytes_in_flight(&producer);
     std::thread::scope(|scope| {
         let list = scope.spawn(|| post_list(&producer.url, 500));
         let lines = scope.spawn(|| post_lines(&producer.url, 500));
-        eventually("both are on their way, or refused", || {
+        becomes("both are on their way, or refused", || {
             let both = bytes_in_flight(&producer) >= before + 1_000 * 350;
-            (both || list.is_finished() || lines.is_finished()).then_some(())
+            both || list.is_finished() || lines.is_finished()
         });
         broker.signal(Signal::Continue);
         // On a slow machine the queue may have stood still for longer than anybody waits for it.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::{OTHER, RATINGS, TOKEN};
 use crate::WAIT_MAX;
-use crate::load::eventually;
 use crate::process::{Process, erboh};
+use crate::support::wait::{becomes, eventually};
 
 const ANY_PORT: [&str; 3] =
     ["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0", "--brokers=127.0.0.1:1"];
@@ -83,23 +83,21 @@ fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
     assert!(producer.admits(TOKEN) && !producer.admits(OTHER));
 
     write(&file, &format!("lab:{OTHER}\n"));
-    eventually("the change", || (producer.admits(OTHER)).then_some(()));
+    becomes("the change", || producer.admits(OTHER));
     assert!(!producer.admits(TOKEN), "a token that was removed works no more");
 
     write(&file, &format!("lab:{TOKEN}\nlib:short\n"));
     let fault = "line 2: the token has 5 bytes";
-    eventually("the complaint", || (producer.process.errors().contains(fault)).then_some(()));
+    becomes("the complaint", || producer.process.errors().contains(fault));
     assert!(producer.admits(OTHER) && !producer.admits(TOKEN), "the tokens of before go on");
     producer.shows("erboh_producer_token_file_faulty 1");
 
     fs::remove_file(&file).expect("the file is removed");
-    eventually("the complaint", || {
-        (producer.process.errors().contains("No such file")).then_some(())
-    });
+    becomes("the complaint", || producer.process.errors().contains("No such file"));
     assert!(producer.admits(OTHER), "the tokens of before go on");
 
     write(&file, &format!("lab:{TOKEN}\nlib:{OTHER}{TOKEN}\n"));
-    eventually("the repair", || (producer.admits(TOKEN)).then_some(()));
+    becomes("the repair", || producer.admits(TOKEN));
     producer.shows("erboh_producer_token_file_faulty 0");
     producer.shows("erboh_producer_tokens 2");
     producer.shows(r#"erboh_producer_unauthorized_total{reason="missing"} 0"#);
@@ -133,7 +131,7 @@ fn a_secret_of_kubernetes_is_followed() {
     assert!(producer.admits(TOKEN));
     symlink("two", place("..new")).expect("a link");
     fs::rename(place("..new"), place("..data")).expect("the link is replaced");
-    eventually("the change", || (producer.admits(OTHER) && !producer.admits(TOKEN)).then_some(()));
+    becomes("the change", || producer.admits(OTHER) && !producer.admits(TOKEN));
 }
 
 /// Runs a command that must be refused before it opens anything, and checks what it says.
@@ -182,10 +180,8 @@ fn whoever_opens_it_to_everybody_is_warned() {
     let flags = ["--listen=0.0.0.0:0", "--ops-listen=127.0.0.1:0", "--brokers=127.0.0.1:1"];
     let flags = [&flags[..], &["--anyone-may-write"]].concat();
     let process = Process::start("producer", home.path(), &flags);
-    eventually("the warning", || (process.errors().contains("may write ratings")).then_some(()));
-    eventually("the start", || {
-        (process.errors().contains("producer on http://0.0.0.0:")).then_some(())
-    });
+    becomes("the warning", || process.errors().contains("may write ratings"));
+    becomes("the start", || process.errors().contains("producer on http://0.0.0.0:"));
 }
 
 #[test]
@@ -203,8 +199,6 @@ fn a_file_that_others_can_read_is_warned_about() {
     write(&file, &format!("lab:{TOKEN}"));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("its mode is set");
     let producer = Producer::start(home.path(), &file);
-    eventually("the warning", || {
-        (producer.process.errors().contains("other users can read")).then_some(())
-    });
+    becomes("the warning", || producer.process.errors().contains("other users can read"));
     assert!(producer.process.errors().contains("0644"), "{}", producer.process.errors());
 }

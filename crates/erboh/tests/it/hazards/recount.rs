@@ -6,7 +6,7 @@ use erboh::queue::Topics;
 use serde_json::{Value, json};
 
 use super::roles::{Role, Roles};
-use crate::load::eventually;
+use crate::support::wait::eventually;
 
 /// What a log adds up to.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::WAIT_MAX;
-use crate::load::{Load, agent, eventually, get};
+use crate::load::{Load, agent, get};
+use crate::support::wait::{becomes, eventually};
 
 /// Short, so that the tests wait little for others to take over; a flag of a test may say more.
 const PROPERTIES: [&str; 3] = [
@@ -60,15 +61,15 @@ impl Roles {
         let topics = Topics::default();
         for topic in [&topics.ratings, &topics.totals, &topics.dead_letters] {
             roles.administer(roles.admin.delete(topic));
-            eventually("an old topic is gone", || {
-                (roles.administer(roles.admin.partitions(topic)) == 0).then_some(())
+            becomes("an old topic is gone", || {
+                roles.administer(roles.admin.partitions(topic)) == 0
             });
         }
         // A topic that is gone for the one who asks may still be there for the one who creates.
-        eventually("topics", || {
+        becomes("topics", || {
             roles.administer(roles.admin.ensure_topics(&topics, partitions, replication));
             let have = roles.administer(roles.admin.partitions(&topics.ratings));
-            (have == partitions).then_some(())
+            have == partitions
         });
         roles
     }

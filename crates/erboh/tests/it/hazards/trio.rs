@@ -8,7 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::roles::Roles;
-use crate::load::eventually;
+use crate::support::wait::eventually;
 
 /// All of its brokers.
 pub(super) const BROKERS: [u32; 3] = [1, 2, 3];

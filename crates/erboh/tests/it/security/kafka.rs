@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::{certificate, erboh, file, login};
 use crate::doctor::kafka::Tools;
 use crate::hazards::roles::{Role, Roles};
-use crate::load::{Load, agent, eventually, post};
+use crate::load::{Load, agent, post};
+use crate::support::wait::{becomes, eventually};
 
 const DOCUMENTATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kafka-security.md");
 
@@ -248,9 +249,7 @@ fn who_shows_a_certificate_has_rights_too(cluster: &Cluster) {
     for operation in ["Create", "Describe", "Write", "Read"] {
         cluster.allow_topic("CN=client", operation, topic).unwrap();
     }
-    eventually("the smoke test passes", || {
-        (erboh("smoke", &brokers, &flags).exit_code == 0).then_some(())
-    });
+    becomes("the smoke test passes", || erboh("smoke", &brokers, &flags).exit_code == 0);
 }
 
 /// Four consumers, each with all rights but one.

@@ -12,7 +12,8 @@ use super::super::trio::{BROKERS, Placement, Trio};
 use super::super::watch::Watch;
 use super::logs::rate;
 use super::{PACE, WRITERS};
-use crate::load::{Load, agent, eventually, post};
+use crate::load::{Load, agent, post};
+use crate::support::wait::{becomes, eventually};
 
 /// The ratings' topic.
 fn ratings() -> String {
@@ -108,10 +109,10 @@ fn a_topic_made_anew_with_other_leaders_is_found_by_those_who_knew_the_old_one()
     load.during(WRITERS, || load.wait_for(50));
     consumer.demand_exact(&load);
     roles.administer(roles.admin.delete(&ratings()));
-    eventually("the topic is there again", || {
+    becomes("the topic is there again", || {
         let topics = Topics::default();
         roles.administer(roles.admin.ensure_topics(&topics, 3, 3));
-        (roles.administer(roles.admin.partitions(&topics.ratings)) == 3).then_some(())
+        roles.administer(roles.admin.partitions(&topics.ratings)) == 3
     });
     let load = Load::new(&[&producer.url], PACE);
     load.during(WRITERS, || load.wait_for(50));
@@ -203,7 +204,7 @@ fn counting_pauses_while_totals_cannot_be_written_and_goes_on_when_they_can() {
     let engine = engine::start(kafka, settings, &CancellationToken::new()).unwrap();
     let board = engine.board();
     rate(trio.cluster(), 0, 10);
-    eventually("all is counted", || (board.borrow().board.counted() == 10).then_some(()));
+    becomes("all is counted", || board.borrow().board.counted() == 10);
 
     let leads = leader(&mut trio);
     let dies = BROKERS.into_iter().find(|broker| *broker != leads).unwrap();
@@ -248,12 +249,12 @@ fn set_up_unclean(trio: &mut Trio, roles: &Roles) -> (u32, u32) {
 fn make_anew(roles: &Roles, topic: &str, copies: i32, config: &[(&str, &str)]) {
     roles.administer(roles.admin.delete(topic));
     let have = || roles.administer(roles.admin.partitions(topic));
-    eventually("the topic is gone", || (have() == 0).then_some(()));
+    becomes("the topic is gone", || have() == 0);
     let config: Vec<(&str, String)> =
         config.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    eventually("the topic is there", || {
+    becomes("the topic is there", || {
         roles.administer(roles.admin.create(topic, 1, copies, &config));
-        (have() == 1).then_some(())
+        have() == 1
     });
 }
 
@@ -307,8 +308,8 @@ fn ratings_that_an_unclean_election_takes_back_leave_the_board() {
         consumer.pause();
     });
     load.during(WRITERS, || {
-        eventually("the log is longer again", || {
-            (Recount::of(&roles, 1).position["0"] > position.get() + 20).then_some(())
+        becomes("the log is longer again", || {
+            Recount::of(&roles, 1).position["0"] > position.get() + 20
         });
     });
     consumer.resume();

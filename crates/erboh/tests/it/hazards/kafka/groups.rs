@@ -8,7 +8,8 @@ use super::super::roles::Role;
 use super::super::stage::Stage;
 use super::super::watch::{Keeper, Watch};
 use super::{PACE, WRITERS};
-use crate::load::{Load, eventually};
+use crate::load::Load;
+use crate::support::wait::{becomes, eventually};
 
 /// So long that a restart is quick, whatever else the machine does.
 const LONG_SESSION: &str = "--kafka-property=session.timeout.ms=45000";
@@ -29,17 +30,17 @@ fn a_quick_restart_under_a_name_moves_no_partition() {
         let keepers: Vec<Keeper> = consumers.iter().map(Keeper::of).collect();
         last.stop();
         let again = start("c");
-        eventually("its partitions", || (again.counts() == shares[2]).then_some(()));
+        becomes("its partitions", || again.counts() == shares[2]);
         again.kill();
         let again = start("c");
-        eventually("its partitions", || (again.counts() == shares[2]).then_some(()));
+        becomes("its partitions", || again.counts() == shares[2]);
 
         // Two with one name: the newer one has it.
         let newer = start("c");
-        eventually("its partitions", || (newer.counts() == shares[2]).then_some(()));
+        becomes("its partitions", || newer.counts() == shares[2]);
         let problem = eventually("the older one says so", || problem(&again));
         assert!(problem.contains("instance"), "{problem}");
-        eventually("it counts no more", || again.counts().is_empty().then_some(()));
+        becomes("it counts no more", || again.counts().is_empty());
         load.wait_for(100);
         keepers.into_iter().for_each(Keeper::end);
         consumers.extend([again, newer]);
@@ -97,9 +98,9 @@ fn a_group_that_does_not_take_a_member_is_named_with_the_way_out() {
         .create()
         .unwrap();
     other.subscribe(&["erboh-ratings"]).unwrap();
-    eventually("the other program is in the group", || {
+    becomes("the other program is in the group", || {
         let _ = other.poll(std::time::Duration::ZERO);
-        (other.assignment().unwrap().count() == 1).then_some(())
+        other.assignment().unwrap().count() == 1
     });
     let consumer = roles.consumer(&[]);
     let problem_of_consumer = eventually("a problem", || problem(&consumer));
@@ -109,7 +110,7 @@ fn a_group_that_does_not_take_a_member_is_named_with_the_way_out() {
     // Once the other one has left, it counts.
     drop(other);
     roles.until_shared(&[&consumer]);
-    eventually("no problem", || problem(&consumer).is_none().then_some(()));
+    becomes("no problem", || problem(&consumer).is_none());
 }
 
 #[test]
@@ -125,9 +126,7 @@ fn partitions_that_are_added_under_load_are_counted_from_their_start() {
         load.wait_for(200);
         roles.administer(roles.admin.add_partitions("erboh-ratings", 7));
         roles.until_shared(&consumers.iter().collect::<Vec<_>>());
-        eventually("ratings in all partitions", || {
-            (load.acknowledged().offsets.len() == 7).then_some(())
-        });
+        becomes("ratings in all partitions", || load.acknowledged().offsets.len() == 7);
         load.wait_for(200);
     });
     for consumer in &consumers {

@@ -11,7 +11,7 @@ use super::super::recount::Recount;
 use super::super::roles::{Role, Roles};
 use super::super::stage::Stage;
 use crate::WAIT_MAX;
-use crate::load::eventually;
+use crate::support::wait::{becomes, eventually};
 
 /// Writes ratings with ids of their own to one partition; all of them must be acknowledged.
 pub(super) fn rate(cluster: &Cluster, partition: i32, count: usize) {
@@ -56,17 +56,15 @@ fn until_halted(role: &Role, partitions: &[i64], reason: &str) {
 /// Deletes a topic and waits until it is gone.
 fn delete(roles: &Roles, topic: &str) {
     roles.administer(roles.admin.delete(topic));
-    eventually("the topic is gone", || {
-        (roles.administer(roles.admin.partitions(topic)) == 0).then_some(())
-    });
+    becomes("the topic is gone", || roles.administer(roles.admin.partitions(topic)) == 0);
 }
 
 /// Makes the topics that are missing.
 fn make(roles: &Roles, partitions: i32) {
     let topics = Topics::default();
-    eventually("the topic is there", || {
+    becomes("the topic is there", || {
         roles.administer(roles.admin.ensure_topics(&topics, partitions, 1));
-        (roles.administer(roles.admin.partitions(&topics.ratings)) == partitions).then_some(())
+        roles.administer(roles.admin.partitions(&topics.ratings)) == partitions
     });
 }
 
@@ -129,11 +127,10 @@ fn totals_that_are_deleted_under_a_running_consumer_are_written_again() {
     // Nobody can count these again.
     roles.administer(roles.admin.delete_records(&topics.ratings, 0, 8));
     delete(&roles, &topics.totals);
-    eventually("the snapshots are written again", || {
+    becomes("the snapshots are written again", || {
         let there = roles.administer(roles.admin.partitions(&topics.totals)) == 2;
         let newest = |partition| roles.snapshots(partition).pop();
-        (there && (0..2).all(|partition| newest(partition).is_some_and(|of| of.counted == 10)))
-            .then_some(())
+        there && (0..2).all(|partition| newest(partition).is_some_and(|of| of.counted == 10))
     });
     consumer.kill();
     let consumer = roles.consumer(&[]);

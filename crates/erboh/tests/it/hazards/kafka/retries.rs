@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::super::roles::{Role, Roles};
 use super::super::stage::Stage;
 use crate::WAIT_MAX;
-use crate::load::{agent, eventually, post};
+use crate::load::{agent, post};
+use crate::support::wait::{becomes, eventually};
 
 const PARTITIONS: i32 = 3;
 const RATINGS: usize = 8;
@@ -48,7 +49,7 @@ fn a_rating_whose_acknowledgement_was_lost_counts_once_when_it_is_sent_again() {
     }
     let unknown = answers.iter().filter(|(status, _)| *status == 504).count();
     for rating in &ratings {
-        eventually("it is taken", || (send(&producer, rating).0 == 201).then_some(()));
+        becomes("it is taken", || send(&producer, rating).0 == 201);
     }
     let copies = demand_each_counted_once(&roles, &consumer, RATINGS + 1);
     assert!(copies.values().all(|count| *count <= 2), "{copies:?}");

@@ -7,7 +7,8 @@ use super::super::roles::{Role, Roles};
 use super::super::stage::{LINKED, Stage};
 use super::super::watch::Watch;
 use super::{PACE, WRITERS};
-use crate::load::{Load, eventually};
+use crate::load::Load;
+use crate::support::wait::{becomes, eventually};
 
 const PARTITIONS: i32 = 6;
 
@@ -64,8 +65,8 @@ fn old_snapshots_of_a_zombie_come_late_and_change_nothing() {
         consumers[0].pause();
         consumers.push(roles.consumer(&[]));
         roles.until_shared(&[&consumers[1]]);
-        eventually("the other one is further", || {
-            ahead.iter().all(|(partition, at)| newest(&roles, *partition) > *at).then_some(())
+        becomes("the other one is further", || {
+            ahead.iter().all(|(partition, at)| newest(&roles, *partition) > *at)
         });
         link.heal();
         consumers[0].resume();
