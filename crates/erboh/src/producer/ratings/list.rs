@@ -70,13 +70,21 @@ fn pieces(first: Bytes, rest: Rest, within: Duration) -> Body {
     };
     tokio::spawn(late);
     let taken = taken.drop_guard();
+    let mut ended = false;
     let more = iter::from_fn(move || {
         let _ends_with_the_body = &taken;
-        match &mut *lock(&rest) {
-            Some(rest) if rest.ended => None,
-            Some(rest) => Some(Ok(rest.write(b""))),
-            None => Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not read"))),
+        if ended {
+            return None;
         }
+        let mut rest = lock(&rest);
+        let Some(open) = &mut *rest else {
+            return Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not read")));
+        };
+        let piece = open.write(b"");
+        ended = open.ended;
+        // What is written to its end needs its memory no more, and cannot break off.
+        rest.take_if(|rest| rest.ended);
+        Some(Ok(piece))
     });
     Body::from_stream(stream::iter(iter::once(Ok(first)).chain(more)))
 }
@@ -117,22 +125,43 @@ impl Rest {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt as _;
+    use futures_util::{FutureExt as _, StreamExt as _};
     use tokio::sync::Semaphore;
 
     use super::*;
 
-    #[tokio::test]
-    async fn an_answer_that_is_not_taken_in_time_breaks_off() {
+    /// What is left of an answer of one item, and its memory.
+    async fn rest() -> (Rest, Arc<Semaphore>) {
         let memory = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&memory).acquire_owned().await.expect("all of it");
         let outcomes = vec![(0, Outcome::Reused)].into_iter();
         let (counts, separator) = (Counts::default(), &b""[..]);
         let rest =
             Rest { outcomes, minimal: false, counts, separator, ended: false, _place: place };
+        (rest, memory)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_in_time_breaks_off() {
+        let (rest, memory) = rest().await;
         let body = pieces(Bytes::from_static(b"["), rest, Duration::from_millis(1));
         drop(memory.acquire().await.expect("it comes back although nobody reads"));
         let pieces: Vec<_> = body.into_data_stream().take(2).collect().await;
         assert!(pieces[0].is_ok() && pieces[1].is_err(), "{pieces:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_written_to_its_end_does_not_break_off() {
+        let (rest, memory) = rest().await;
+        let within = Duration::from_millis(1);
+        let mut body = pieces(Bytes::from_static(b"["), rest, within).into_data_stream();
+        // The clock has not been looked at yet.
+        for _ in 0..2 {
+            let piece = body.next().now_or_never().flatten().expect("it is there");
+            piece.expect("a piece");
+        }
+        assert_eq!(memory.available_permits(), 1, "nothing is kept for the end");
+        sleep(2 * within).await;
+        assert!(body.next().await.is_none());
     }
 }
