@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{At, Counts, Outcome};
-use super::media::PREFERENCE_APPLIED;
+use super::media;
 use super::uploads::Place;
 use crate::limits;
 
@@ -47,12 +47,7 @@ pub(super) fn answer(outcomes: Vec<(u64, Outcome)>, minimal: bool, place: Place)
     // Most answers are one piece, of which hyper then knows the length.
     let body = if rest.ended { Body::from(first) } else { pieces(first, rest, limits::ARRAY_TAKE) };
     let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let mut response = (kind, body).into_response();
-    if minimal {
-        let (name, value) = PREFERENCE_APPLIED;
-        response.headers_mut().insert(name, value);
-    }
-    response
+    media::applied(minimal, (kind, body).into_response())
 }
 
 /// A body that ends with an error where it is not taken `within` this time.

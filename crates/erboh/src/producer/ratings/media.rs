@@ -8,7 +8,7 @@
 //! ```
 
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::web::body::media_type;
@@ -16,10 +16,6 @@ use crate::web::{Problem, kinds};
 
 /// What a body of lines is called here: the most used of its names, none of which is registered.
 pub(super) const NDJSON: &str = "application/x-ndjson";
-
-/// In the answer, by RFC 7240: the preference was followed.
-pub(super) const PREFERENCE_APPLIED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("preference-applied"), HeaderValue::from_static("return=minimal"));
 
 /// How the ratings of a body are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +106,19 @@ pub(super) fn wants_minimal(headers: &HeaderMap) -> bool {
         .is_some_and(|(_, value)| value.trim().trim_matches('"') == "minimal")
 }
 
+/// An answer that says, by RFC 7240, whether that preference was followed.
+pub(super) fn applied(minimal: bool, mut answer: Response) -> Response {
+    if minimal {
+        let value = HeaderValue::from_static("return=minimal");
+        answer.headers_mut().insert("preference-applied", value);
+    }
+    answer
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     fn headers(name: &'static str, values: &[&str]) -> HeaderMap {

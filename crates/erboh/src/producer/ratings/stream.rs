@@ -29,7 +29,7 @@ use super::body::{Body, Broken};
 use super::dispatch::{Dispatch, Portion, Sent};
 use super::key::Naming;
 use super::lines::Lines;
-use super::media::{NDJSON, PREFERENCE_APPLIED};
+use super::media::{self, NDJSON};
 use super::seats::Seat;
 use crate::limits;
 use crate::web::Problem;
@@ -87,12 +87,7 @@ pub(super) async fn answer(
         answer.poll_recv(context).map(|piece| piece.map(Ok::<_, Infallible>))
     });
     let kind = [(CONTENT_TYPE, HeaderValue::from_static(NDJSON))];
-    let mut response = (kind, body::Body::from_stream(pieces)).into_response();
-    if minimal {
-        let (name, value) = PREFERENCE_APPLIED;
-        response.headers_mut().insert(name, value);
-    }
-    Ok(response)
+    Ok(media::applied(minimal, (kind, body::Body::from_stream(pieces)).into_response()))
 }
 
 impl Source {
