@@ -111,9 +111,9 @@ pub const RECORD_COST: usize = 256;
 /// those that are taken have not stood in a line for long.
 pub const BUDGET_WAIT: Duration = Duration::from_millis(20);
 
-/// How long a request that is refused for want of room waits for its answer. A client that asks
-/// again at once is then refused ten times a second; thousands of times, it would take the place
-/// of those that are served.
+/// How long a request that is refused for want of room, or while the queue is out of reach, waits
+/// for its answer at least. A client that asks again at once is then refused ten times a second;
+/// thousands of times, it would take the place of those that are served.
 pub const REFUSAL_PAUSE: Duration = Duration::from_millis(80);
 
 /// What a client is told to wait before it tries again when too much is in flight already.

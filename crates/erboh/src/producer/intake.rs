@@ -9,9 +9,10 @@
 //! sent nor frees bytes that the queue still holds.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument as _;
 
 use super::budget::{Budget, Patience, Permit};
@@ -44,7 +45,7 @@ impl From<Busy> for Problem {
 
 /// Says no, after a moment in which the client cannot ask again.
 async fn refused() -> Busy {
-    tokio::time::sleep(limits::REFUSAL_PAUSE).await;
+    sleep(limits::REFUSAL_PAUSE).await;
     Busy
 }
 
@@ -52,24 +53,30 @@ async fn refused() -> Busy {
 pub(super) struct Sending {
     results: JoinHandle<Vec<SendResult>>,
     records: usize,
+    /// Before this nobody is told that the queue is out of reach.
+    refused_from: Instant,
 }
 
 impl Sending {
     /// What became of each record, in their order, after [`limits::SEND`] at the latest.
     pub(super) async fn results(self) -> Vec<SendResult> {
         let unknown = || SendError::Unknown("the producer stopped before it was told".into());
-        self.results.await.unwrap_or_else(|_| vec![Err(unknown()); self.records])
+        let results = self.results.await.unwrap_or_else(|_| vec![Err(unknown()); self.records]);
+        if let Some(Err(SendError::Unavailable(_))) = results.first() {
+            sleep_until(self.refused_from).await;
+        }
+        results
     }
 
     /// The same sending, whose results `note` is told even if nobody waits for them any more.
     pub(super) fn noted(self, note: impl FnOnce(&[SendResult]) + Send + 'static) -> Self {
-        let records = self.records;
+        let (records, refused_from) = (self.records, self.refused_from);
         let noting = async move {
             let results = self.results().await;
             note(&results);
             results
         };
-        Self { results: tokio::spawn(noting), records }
+        Self { results: tokio::spawn(noting), records, refused_from }
     }
 }
 
@@ -80,7 +87,9 @@ impl Intake {
 
     /// Refuses a stream that would find no room or no queue, before any work is spent on it.
     pub(super) async fn admit(&self) -> Result<(), Problem> {
+        let refused_from = Instant::now() + limits::REFUSAL_PAUSE;
         if let Err(reason) = self.reach(limits::SEND / 2).await {
+            sleep_until(refused_from).await;
             return Err(ratings::problem(&SendError::Unavailable(reason)));
         }
         if self.budget.has_room_for_bulk().await {
@@ -98,7 +107,8 @@ impl Intake {
         })
     }
 
-    /// Takes a batch of at most 65,536 records if there is room within [`limits::BUDGET_WAIT`].
+    /// Takes a batch of at most 65,536 records if there is room within [`limits::BUDGET_WAIT`]. That the queue is out of
+    /// reach is told after [`limits::REFUSAL_PAUSE`] at the earliest.
     pub(super) async fn accept(&self, batch: Batch) -> Result<Sending, Busy> {
         let permit = self.budget.acquire(&batch, Patience::Brief).await;
         // Without room because nothing leaves: the queue is to blame, and the answer says so.
@@ -106,7 +116,9 @@ impl Intake {
             drop(batch);
             return Err(refused().await);
         }
-        Ok(self.start(batch, permit))
+        let sending = self.start(batch, permit);
+        let refused_from = sending.refused_from + limits::REFUSAL_PAUSE;
+        Ok(Sending { refused_from, ..sending })
     }
 
     /// The same for a stream, which holds its client back until there is room.
@@ -149,6 +161,34 @@ impl Intake {
         };
         // What is logged meanwhile belongs to the request, although the task outlives it.
         let results = tokio::spawn(sending.in_current_span().instrument(step));
-        Sending { results, records }
+        Sending { results, records, refused_from: started }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::KafkaSettings;
+
+    #[tokio::test]
+    async fn in_a_long_outage_nobody_can_ask_again_at_once() {
+        let writer = Writer::connect(&KafkaSettings::new("127.0.0.1:1"), "t").expect("a writer");
+        let intake = Intake::new(writer, Metrics::default());
+        let long = async {
+            while intake.reach(limits::SEND / 2).await.is_ok() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(4 * limits::SEND, long).await.expect("nothing listens there");
+        let earliest = Instant::now() + limits::REFUSAL_PAUSE;
+        assert_eq!(intake.admit().await.expect_err("away").kind, kinds::QUEUE_UNAVAILABLE);
+        assert!(Instant::now() >= earliest);
+        let mut batch = Batch::new();
+        batch.push(b"", b"");
+        let earliest = Instant::now() + limits::REFUSAL_PAUSE;
+        let sending = intake.accept(batch).await.expect("room");
+        let results = sending.noted(|_| ()).results().await;
+        assert!(matches!(results[..], [Err(SendError::Unavailable(_))]), "{results:?}");
+        assert!(Instant::now() >= earliest);
     }
 }
