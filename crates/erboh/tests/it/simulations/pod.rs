@@ -77,6 +77,7 @@ async fn it_waits_for_the_queue_and_stops_with_the_books_closed() {
     assert_eq!(number("sent"), number("acknowledged"), "{log}");
     assert_eq!(stage.broker.values().await.len() as u64, number("acknowledged"), "{log}");
     assert!(log.contains("state=\"stopped\""), "{log}");
+    assert!(!log.contains("no other simulation"), "nobody but the process has stopped it: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
