@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{certificate, erboh, file, login};
 use crate::doctor::kafka::Tools;
 use crate::hazards::roles::{Role, Roles};
-use crate::load::{Load, agent, post};
+use crate::load::{Load, agent, get, post};
 use crate::support::wait::{becomes, eventually};
 
 const DOCUMENTATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kafka-security.md");
@@ -237,6 +237,7 @@ fn the_documented_rights_suffice_and_each_missing_one_is_named() {
     producer.stop();
     consumer.stop();
     each_right_that_a_consumer_lacks(cluster, &start);
+    a_simulation_without_the_right_fails(cluster, &start);
     added_partitions_need_a_right(cluster, &roles, &start);
 }
 
@@ -292,6 +293,38 @@ fn each_right_that_a_consumer_lacks(
         until_said(user, &words, || problem(&consumer));
         consumer.stop();
     }
+}
+
+/// It says what is missing, and another one has it.
+fn a_simulation_without_the_right_fails(
+    cluster: &Cluster,
+    start: &dyn Fn(&str, &str, &[&str]) -> Role,
+) {
+    let (user, ratings) = (WITHOUT[0], Topics::default().ratings);
+    let producer = start("producer", user, &[]);
+    // It may write elsewhere, so that only the answer to a rating says what is missing.
+    until_said("the producer", "ready", || readiness(&producer).filter(|said| said == "ready\n"));
+    let simulations = format!("{}api/v1/simulations", producer.url);
+    let simulate = || {
+        let order = agent().post(&simulations).header("content-type", "application/json");
+        assert_eq!(order.send(r#"{"rate":20}"#).unwrap().status(), 201);
+    };
+    let newest = || get(&agent(), &simulations).unwrap()["simulations"][0].take();
+    simulate();
+    becomes("it fails", || newest()["state"] == "failed");
+    let failed = newest();
+    let lacks = format!("user {user} lacks the right Write on topic {ratings}");
+    assert!(failed.to_string().contains(&lacks), "{failed}");
+    assert_eq!(failed["acknowledged"], 0, "{failed}");
+    cluster.allow_topic(user, "Write", &ratings).unwrap();
+    becomes("another one has the right", || {
+        let is_over = newest()["state"] == "failed";
+        if is_over {
+            simulate();
+        }
+        newest()["acknowledged"].as_u64() > Some(0)
+    });
+    producer.stop();
 }
 
 /// The totals get as many partitions as the ratings, for which nobody has the right yet.
