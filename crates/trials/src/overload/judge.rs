@@ -10,7 +10,7 @@ use crate::start::PATIENCE;
 const GROWTH_MAX: f64 = 1.15;
 /// Growth, in MB, that is none, however small the producer was before.
 const GROWTH_MIN_MB: f64 = 16.0;
-/// Most that the producer may take, in MB: 8 MiB of ratings in flight, as much again in the Kafka
+/// Most that the producer may take, in MB: 12 MiB of ratings in flight, as much again in the Kafka
 /// client, what uploads may hold, and the buffers of the connections. It usually takes a quarter.
 const MEMORY_MAX_MB: f64 = 384.0;
 /// How many times longer the slowest hundredth of those that were taken may wait than when the same
