@@ -5,6 +5,7 @@ pub(crate) mod help;
 mod api;
 mod ci;
 mod clients;
+mod cluster;
 mod fuzz;
 mod kafka;
 mod otlp;
@@ -39,6 +40,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     trials::BENCH_RESTORE,
     otlp::COMMAND,
     kafka::COMMAND,
+    cluster::COMMAND,
     help::COMMAND,
 ];
 

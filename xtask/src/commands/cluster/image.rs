@@ -1,0 +1,48 @@
+//! Image: the name of the one that is built, and the patch that makes the cluster run it.
+
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::process;
+
+/// A tag that no other content has had: nodes pull a tag once. The commit, and for a tree that is
+/// not as committed the time too.
+pub(super) fn tag() -> Result<String, String> {
+    let git = |arguments: &[&str]| {
+        process::capture(Command::new("git").args(arguments))
+            .map_err(|reason| format!("asking git for the commit: {reason}"))
+    };
+    let commit = git(&["rev-parse", "--short", "HEAD"])?.trim().to_owned();
+    if git(&["status", "--porcelain"])?.is_empty() {
+        return Ok(commit);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{commit}-dirty-{}", now.as_secs()))
+}
+
+/// The merge patch that puts an image into the values of the release.
+pub(super) fn patch(image: &str) -> String {
+    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+    let tag_at = name.rfind(':').filter(|colon| !name[*colon..].contains('/'));
+    let (repository, tag) = tag_at.map_or((name, ""), |colon| (&name[..colon], &name[colon + 1..]));
+    format!(
+        r#"{{"spec":{{"values":{{"image":{{"repository":"{repository}","tag":"{tag}","digest":"{digest}"}}}}}}}}"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_split_where_its_parts_end() {
+        let check = |image: &str, repository: &str, tag: &str, digest: &str| {
+            let parts =
+                format!(r#"{{"repository":"{repository}","tag":"{tag}","digest":"{digest}"}}"#);
+            assert!(patch(image).contains(&parts), "{}", patch(image));
+        };
+        check("kind-registry:5000/erboh:abc", "kind-registry:5000/erboh", "abc", "");
+        check("10.0.0.1:5000/erboh", "10.0.0.1:5000/erboh", "", "");
+        check("ghcr.io/me/erboh:1@sha256:ff", "ghcr.io/me/erboh", "1", "sha256:ff");
+    }
+}
