@@ -54,8 +54,7 @@ What the schema cannot say: values that do not fit together. Takes the same dict
 {{- end }}
 {{- end }}
 
-{{- $several := or (ne .values.autoscaling.kind "none") (gt (int .values.replicas) 1) }}
-{{- if and (index $settings "instance-id") $several }}
+{{- if and (index $settings "instance-id") (include "erboh.several" .) }}
 {{- fail (printf "%s.settings.instance-id: every pod would have this name, and Kafka throws all out but the newest. Leave it out, or run one replica" $role) }}
 {{- end }}
 

@@ -165,3 +165,28 @@ The settings of one role, as YAML. Not with `merge`: it takes a `false` for a va
   {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* What KEDA logs in to Kafka with, out of the same places as the pods; nothing where there is no login and no CA. */}}
+{{- define "erboh.kedaAuthentication" -}}
+{{- if index (include "erboh.settings" . | fromYaml) "kafka-username" }}
+# Read from the Deployment.
+env:
+  - parameter: username
+    name: ERBOH_KAFKA_USERNAME
+    containerName: erboh
+{{- end }}
+{{- with include "erboh.files" . | fromYamlArray }}
+{{- $parameters := dict "kafka-ca-file" "ca" "kafka-password-file" "password" "kafka-cert-file" "cert" "kafka-key-file" "key" }}
+secretTargetRef:
+  {{- range . }}
+  - parameter: {{ get $parameters .setting }}
+    name: {{ .secret }}
+    key: {{ .key }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* "true" where there are or may be several pods. */}}
+{{- define "erboh.several" -}}
+{{- if or (ne .values.autoscaling.kind "none") (gt (int .values.replicas) 1) }}true{{ end }}
+{{- end }}
