@@ -59,7 +59,7 @@ What the schema cannot say: values that do not fit together. Takes the same dict
 {{- end }}
 
 {{- /* See the comment at terminationGracePeriodSeconds in values.yaml. */}}
-{{- $stopping := add 8 (divf (index $settings "stop-wait-ms" | default 0) 1000 | ceil | int) }}
+{{- $stopping := add 9 (divf (index $settings "stop-wait-ms" | default 0) 1000 | ceil | int) }}
 {{- if gt $stopping (int .values.terminationGracePeriodSeconds) }}
 {{- fail (printf "%s.terminationGracePeriodSeconds is %d, and with this stop-wait-ms stopping can take %d s: the pod would be killed while it finishes its work" $role (int .values.terminationGracePeriodSeconds) $stopping) }}
 {{- end }}
