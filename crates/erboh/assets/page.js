@@ -6,6 +6,7 @@ const STATES = {
   owned: "counted here",
   elsewhere: "counted elsewhere",
   restoring: "being taken over",
+  waiting: "waiting for a place for its totals",
   halted: "halted",
 };
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::access::AccessFlags;
 pub use self::audit::AuditFlags;
@@ -100,10 +100,15 @@ pub struct LogFlags {
     pub otlp_endpoint: Option<String>,
 }
 
-/// The shape of topics that do not exist yet.
+/// Who makes the topics, and the shape of those that do not exist yet.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Topics that do not exist yet")]
+#[command(next_help_heading = "Topics")]
 pub struct TopicFlags {
+    /// Create topics that are missing and give erboh-totals as many partitions as erboh-ratings; with
+    /// false this role changes no topic and waits until others have done so
+    #[arg(long, env = "ERBOH_MANAGE_TOPICS", default_value_t = true, action = ArgAction::Set,
+          value_name = "BOOL")]
+    pub manage_topics: bool,
     /// Partitions of topics that are created. Of existing topics only erboh-totals is changed: it
     /// gets as many partitions as erboh-ratings
     #[arg(long, env = "ERBOH_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]

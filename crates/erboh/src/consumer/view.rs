@@ -50,6 +50,8 @@ pub enum PartitionState {
     Elsewhere,
     /// This replica is taking it over: it looks for where to go on.
     Restoring,
+    /// Nobody counts it before the topic of the totals has this partition, too.
+    Waiting,
     /// Nobody may go on before a person decides; the text says what happened.
     Halted(String),
 }
@@ -62,6 +64,7 @@ impl PartitionState {
             Self::Owned => "owned",
             Self::Elsewhere => "elsewhere",
             Self::Restoring => "restoring",
+            Self::Waiting => "waiting",
             Self::Halted(_) => "halted",
         }
     }
@@ -73,6 +76,7 @@ impl PartitionState {
             Self::Owned => "counted here",
             Self::Elsewhere => "counted elsewhere",
             Self::Restoring => "being taken over",
+            Self::Waiting => "waiting for a place for its totals",
             Self::Halted(_) => "halted",
         }
     }
@@ -95,8 +99,9 @@ pub(super) struct Partition<'a> {
     #[schema(minimum = 0)]
     lag: i64,
     /// Who counts it, or why nobody does: `owned` by this replica, `elsewhere`, `restoring` while
-    /// this replica takes it over, `halted` until a person decides.
-    #[schema(pattern = "^(owned|elsewhere|restoring|halted)$")]
+    /// this replica takes it over, `waiting` until the topic of the totals has this partition, too,
+    /// `halted` until a person decides.
+    #[schema(pattern = "^(owned|elsewhere|restoring|waiting|halted)$")]
     state: &'static str,
     /// Why it is halted.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -28,6 +28,8 @@ pub struct Role {
     pub listen: SocketAddr,
     /// Address of `/livez`, `/readyz` and `/metrics`.
     pub ops_listen: SocketAddr,
+    /// Whether missing topics are created here; if not, they are waited for.
+    pub manage_topics: bool,
     /// Partitions of the ratings topic if it must be created.
     pub partitions: i32,
     /// Copies of each partition of topics that must be created; -1 leaves it to the cluster.
@@ -49,7 +51,12 @@ pub async fn run(role: Role, shutdown: CancellationToken) -> anyhow::Result<()> 
     let listener = server::bind(role.listen, "the producer's page", "--listen").await?;
     let ops = server::bind(role.ops_listen, "the producer's ops port", "--ops-listen").await?;
     let writer = Writer::connect(&role.kafka, &role.settings.topic)?;
-    let topics = create_topics(role.kafka.clone(), role.partitions, role.replication);
+    let (kafka, partitions, replication) = (role.kafka, role.partitions, role.replication);
+    let topics = async move {
+        if role.manage_topics {
+            create_topics(kafka, partitions, replication).await;
+        }
+    };
     let address = listener.local_addr().context("the producer's port has no address")?;
     let ops_address = ops.local_addr().context("the ops port has no address")?;
     tracing::info!("producer on http://{address}/, ops on http://{ops_address}/");

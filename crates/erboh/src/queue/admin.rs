@@ -1,4 +1,4 @@
-//! Admin: makes the topics that are missing and checks those that exist.
+//! Admin: makes the topics that are missing and checks those that exist, or only does the latter.
 //!
 //! What exists is never changed, with one exception: the totals topic gets partitions when the
 //! ratings topic has more, because the snapshots of ratings partition p live in totals
@@ -16,6 +16,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::absent::Absent;
 use super::limits;
 use super::log;
 use super::refusal::Explainer;
@@ -45,6 +46,9 @@ pub enum AdminError {
         /// The right that is missing, and how to grant it.
         missing: String,
     },
+    /// A topic is not there, or must not be seen.
+    #[error("{0}")]
+    Absent(String),
     /// A topic exists with a setting under which totals would be lost.
     #[error("topic {topic} has {setting}={value}, but erboh needs {needed}; mend it with: {fix}")]
     Misconfigured {
@@ -146,6 +150,23 @@ impl Admin {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Checks the topics without which nothing can be counted, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Admin::ensure_topics`]; [`AdminError::Absent`] for one that is not there.
+    pub async fn check_topics(&self, topics: &Topics) -> Result<(), AdminError> {
+        for topic in [&topics.ratings, &topics.totals] {
+            if self.partitions(topic).await? == 0 {
+                let (settings, topic) = (self.settings.clone(), topic.clone());
+                let what = format!("list the topic {topic}");
+                let look = tokio::task::spawn_blocking(move || Absent::look(&settings, &topic));
+                let absent = look.await.map_err(|error| self.failed(what, error))?;
+                return Err(AdminError::Absent(absent.reason));
+            }
+        }
+        self.demand_compaction(&topics.totals).await
     }
 
     /// The number of partitions of a topic, 0 if it does not exist.

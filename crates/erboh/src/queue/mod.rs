@@ -9,6 +9,7 @@
 //! This is the only folder that names the Kafka client. Everything above it speaks of records,
 //! partitions and offsets, so that the client can be replaced in one place.
 
+mod absent;
 mod admin;
 mod batch;
 pub mod inspect;
@@ -27,6 +28,7 @@ mod stranded;
 mod topics;
 mod writer;
 
+pub use absent::Absent;
 pub use admin::{Admin, AdminError};
 pub use batch::Batch;
 pub use member::{GroupEvent, Member};

@@ -31,6 +31,7 @@ mod simulations;
 mod spec;
 mod support;
 mod tidy;
+mod topics;
 mod web;
 
 /// Only a broken build takes this long; it ends a test instead of hanging it.

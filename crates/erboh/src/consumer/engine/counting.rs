@@ -228,7 +228,9 @@ impl Counting {
     fn serve_takeovers(&mut self) {
         let now = Instant::now();
         let publisher = &self.publisher;
-        let there = self.owned.iter_mut().filter(|(partition, _)| !publisher.is_gone(**partition));
+        let there = self.owned.iter_mut().filter(|(partition, _)| {
+            !publisher.is_gone(**partition) && !publisher.lacks_totals(**partition)
+        });
         for (partition, owned) in there.filter(|(_, owned)| owned.wants_takeover(now)) {
             self.turns += 1;
             let request = owned.ask(self.turns, publisher.shown(*partition));

@@ -1,4 +1,5 @@
-//! Follow: reads what all replicas write about all partitions, and looks after the topics.
+//! Follow: reads what all replicas write about all partitions, and looks after the topics, or after what others
+//! make of them.
 //!
 //! ```text
 //!   totals topic, all partitions, from near the end ─► News::Snapshot ─► counting thread ─► board
@@ -6,8 +7,8 @@
 //!                  all that was there at the start  ─► News::CaughtUp
 //!                  cut off or made anew             ─► News::TotalsLost
 //!   ratings topic: ends of all partitions           ─► News::Ends
-//!                  number of partitions             ─► News::Partitions
-//!                  more partitions than totals has  ─► add them there
+//!   all topics:     number of partitions            ─► News::Partitions
+//!                   one is missing or too small     ─► made here, or waited for: News::Problem
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ use super::doubt::{Place, Watch};
 use super::limits::{ENDS_INTERVAL, FOLLOW_WAIT, TAIL_RECORDS, TOPICS_INTERVAL};
 use super::settings::EngineSettings;
 use super::takeover::slot_of;
-use crate::queue::{Admin, Event, KafkaSettings, Reader, Record};
+use crate::queue::{Absent, Admin, Event, KafkaSettings, Reader, Record, Topics};
 use crate::totals::{SLOTS, Snapshot};
 
 /// What the counting thread is told.
@@ -34,8 +35,8 @@ pub(super) enum News {
     Ends { asked: Instant, ends: BTreeMap<i32, i64> },
     /// Snapshots that were acknowledged may be gone from the totals topic.
     TotalsLost,
-    /// How many partitions the ratings topic has; 0 if it does not exist.
-    Partitions(i32),
+    /// How many partitions the topics of the ratings and of the totals have; 0 of one that does not exist.
+    Partitions { ratings: i32, totals: i32 },
     /// What is wrong with the topics, or that nothing is.
     Problem(Option<String>),
     /// What will be wrong with them some day, or that this is mended.
@@ -60,8 +61,17 @@ pub(super) struct Follower {
     pub(super) followed: BTreeMap<i32, Followed>,
     /// Partitions of the ratings.
     pub(super) partitions: i32,
+    /// Partitions of the totals; fewer while those that were added to the ratings have no place for theirs.
+    pub(super) totals: i32,
     /// Partitions whose end was not reached yet; none once all were, from then on for good.
     pub(super) unread: Option<BTreeSet<i32>>,
+}
+
+/// How many partitions the topics have; 0 of one that does not exist.
+struct Found {
+    ratings: i32,
+    totals: i32,
+    dead_letters: i32,
 }
 
 /// A partition of the totals that is followed.
@@ -137,7 +147,8 @@ impl Follower {
     fn reached_end(&mut self, partition: i32) -> Result<(), Gone> {
         let Some(unread) = &mut self.unread else { return Ok(()) };
         unread.remove(&partition);
-        if !unread.is_empty() || (self.followed.len() as i32) < self.partitions {
+        let expected = self.partitions.min(self.totals);
+        if !unread.is_empty() || (self.followed.len() as i32) < expected {
             return Ok(());
         }
         self.unread = None;
@@ -186,44 +197,69 @@ impl Follower {
         }
     }
 
-    /// Finds new partitions, gives the totals topic as many as the ratings topic has, and begins
-    /// to follow those that are new.
+    /// Finds topics and partitions that are new or missing, does what is to be done about them here, and begins to
+    /// follow those that are new.
     fn look_at_topics(&mut self) -> Result<(), String> {
-        let topics = self.settings.topics.clone();
-        let partitions = |topic: &str| -> Result<i32, String> {
-            self.reader.partitions(topic).map_err(|error| error.to_string())
-        };
-        let ratings = partitions(&topics.ratings)?;
-        let (mut totals, dead_letters) =
-            (partitions(&topics.totals)?, partitions(&topics.dead_letters)?);
-        self.partitions = ratings;
+        let mut found = self.find()?;
+        let managed = self.manage(&mut found);
+        (self.partitions, self.totals) = (found.ratings, found.totals);
         // Nobody there is noticed with the next word.
-        let _ = self.news.send(News::Partitions(ratings));
-        if ratings == 0 {
-            return Err(format!(
-                "topic {} does not exist any more; create it, or start this role again",
-                topics.ratings
-            ));
-        }
-        if totals == 0 || dead_letters == 0 {
-            // What they held can be counted again, or is in memory.
-            let admin = Admin::connect(&self.kafka).map_err(|error| error.to_string())?;
-            let made = admin.ensure_topics(&topics, ratings, self.settings.replication);
-            self.runtime.block_on(made).map_err(|error| error.to_string())?;
-            totals = self.reader.partitions(&topics.totals).map_err(|error| error.to_string())?;
-        }
-        if totals < self.partitions {
-            let admin = Admin::connect(&self.kafka).map_err(|error| error.to_string())?;
-            let more = admin.add_partitions(&topics.totals, self.partitions);
-            self.runtime.block_on(more).map_err(|error| error.to_string())?;
-            totals = self.partitions;
-        }
-        for partition in 0..totals {
+        let _ = self.news.send(News::Partitions { ratings: found.ratings, totals: found.totals });
+        let totals = self.settings.topics.totals.clone();
+        for partition in 0..found.totals {
             if !self.followed.contains_key(&partition) {
-                self.begin(&topics.totals, partition).map_err(|error| error.to_string())?;
+                self.begin(&totals, partition).map_err(|error| error.to_string())?;
             }
         }
-        self.leftover().map_or(Ok(()), Err)
+        managed?;
+        self.missing(&found).or_else(|| self.leftover()).map_or(Ok(()), Err)
+    }
+
+    fn find(&self) -> Result<Found, String> {
+        let Topics { ratings, totals, dead_letters } = &self.settings.topics;
+        let count = |topic: &str| self.reader.partitions(topic).map_err(|error| error.to_string());
+        Ok(Found {
+            ratings: count(ratings)?,
+            totals: count(totals)?,
+            dead_letters: count(dead_letters)?,
+        })
+    }
+
+    /// Makes what is missing, if that is done here. What totals and dead letters held can be counted again, or is in
+    /// memory; ratings are another log then, which is noticed where they are counted.
+    fn manage(&self, found: &mut Found) -> Result<(), String> {
+        let Found { ratings, totals, dead_letters } = *found;
+        // One that was deleted a moment ago may be about to be made again in another shape.
+        let just_deleted = ratings == 0 && self.partitions > 0;
+        let complete = ratings > 0 && totals >= ratings && dead_letters > 0;
+        if !self.settings.manage_topics || complete || just_deleted {
+            return Ok(());
+        }
+        let wanted = [ratings, totals].into_iter().find(|partitions| *partitions > 0);
+        let wanted = wanted.unwrap_or(self.settings.partitions);
+        let admin = Admin::connect(&self.kafka).map_err(|error| error.to_string())?;
+        let made = admin.ensure_topics(&self.settings.topics, wanted, self.settings.replication);
+        self.runtime.block_on(made).map_err(|error| error.to_string())?;
+        // A broker may list them a moment later.
+        *found = Found { ratings: wanted, totals: totals.max(wanted), dead_letters: wanted };
+        Ok(())
+    }
+
+    /// What others have to make before all is well.
+    fn missing(&self, found: &Found) -> Option<String> {
+        let Topics { ratings, totals, dead_letters } = &self.settings.topics;
+        let counts =
+            [(ratings, found.ratings), (totals, found.totals), (dead_letters, found.dead_letters)];
+        if let Some((absent, _)) = counts.into_iter().find(|(_, partitions)| *partitions == 0) {
+            return Some(Absent::look(&self.kafka, absent).reason);
+        }
+        (found.totals < found.ratings).then(|| {
+            format!(
+                "topic {ratings} has {} partitions and {totals} only {}: the others are counted as \
+                 soon as {totals} has as many; a role adds them, unless --manage-topics is false",
+                found.ratings, found.totals
+            )
+        })
     }
 
     /// Totals of a partition that the ratings topic does not have. Nobody owns such a partition, so

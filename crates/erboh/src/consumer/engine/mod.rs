@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 pub use settings::{EngineSettings, OnGap, OnLogChange};
 
 use crate::consumer::view::BoardView;
-use crate::queue::{Admin, KafkaSettings, Reader, SettingsError};
+use crate::queue::{Admin, AdminError, KafkaSettings, Reader, SettingsError};
 use counting::Counting;
 use follow::Follower;
 use limits::{CHANNEL, IDLE_WAIT};
@@ -106,6 +106,7 @@ pub fn start(
         news: tell,
         followed: std::collections::BTreeMap::new(),
         partitions: 0,
+        totals: 0,
         unread: Some(std::collections::BTreeSet::new()),
     };
     let first = kafka.clone();
@@ -173,6 +174,7 @@ fn prepare(
     idle: impl Fn(),
 ) -> bool {
     let mut retry = Retry::default();
+    let mut said = String::new();
     while !orders.is_over() {
         idle();
         let now = Instant::now();
@@ -182,18 +184,27 @@ fn prepare(
         }
         // A client for each try: one that has lost its brokers would fail for ever.
         let made = async {
-            let admin = Admin::connect(kafka).map_err(|error| error.to_string())?;
+            let admin = Admin::connect(kafka).map_err(|error| (false, error.to_string()))?;
             let EngineSettings { topics, partitions, replication, .. } = settings;
-            let made = admin.ensure_topics(topics, *partitions, *replication).await;
-            made.map_err(|error| error.to_string())
+            let made = if settings.manage_topics {
+                admin.ensure_topics(topics, *partitions, *replication).await
+            } else {
+                admin.check_topics(topics).await
+            };
+            made.map_err(|error| (!matches!(error, AdminError::Failed { .. }), error.to_string()))
         };
         match runtime.block_on(orders.stop.run_until_cancelled(made)) {
             None => return false,
             Some(Ok(())) => return true,
-            Some(Err(error)) => {
-                tracing::warn!(error, "the topics are not ready");
+            Some(Err((connected, error))) => {
+                // Somebody may take his time to create them.
+                if error != said {
+                    tracing::warn!(error, "the topics are not ready; trying again");
+                    said.clone_from(&error);
+                }
                 let problem = Some(error);
-                view.send_replace(Arc::new(BoardView { problem, ..BoardView::default() }));
+                let board = BoardView { connected, problem, ..BoardView::default() };
+                view.send_replace(Arc::new(board));
                 retry.failed(Instant::now());
             }
         }

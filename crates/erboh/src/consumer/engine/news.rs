@@ -43,7 +43,7 @@ impl Counting {
                 News::TotalsLost => {
                     self.owned.values_mut().filter_map(Owned::live).for_each(Live::repeat_snapshot);
                 }
-                News::Partitions(partitions) => self.hear_partitions(partitions),
+                News::Partitions { ratings, totals } => self.hear_partitions(ratings, totals),
                 News::Problem(problem) => self.publisher.topic_problem(problem),
                 News::LesserProblem(problem) => self.publisher.lesser_problem(problem),
                 News::Alarm(alarm) => self.publisher.alarm(alarm),
@@ -53,9 +53,9 @@ impl Counting {
 
     /// Takes note of how many partitions there are. When the log that is there is to be counted, the totals of
     /// partitions that are gone are superseded by none, as nobody will ever own such a partition.
-    fn hear_partitions(&mut self, partitions: i32) {
+    fn hear_partitions(&mut self, partitions: i32, totals: i32) {
         // A broker that stood still may say once how many there were before: that is not enough to drop totals.
-        let again = self.publisher.partitions_exist(partitions);
+        let again = self.publisher.partitions_exist(partitions, totals);
         if !again || partitions == 0 || self.settings.on_log_change != OnLogChange::Restart {
             return;
         }

@@ -23,6 +23,8 @@ pub(super) struct Publisher {
     cut_off: BTreeSet<i32>,
     /// How many partitions the ratings topic has, once that is known.
     exist: Option<i32>,
+    /// How many the totals topic has.
+    totals: Option<i32>,
     topic_problem: Option<String>,
     pub(super) group_problem: Option<String>,
     lesser_problem: Option<String>,
@@ -42,6 +44,7 @@ impl Publisher {
             watches: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             exist: None,
+            totals: None,
             topic_problem: None,
             group_problem: None,
             lesser_problem: None,
@@ -97,11 +100,17 @@ impl Publisher {
         self.board.snapshots().get(&partition).cloned()
     }
 
-    /// Notes how many partitions the ratings topic has. True if that was said the last time, too.
-    pub(super) fn partitions_exist(&mut self, partitions: i32) -> bool {
+    /// Notes how many partitions the topics of the ratings and of the totals have. True if as many ratings' were said
+    /// the last time, too.
+    pub(super) fn partitions_exist(&mut self, partitions: i32, totals: i32) -> bool {
         let again = self.exist.replace(partitions) == Some(partitions);
-        self.changed |= !again;
+        self.changed |= !again | (self.totals.replace(totals) != Some(totals));
         again
+    }
+
+    /// Whether a partition is known to have no place for its totals yet.
+    pub(super) fn lacks_totals(&self, partition: i32) -> bool {
+        self.totals.is_some_and(|totals| partition >= totals)
     }
 
     /// Whether a partition is known not to exist any more.
@@ -222,6 +231,9 @@ impl Publisher {
                 _ if self.is_gone(partition) => PartitionState::Halted(
                     "the partition does not exist any more: the topic was deleted".into(),
                 ),
+                None | Some(Stage::Wanted) if self.lacks_totals(partition) => {
+                    PartitionState::Waiting
+                }
                 None => PartitionState::Elsewhere,
                 Some(Stage::Halted { reason, .. }) => PartitionState::Halted(reason.clone()),
                 Some(Stage::Live(live)) => {

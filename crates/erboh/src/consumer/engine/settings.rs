@@ -33,6 +33,8 @@ pub struct EngineSettings {
     pub group: String,
     /// The name under which this member keeps its partitions over a restart, unique in the group.
     pub instance_id: Option<String>,
+    /// Whether topics are created and get more partitions here; if not, they are waited for.
+    pub manage_topics: bool,
     /// Partitions of the ratings topic if it must be created, at least 1.
     pub partitions: i32,
     /// Copies of each partition if topics must be created; -1 leaves it to the broker.
@@ -53,6 +55,7 @@ impl Default for EngineSettings {
             topics: Topics::default(),
             group: "voiceRatingConsumer".into(),
             instance_id: None,
+            manage_topics: true,
             partitions: 6,
             replication: -1,
             snapshot_interval: Duration::from_millis(250),

@@ -24,10 +24,9 @@ use tokio::sync::watch;
 
 pub use self::countdown::{Pending, Placed, SendError, SendResult};
 use self::signals::{Health, Signals};
+use super::absent::Absent;
 use super::batch::{self, Batch};
 use super::limits;
-use super::probe;
-use super::rights::Right;
 use super::settings::{KafkaSettings, SettingsError};
 use super::stranded;
 
@@ -256,17 +255,9 @@ impl Shared {
             let denied = self.signals.denied();
             return denied.as_ref().map_or(Ok(()), |(_, denial)| Err(denial.clone()));
         }
-        let hidden = probe::is_hidden(&self.settings, topic) == Some(true);
+        let Absent { reason, hidden } = Absent::look(&self.settings, topic);
         self.signals.is_lasting.store(hidden, Ordering::Release);
-        Err(if hidden {
-            Right::on_topic("Describe", topic).missing(&self.settings)
-        } else {
-            format!(
-                "topic {topic} does not exist on {}; create it, or start a role of erboh that may \
-                 create topics",
-                self.settings.brokers
-            )
-        })
+        Err(reason)
     }
 }
 

@@ -47,9 +47,9 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// Makes the topics, in place of those that earlier tests may have left.
-    pub(crate) fn set_up(bootstrap: &str, partitions: i32, replication: i32) -> Self {
-        let roles = Self {
+    /// On a cluster whose topics somebody else makes.
+    pub(crate) fn on(bootstrap: &str, partitions: i32, replication: i32) -> Self {
+        Self {
             bootstrap: bootstrap.to_owned(),
             shape: [format!("--partitions={partitions}"), format!("--replication={replication}")],
             group: format!("group-{}", Uuid::now_v7().simple()),
@@ -57,7 +57,12 @@ impl Roles {
             started: AtomicUsize::new(0),
             admin: Admin::connect(&KafkaSettings::new(bootstrap)).unwrap(),
             runtime: tokio::runtime::Runtime::new().unwrap(),
-        };
+        }
+    }
+
+    /// Makes the topics, in place of those that earlier tests may have left.
+    pub(crate) fn set_up(bootstrap: &str, partitions: i32, replication: i32) -> Self {
+        let roles = Self::on(bootstrap, partitions, replication);
         let topics = Topics::default();
         for topic in [&topics.ratings, &topics.totals, &topics.dead_letters] {
             roles.administer(roles.admin.delete(topic));
@@ -218,6 +223,17 @@ impl Role {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// What `/readyz` says, if it answers.
+    pub(crate) fn readiness(&self) -> Option<String> {
+        let mut answer = self.agent.get(format!("{}readyz", self.ops)).call().ok()?;
+        answer.body_mut().read_to_string().ok()
+    }
+
+    /// What the board says is wrong.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.partitions()?["problem"].as_str().map(str::to_owned)
     }
 
     /// `GET /api/v1/totals`, if it answers.

@@ -158,14 +158,6 @@ fn until_said(what: &str, words: &str, say: impl Fn() -> Option<String>) {
     eventually(&format!("{what}: {words}"), || say().filter(|said| said.contains(words)).map(drop));
 }
 
-fn readiness(role: &Role) -> Option<String> {
-    agent().get(format!("{}readyz", role.ops)).call().ok()?.body_mut().read_to_string().ok()
-}
-
-fn problem(role: &Role) -> Option<String> {
-    role.partitions()?["problem"].as_str().map(str::to_owned)
-}
-
 fn grant_all(cluster: &Cluster, user: &str, rights: &[(&str, &[&str])]) {
     for (topic, operations) in rights {
         for operation in *operations {
@@ -191,23 +183,24 @@ fn the_documented_rights_suffice_and_each_missing_one_is_named() {
     let topics = Topics::default();
     let ratings = topics.ratings.as_str();
     let roles = Roles::set_up(&cluster.bootstrap_at(Door::Plain), 2, 1);
-    let start = |role: &str, user: &str, more: &[&str]| {
+    let manage = |manage: &str, role: &str, user: &str, more: &[&str]| {
         let flags = login(cluster, user, &format!("{user}.password"));
-        let flags: Vec<&str> =
-            flags.iter().map(String::as_str).chain(more.iter().copied()).collect();
-        roles.start(role, &clients, &flags)
+        let flags = flags.iter().map(String::as_str).chain(more.iter().copied());
+        roles.start(role, &clients, &flags.chain([manage]).collect::<Vec<_>>())
     };
+    let start =
+        |role: &str, user: &str, more: &[&str]| manage("--manage-topics=false", role, user, more);
 
     // Without a right, the producer says which, and takes nothing.
     let producer = start("producer", "erboh-producer", &[]);
     let lacks =
         |right: &str| format!("user erboh-producer lacks the right {right} on topic {ratings}");
-    until_said("the producer", &lacks("Describe"), || readiness(&producer));
+    until_said("the producer", &lacks("Describe"), || producer.readiness());
     let (status, answer) = post(&agent(), &producer.url, RATING).unwrap();
     assert_eq!((status, &answer["code"]), (503, &Value::from("queue-unavailable")), "{answer}");
     assert!(answer.to_string().contains(&lacks("Describe")), "{answer}");
     cluster.allow_topic("erboh-producer", "Describe", ratings).unwrap();
-    until_said("the producer", &lacks("Write"), || readiness(&producer));
+    until_said("the producer", &lacks("Write"), || producer.readiness());
     let (status, answer) = post(&agent(), &producer.url, RATING).unwrap();
     assert!(status == 503 && answer.to_string().contains(&lacks("Write")), "{status} {answer}");
 
@@ -219,7 +212,7 @@ fn the_documented_rights_suffice_and_each_missing_one_is_named() {
     for block in grants {
         tools.run(&format!("set -e; BOOTSTRAP={clients}\n{block}"));
     }
-    until_said("the producer", "ready", || readiness(&producer).filter(|said| said == "ready\n"));
+    until_said("the producer", "ready", || producer.readiness().filter(|said| said == "ready\n"));
     let consumer = start("consumer", "erboh-consumer", &["--group=voiceRatingConsumer"]);
     let load = Load::new(&[&producer.url], std::time::Duration::ZERO);
     load.during(2, || load.wait_for(100));
@@ -238,6 +231,8 @@ fn the_documented_rights_suffice_and_each_missing_one_is_named() {
     consumer.stop();
     each_right_that_a_consumer_lacks(cluster, &start);
     a_simulation_without_the_right_fails(cluster, &start);
+    let start =
+        |role: &str, user: &str, more: &[&str]| manage("--manage-topics=true", role, user, more);
     added_partitions_need_a_right(cluster, &roles, &start);
 }
 
@@ -290,7 +285,7 @@ fn each_right_that_a_consumer_lacks(
     for (user, right) in expected {
         let consumer = start("consumer", user, &[&format!("--group={}", group(user))]);
         let words = format!("user {user} lacks the right {right}; grant it with: kafka-acls.sh");
-        until_said(user, &words, || problem(&consumer));
+        until_said(user, &words, || consumer.problem());
         consumer.stop();
     }
 }
@@ -303,7 +298,7 @@ fn a_simulation_without_the_right_fails(
     let (user, ratings) = (WITHOUT[0], Topics::default().ratings);
     let producer = start("producer", user, &[]);
     // It may write elsewhere, so that only the answer to a rating says what is missing.
-    until_said("the producer", "ready", || readiness(&producer).filter(|said| said == "ready\n"));
+    until_said("the producer", "ready", || producer.readiness().filter(|said| said == "ready\n"));
     let simulations = format!("{}api/v1/simulations", producer.url);
     let simulate = || {
         let order = agent().post(&simulations).header("content-type", "application/json");
@@ -327,7 +322,8 @@ fn a_simulation_without_the_right_fails(
     producer.stop();
 }
 
-/// The totals get as many partitions as the ratings, for which nobody has the right yet.
+/// The totals get as many partitions as the ratings from a consumer that manages topics, for which none has the right
+/// yet.
 fn added_partitions_need_a_right(
     cluster: &Cluster,
     roles: &Roles,
@@ -335,15 +331,15 @@ fn added_partitions_need_a_right(
 ) {
     let Topics { ratings, totals, .. } = Topics::default();
     let consumer = || start("consumer", "erboh-consumer", &["--group=voiceRatingConsumer"]);
-    let is_ready = |role: &Role| readiness(role).filter(|said| said == "ready\n");
+    let is_ready = |role: &Role| role.readiness().filter(|said| said == "ready\n");
     let running = consumer();
     until_said("a consumer", "ready", || is_ready(&running));
     roles.administer(roles.admin.add_partitions(&ratings, 3));
     let lacks = format!("user erboh-consumer lacks the right Alter on topic {totals}");
-    until_said("the board of one that runs", &lacks, || problem(&running));
+    until_said("the board of one that runs", &lacks, || running.problem());
     until_said("the log of one that runs", &lacks, || Some(running.log()));
     let started = consumer();
-    until_said("the board of one that starts", &lacks, || problem(&started));
+    until_said("the board of one that starts", &lacks, || started.problem());
     until_said("the log of one that starts", &lacks, || Some(started.log()));
     cluster.allow_topic("erboh-consumer", "Alter", &totals).unwrap();
     for consumer in [running, started] {
