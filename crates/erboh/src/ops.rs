@@ -1,11 +1,12 @@
 //! What whoever operates a role asks it: is it alive, can it serve, what are its numbers.
 //!
-//! `/livez` answers while the process runs its tasks at all; `/readyz` only while the role can
-//! really do its work and is not stopping; `/metrics` is the Prometheus text format. They stand
-//! on a port of their own, so that they are never offered to the public by accident.
+//! `/livez` answers while the process runs its tasks at all; `/readyz` from the time on that this
+//! replica may serve until it stops; `/metrics` is the Prometheus text format. They stand on a port
+//! of their own, so that they are never offered to the public by accident.
 
 mod process;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +26,25 @@ use tokio_util::sync::CancellationToken;
 use crate::web::host::Names;
 use crate::{limits, web};
 
-/// Says whether a role can serve, and if not, why.
-pub type ReadyCheck = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// Says whether a role can serve, and if not, why. A role that can may have trouble all the same.
+pub type ReadyCheck = Arc<dyn Fn() -> Result<Option<String>, String> + Send + Sync>;
+
+/// Ready for good once `begun` has found nothing wrong: trouble that comes later, such as a cluster
+/// that is away, is every replica's, and a service without any replica helps nobody.
+#[must_use]
+pub fn once(
+    begun: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    trouble: impl Fn() -> Option<String> + Send + Sync + 'static,
+) -> ReadyCheck {
+    let has_begun = AtomicBool::new(false);
+    Arc::new(move || {
+        if !has_begun.load(Ordering::Relaxed) {
+            begun()?;
+            has_begun.store(true, Ordering::Relaxed);
+        }
+        Ok(trouble())
+    })
+}
 
 /// How a role stops after it was told to.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +77,7 @@ impl Ops {
         Self { registry: Arc::new(Mutex::new(registry)), ready, stopping }
     }
 
-    fn readiness(&self) -> Result<(), String> {
+    fn readiness(&self) -> Result<Option<String>, String> {
         if self.stopping.is_cancelled() {
             return Err("stopping".to_owned());
         }
@@ -127,7 +145,8 @@ pub fn router(ops: Ops) -> Router {
 
 async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {
     match ops.readiness() {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(None) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(Some(trouble)) => (StatusCode::OK, format!("ready\ntrouble: {trouble}\n")),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     }
 }

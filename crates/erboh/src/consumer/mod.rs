@@ -18,7 +18,6 @@ pub mod run;
 pub mod view;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -113,16 +112,16 @@ pub async fn serve(
     let registry = ops::registry("consumer", &consumer.http, |registry| {
         registry.register_collector(Box::new(Metrics(consumer.clone())));
     });
-    // Once complete, the board stays worth looking at: while partitions move between replicas or
-    // the broker is away it shows the last totals and says so, which is better than no answer.
-    let complete = AtomicBool::new(false);
-    let ready = Arc::new(move || {
-        if !complete.load(Ordering::Relaxed) {
-            view.borrow().readiness()?;
-            complete.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    });
+    // While partitions move between replicas or the cluster is away, the board shows the last totals
+    // and says so, which is better than no answer.
+    let newest = view.clone();
+    let ready = ops::once(
+        move || view.borrow().readiness(),
+        move || {
+            let view = newest.borrow();
+            view.alarm.clone().or_else(|| view.problem.clone())
+        },
+    );
     let ops = Ops::new(registry, ready, shutdown);
     ops::with_ops(ops_listener, ops, async {
         let names = Extension(Names::of(&listener));

@@ -152,7 +152,9 @@ pub async fn serve(
         producer.guard.register(registry);
         registry.register_collector(Box::new(QueueMetrics(producer.intake.clone())));
     });
-    let ops = Ops::new(registry, Arc::new(move || writer.health()), shutdown.clone());
+    let queue = writer.clone();
+    let ready = ops::once(move || queue.health(), move || writer.health().err());
+    let ops = Ops::new(registry, ready, shutdown.clone());
     let Stopping { wait, drain } = producer.settings.stopping;
     let guard = producer.guard.clone();
     let (simulations, ratings) = (producer.simulations.clone(), producer.ratings.clone());

@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
 use crate::support::board;
+use crate::support::broker::Broker;
 use crate::support::producer::without_broker;
+use crate::support::wait::until;
 
 pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -115,6 +117,30 @@ async fn the_producers_ops_port_tells_the_truth() {
     tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_has_reached_its_queue_stays_ready_without_it() {
+    let mut broker = Broker::start().await;
+    let ((listener, page), (ops, address)) = (listen().await, listen().await);
+    let shutdown = CancellationToken::new();
+    let role = producer::serve(listener, Some(ops), broker.role(), shutdown.clone());
+    let serving = tokio::spawn(role);
+    let becomes = async |end: &str| {
+        until(end, async || ask(address, "/readyz").await.contains(end).then_some(())).await;
+    };
+    becomes("\r\n\r\nready\n").await;
+    broker.halt().await;
+    becomes("ready\ntrouble: no broker of ").await;
+    assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+    assert!(ask(page, "/").await.starts_with("HTTP/1.1 503"), "the page says so");
+    broker.serve().await;
+    until("no trouble", async || {
+        ask(address, "/readyz").await.ends_with("\nready\n").then_some(())
+    })
+    .await;
+    shutdown.cancel();
+    tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
+}
+
 #[tokio::test]
 async fn the_consumer_is_ready_once_complete_until_it_stops() {
     let ((listener, _), (ops, address)) = (listen().await, listen().await);
@@ -145,7 +171,12 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     show(true, PartitionState::Owned);
     check("200", "ready").await;
     show(true, PartitionState::Restoring);
-    check("200", "ready").await;
+    check("200", "ready\n").await;
+    sender.send_modify(|view| {
+        let problem = Some("no broker of kafka:9092 is reachable".to_owned());
+        *view = Arc::new(BoardView { problem, connected: false, ..(**view).clone() });
+    });
+    check("200", "ready\ntrouble: no broker of kafka:9092 is reachable\n").await;
     let metrics = ask(address, "/metrics").await;
     assert!(metrics.contains("erboh_consumer_lag_records{partition=\"0\"} 5"), "{metrics}");
     shutdown.cancel();
