@@ -50,7 +50,7 @@ pub enum Command {
     Producer(ProducerFlags),
     /// Run the service that takes ratings off the queue and shows the totals
     Consumer(ConsumerFlags),
-    /// Send three messages through a cluster and say pass or fail
+    /// Send three messages through a cluster, or a rating through the services, and say pass or fail
     #[command(after_help = "Exit codes: 0 pass, 1 fail or stopped, 2 wrong flags")]
     Smoke(SmokeFlags),
     /// Look at a cluster and say what endangers exactness, and how to mend it
@@ -224,6 +224,18 @@ pub enum OnGap {
 /// Flags of `erboh smoke`.
 #[derive(Debug, Args)]
 pub struct SmokeFlags {
+    /// Address of a producer: send it one rating and wait until the board has counted it; needs no
+    /// cluster address
+    #[arg(long, env = "ERBOH_SMOKE_PRODUCER_URL", value_name = "URL", value_parser = plain_web_url,
+          requires = "board_url")]
+    pub producer_url: Option<String>,
+    /// Address of the board that counts what the producer takes
+    #[arg(long, env = "ERBOH_SMOKE_BOARD_URL", value_name = "URL", value_parser = plain_web_url,
+          requires = "producer_url")]
+    pub board_url: Option<String>,
+    /// File with a token that may write, in the form of the producer's; the first one is used
+    #[arg(long, env = "ERBOH_SMOKE_TOKEN_FILE", value_name = "PATH", requires = "producer_url")]
+    pub token_file: Option<PathBuf>,
     /// Topic to use; created with one partition when missing
     #[arg(
         long,
@@ -344,6 +356,17 @@ fn web_url(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("expected an address that starts with http:// or https://".to_owned())
+    }
+}
+
+/// Commands that ask the services stay without TLS: they are run next to them.
+fn plain_web_url(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("expected an address that starts with http://, of a service or a replica itself; in a \
+             cluster, kubectl port-forward gives one"
+            .to_owned())
     }
 }
 

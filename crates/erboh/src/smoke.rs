@@ -1,4 +1,5 @@
-//! The smoke test: three messages through a cluster and back, and a verdict.
+//! The smoke test: three messages through a cluster and back, or one rating through the services to the
+//! board, and a verdict.
 //!
 //! ```text
 //!  topic there? ─no─► create it
@@ -7,6 +8,10 @@
 //!       ▼
 //!  consume from exactly those offsets ──► the same keys, headers and texts? ──► pass │ fail
 //! ```
+//!
+//! The way through the services is in `services`.
+
+mod services;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::timeout_at;
 
+pub use self::services::Services;
 use crate::queue::{Admin, KafkaSettings, OutRecord, Placed, Reader, Writer};
 use crate::telemetry::say;
 
@@ -32,12 +38,28 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// What the smoke test is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What is tested.
+    pub target: Target,
+    /// The whole test fails after this time.
+    pub time_limit: Duration,
+}
+
+/// What is tested.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A cluster.
+    Queue(Queue),
+    /// A producer and a board.
+    Services(Services),
+}
+
+/// A cluster, and what to do there.
+#[derive(Debug, Clone)]
+pub struct Queue {
     /// The cluster to test.
     pub kafka: KafkaSettings,
     /// The topic to use.
     pub topic: String,
-    /// The whole test fails after this time.
-    pub time_limit: Duration,
 }
 
 /// A message as it was sent, and where it is.
@@ -51,14 +73,23 @@ struct Sent {
 pub async fn run(settings: Settings) -> bool {
     let started = Instant::now();
     let deadline = started + settings.time_limit;
-    say(&format!("smoke test of {}, topic {}", settings.kafka.brokers, settings.topic));
-    let passed = steps(&settings, deadline).await;
+    let passed = match settings.target {
+        Target::Queue(queue) => {
+            say(&format!("smoke test of {}, topic {}", queue.kafka.brokers, queue.topic));
+            steps(&queue, deadline).await
+        }
+        Target::Services(services) => {
+            say(&format!("smoke test of {services}"));
+            let steps = tokio::task::spawn_blocking(move || services.steps(deadline));
+            steps.await.unwrap_or(false)
+        }
+    };
     let verdict = if passed { "pass" } else { "fail" };
     say(&format!("{verdict} in {} ms", started.elapsed().as_millis()));
     passed
 }
 
-async fn steps(settings: &Settings, deadline: Instant) -> bool {
+async fn steps(settings: &Queue, deadline: Instant) -> bool {
     let run = uuid::Uuid::now_v7().to_string();
     let Some(()) = step("topic", deadline, topic(settings)).await else { return false };
     let producing = produce(settings, &run, deadline);
@@ -74,26 +105,26 @@ async fn step<T>(
 ) -> Option<T> {
     let started = Instant::now();
     let result = timeout_at(deadline.into(), work).await;
+    let late = |_| bail!("no answer within the time limit (--time-limit-ms); {HINT}");
+    told(name, started, result.unwrap_or_else(late))
+}
+
+/// Prints how a step went.
+fn told<T>(name: &str, started: Instant, result: anyhow::Result<(String, T)>) -> Option<T> {
     let took = started.elapsed().as_millis();
     match result {
-        Ok(Ok((text, value))) => {
+        Ok((text, value)) => {
             say(&format!("  ok    {name:8} {text} ({took} ms)"));
             Some(value)
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             say(&format!("  FAIL  {name:8} {error:#} ({took} ms)"));
-            None
-        }
-        Err(_) => {
-            say(&format!(
-                "  FAIL  {name:8} no answer within the time limit (--time-limit-ms); {HINT}"
-            ));
             None
         }
     }
 }
 
-async fn topic(settings: &Settings) -> anyhow::Result<(String, ())> {
+async fn topic(settings: &Queue) -> anyhow::Result<(String, ())> {
     let admin = Admin::connect(&settings.kafka)?;
     let partitions = admin.partitions(&settings.topic).await?;
     if partitions > 0 {
@@ -108,7 +139,7 @@ async fn topic(settings: &Settings) -> anyhow::Result<(String, ())> {
 }
 
 async fn produce(
-    settings: &Settings,
+    settings: &Queue,
     run: &str,
     deadline: Instant,
 ) -> anyhow::Result<(String, Vec<Sent>)> {
@@ -131,11 +162,7 @@ async fn produce(
     Ok((format!("3 messages acknowledged, partition@offset {}", places.join(" ")), sent))
 }
 
-async fn consume(
-    settings: &Settings,
-    run: String,
-    sent: Vec<Sent>,
-) -> anyhow::Result<(String, ())> {
+async fn consume(settings: &Queue, run: String, sent: Vec<Sent>) -> anyhow::Result<(String, ())> {
     let (kafka, topic) = (settings.kafka.clone(), settings.topic.clone());
     // A reader blocks its thread.
     let read = move || read_back(&kafka, &topic, &run, &sent);

@@ -99,7 +99,7 @@ impl Board {
     pub(super) fn new(url: &str) -> Self {
         let config = ureq::Agent::config_builder();
         let config = config.timeout_global(Some(BOARD_ANSWER)).http_status_as_error(false);
-        Self { url: url.trim_end_matches('/').to_owned(), agent: config.build().into() }
+        Self { url: url.to_owned(), agent: config.build().into() }
     }
 
     /// What people see.

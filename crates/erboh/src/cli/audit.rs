@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::KafkaFlags;
+use super::{KafkaFlags, plain_web_url};
 use crate::audit;
 use crate::queue::Topics;
 
@@ -48,16 +48,5 @@ impl AuditFlags {
             time_limit: self.time_limit_ms.map(Duration::from_millis),
             json: self.json,
         })
-    }
-}
-
-/// The audit stays without TLS: it is run next to the boards, and what it needs is public.
-fn plain_web_url(text: &str) -> Result<String, String> {
-    if text.starts_with("http://") {
-        Ok(text.to_owned())
-    } else {
-        Err("expected an address that starts with http://, of a replica itself; in a cluster, \
-             kubectl port-forward gives one"
-            .to_owned())
     }
 }

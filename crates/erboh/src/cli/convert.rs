@@ -7,10 +7,11 @@ use anyhow::Context as _;
 
 use super::{
     BrokerFlags, ConsumerFlags, DemoFlags, DoctorFlags, Fsync, LossFlags, OnGap, OnLogChange,
-    ProducerFlags, SmokeFlags, StopFlags, StorageFlags,
+    ProducerFlags, SmokeFlags, StopFlags, StorageFlags, Unusable,
 };
 use crate::consumer::{self, engine};
 use crate::ops::Stopping;
+use crate::producer::access::Token;
 use crate::queue::Topics;
 use crate::{broker, demo, doctor, producer, smoke};
 
@@ -158,13 +159,17 @@ impl SmokeFlags {
     /// The settings of the smoke test.
     ///
     /// # Errors
-    /// As [`KafkaFlags::settings`](super::KafkaFlags::settings).
+    /// As [`KafkaFlags::settings`](super::KafkaFlags::settings); a token file that cannot be used.
     pub fn settings(self) -> anyhow::Result<smoke::Settings> {
-        Ok(smoke::Settings {
-            kafka: self.kafka.settings()?,
-            topic: self.topic,
-            time_limit: Duration::from_millis(self.time_limit_ms),
-        })
+        let target = if let Some((producer, board)) = self.producer_url.zip(self.board_url) {
+            let token = self.token_file.as_deref().map(Token::first_of).transpose();
+            let token = token.map_err(|error| Unusable(error.to_string()))?;
+            smoke::Target::Services(smoke::Services { producer, board, token })
+        } else {
+            let (kafka, topic) = (self.kafka.settings()?, self.topic);
+            smoke::Target::Queue(smoke::Queue { kafka, topic })
+        };
+        Ok(smoke::Settings { target, time_limit: Duration::from_millis(self.time_limit_ms) })
     }
 }
 

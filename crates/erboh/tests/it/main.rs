@@ -28,6 +28,7 @@ mod requests;
 mod security;
 mod server;
 mod simulations;
+mod smoke;
 mod spec;
 mod support;
 mod tidy;

@@ -16,8 +16,10 @@
 mod credentials;
 mod guard;
 mod metrics;
+mod token;
 mod tokens;
 mod watch;
 
 pub use guard::Guard;
 pub(super) use guard::{Caller, check};
+pub use token::Token;

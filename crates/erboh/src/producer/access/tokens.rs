@@ -89,20 +89,14 @@ impl Tokens {
         if content.len() > limits::TOKEN_FILE_BYTES_MAX {
             return Err(Fault::TooLarge);
         }
-        // Windows' editors write a byte order mark.
-        let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         let mut tokens = Self::default();
         let mut lines_of = Vec::new();
-        for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
-            let line = line.trim_ascii();
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
-            }
-            let fault = |cause| Fault::Line { line: index + 1, cause };
+        for (number, line) in lines(content) {
+            let fault = |cause| Fault::Line { line: number, cause };
             let entry = entry(line).map_err(fault)?;
             tokens.admits(&entry, &lines_of).map_err(fault)?;
             tokens.entries.push(entry);
-            lines_of.push(index + 1);
+            lines_of.push(number);
         }
         if tokens.entries.is_empty() { Err(Fault::Empty) } else { Ok(tokens) }
     }
@@ -140,10 +134,34 @@ impl Tokens {
     }
 }
 
+/// The lines that are neither blank nor comments, with their numbers.
+fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    // Windows' editors write a byte order mark.
+    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
+}
+
+/// The first token of a file, as it stands there.
+///
+/// # Errors
+/// As [`Tokens::parse`].
+pub(super) fn first(content: &[u8]) -> Result<String, Fault> {
+    Tokens::parse(content)?;
+    let (_, line) = lines(content).next().ok_or(Fault::Empty)?;
+    let (_, token) = divided(line).ok_or(Fault::Empty)?;
+    Ok(String::from_utf8_lossy(token).into_owned())
+}
+
+/// The name and the token of a line: the first colon divides.
+fn divided(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    Some((&line[..colon], &line[colon + 1..]))
+}
+
 /// One line that is neither blank nor a comment.
 fn entry(line: &[u8]) -> Result<Entry, LineFault> {
-    let colon = line.iter().position(|byte| *byte == b':').ok_or(LineFault::NoColon)?;
-    let (name, token) = (&line[..colon], &line[colon + 1..]);
+    let (name, token) = divided(line).ok_or(LineFault::NoColon)?;
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
     let name = std::str::from_utf8(name)
         .ok()
@@ -185,6 +203,7 @@ mod tests {
         assert_eq!(name(ONE), Some("lab"));
         assert_eq!(name(OTHER), Some("lab"), "two tokens of a name work, so that it can change");
         assert_eq!(name(&format!("#:{ONE}")), Some("A.b_c-9"), "the first colon divides");
+        assert_eq!(first(text.as_bytes()).as_deref(), Ok(ONE));
         for wrong in ["", "lab", "0123456789abcdeF", "0123456789abcde", "0123456789abcdef "] {
             assert_eq!(name(wrong), None, "{wrong}");
         }

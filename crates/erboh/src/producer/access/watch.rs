@@ -40,12 +40,12 @@ pub(super) struct TokenFile {
 #[derive(Debug, thiserror::Error)]
 #[error("--token-file {}: {cause}", path.display())]
 pub struct FileError {
-    path: PathBuf,
-    cause: Cause,
+    pub(super) path: PathBuf,
+    pub(super) cause: Cause,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Cause {
+pub(super) enum Cause {
     #[error(
         "it cannot be read ({0}). Give the path of a file with one line for each writer, name:token"
     )]
@@ -163,7 +163,7 @@ impl TokenFile {
 
 /// The content of a regular file, up to what a token file may have and one byte more, by which
 /// the excess is seen.
-fn read(path: &Path) -> Result<Vec<u8>, Cause> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Cause> {
     // Before it is opened: opening a pipe waits for somebody to write.
     if !std::fs::metadata(path)?.is_file() {
         return Err(Cause::NotAFile);
