@@ -6,6 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
 
 use super::Consumer;
 use super::view::{BoardView, PartitionState, PartitionView};
@@ -53,6 +54,14 @@ impl Collector for Metrics {
                 view.partitions.iter().map(|view| (view.partition, ConstGauge::new(of(view))));
             family(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?, numbers)?;
         }
+        let written = view.written.iter();
+        let offsets = written.clone().map(|(p, of)| (*p, ConstGauge::new(of.next_offset)));
+        let (name, help) = ("snapshot_offset", "Everything before this offset is in a snapshot.");
+        family(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?, offsets)?;
+        let times = written.map(|(p, of)| (*p, ConstGauge::new(of.timestamp_ms as f64 / 1000.0)));
+        let (name, help) = ("snapshot_timestamp", "When the newest snapshot was written.");
+        let unit = Some(&Unit::Seconds);
+        family(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?, times)?;
         for (name, help, number) in self.wholes(&view) {
             let encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(number).encode(encoder)?;

@@ -1,5 +1,7 @@
 //! The view: what one replica knows at one moment, as the engine hands it to pages and API.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +15,8 @@ pub struct BoardView {
     pub board: Board,
     /// Where the counting stands, by partition number.
     pub partitions: Vec<PartitionView>,
+    /// The newest totals that stand in their topic, by partition number.
+    pub written: BTreeMap<i32, Written>,
     /// Whether what had been counted before this replica started is on the board. It stays true.
     pub caught_up: bool,
     /// Whether the cluster is reachable now.
@@ -22,6 +26,17 @@ pub struct BoardView {
     /// Two snapshots that should be equal and are not: the totals must not be trusted before a
     /// person has looked.
     pub alarm: Option<String>,
+}
+
+/// Totals of one partition that stand in the topic of the totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Written {
+    /// How often the log was replaced before.
+    pub epoch: u32,
+    /// Everything before this offset is in them.
+    pub next_offset: i64,
+    /// When they were written, in milliseconds since 1970.
+    pub timestamp_ms: i64,
 }
 
 /// Where the counting of one partition stands.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use erboh::consumer::view::{BoardView, PartitionState, PartitionView};
+use erboh::consumer::view::{BoardView, PartitionState, PartitionView, Written};
 use erboh::totals::board::Board;
 use erboh::totals::{PartitionTotals, Record};
 use erboh::{consumer, producer};
@@ -96,7 +96,9 @@ fn view() -> BoardView {
     totals.apply(Record { offset: 0, timestamp_ms: 0, key: None, value });
     let mut board = Board::new();
     board.merge(totals.snapshot("replica-a", 1));
-    BoardView { partitions: vec![partition], board, ..BoardView::default() }
+    let written = Written { epoch: 0, next_offset: 4, timestamp_ms: 1_500 };
+    let written = BTreeMap::from([(0, written)]);
+    BoardView { partitions: vec![partition], board, written, ..BoardView::default() }
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use crate::totals::{SLOTS, Snapshot};
 /// What the counting thread is told.
 pub(super) enum News {
     /// Somebody, perhaps this engine, wrote a snapshot at this offset of the totals partition.
-    Snapshot { offset: i64, snapshot: Arc<Snapshot> },
+    Snapshot { offset: i64, timestamp_ms: i64, snapshot: Arc<Snapshot> },
     /// Every snapshot that stood there at the start has been told.
     CaughtUp,
     /// Where the partitions of the ratings ended when that was asked.
@@ -314,6 +314,6 @@ fn heard(followed: &mut BTreeMap<i32, Followed>, record: &Record<'_>) -> Vec<New
     if let Some(slot) = slot_of(record.key()) {
         known[usize::from(slot)] = Some(Arc::clone(&snapshot));
     }
-    news.push(News::Snapshot { offset, snapshot });
+    news.push(News::Snapshot { offset, timestamp_ms: record.timestamp_ms(), snapshot });
     news
 }

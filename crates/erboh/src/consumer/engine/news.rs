@@ -17,7 +17,8 @@ impl Counting {
     pub(super) fn hear_news(&mut self) {
         while let Ok(news) = self.news.try_recv() {
             match news {
-                News::Snapshot { offset, snapshot } => {
+                News::Snapshot { offset, timestamp_ms, snapshot } => {
+                    self.publisher.written(&snapshot, timestamp_ms);
                     let owned = self.owned.get_mut(&snapshot.partition);
                     if snapshot.writer != self.name
                         && let Some(owned) = owned
@@ -41,6 +42,7 @@ impl Counting {
                     self.publisher.ends(asked, ends);
                 }
                 News::TotalsLost => {
+                    self.publisher.totals_lost();
                     self.owned.values_mut().filter_map(Owned::live).for_each(Live::repeat_snapshot);
                 }
                 News::Partitions { ratings, totals } => self.hear_partitions(ratings, totals),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::doubt::{Place, Watch};
 use super::limits::BOARD_INTERVAL;
 use super::owned::{Owned, Stage};
-use crate::consumer::view::{BoardView, PartitionState, PartitionView};
+use crate::consumer::view::{BoardView, PartitionState, PartitionView, Written};
 use crate::totals::Snapshot;
 use crate::totals::board::{Board, Merged};
 
@@ -17,6 +17,7 @@ use crate::totals::board::{Board, Merged};
 pub(super) struct Publisher {
     view: watch::Sender<Arc<BoardView>>,
     board: Board,
+    written: BTreeMap<i32, Written>,
     ends: BTreeMap<i32, i64>,
     watches: BTreeMap<i32, Watch>,
     /// Partitions whose log ends before what the board shows.
@@ -40,6 +41,7 @@ impl Publisher {
         Self {
             view,
             board: Board::new(),
+            written: BTreeMap::new(),
             ends: BTreeMap::new(),
             watches: BTreeMap::new(),
             cut_off: BTreeSet::new(),
@@ -73,6 +75,22 @@ impl Publisher {
                  totals from the same log; run `erboh audit`"
             )),
         }
+    }
+
+    /// Notes that a snapshot stands in the topic of the totals.
+    pub(super) fn written(&mut self, snapshot: &Snapshot, timestamp_ms: i64) {
+        let Snapshot { partition, epoch, next_offset, .. } = *snapshot;
+        let this = Written { epoch, next_offset, timestamp_ms };
+        // A replica that stood still may write an older one late.
+        let newest = self.written.entry(partition).or_insert(this);
+        *newest = this.max(*newest);
+        self.changed = true;
+    }
+
+    /// Notes that snapshots may be gone from the topic of the totals.
+    pub(super) fn totals_lost(&mut self) {
+        self.written.clear();
+        self.changed = true;
     }
 
     /// Notes where the partitions ended when that was asked at `asked`.
@@ -188,6 +206,7 @@ impl Publisher {
         let view = BoardView {
             board: self.board.clone(),
             partitions: self.partitions(owned),
+            written: self.written.clone(),
             caught_up: self.caught_up,
             connected: self.connected,
             problem: self.problem(owned, down),
