@@ -26,6 +26,7 @@ mod kafka;
 mod producer;
 mod security;
 mod traces;
+mod variables;
 
 /// Ratings through a Kafka topic to exact totals: a message queue that you can see working.
 #[derive(Debug, Parser)]
@@ -318,7 +319,7 @@ impl Cli {
     pub fn read(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+        let mut command = variables::without_empty(Self::command());
         let matches = command.try_get_matches_from_mut(arguments)?;
         if let Some(name) = kafka::secret_on_command_line(&matches) {
             return Err(command.error(

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
 use super::Unusable;
+use super::variables::{TOKEN_FILE, token_file};
 use crate::producer::access::Guard;
 
 /// Who may put ratings on the queue.
@@ -14,7 +16,8 @@ use crate::producer::access::Guard;
 pub struct AccessFlags {
     /// File with the tokens of those who may write, one line name:token for each; changes of it take effect within
     /// two seconds
-    #[arg(long, env = "ERBOH_TOKEN_FILE", value_name = "PATH")]
+    #[arg(long, env = TOKEN_FILE, value_name = "PATH",
+          value_parser = OsStringValueParser::new().try_map(token_file))]
     pub token_file: Option<PathBuf>,
     /// Let whoever reaches the service write, also from other machines
     #[arg(long, env = "ERBOH_ANYONE_MAY_WRITE")]

@@ -147,6 +147,24 @@ fn a_collector_that_cannot_be_reached_as_told_is_refused() {
     assert!(text.contains("OTEL_EXPORTER_OTLP_ENDPOINT=nonsense"), "{text}");
 }
 
+#[test]
+fn variables_that_are_set_and_empty_are_as_good_as_not_set() {
+    for command in ["producer", "consumer"] {
+        let text = help(command);
+        let names = text.lines().filter_map(|line| {
+            let name = line.trim().strip_prefix("[env: ")?;
+            name.split(['=', ']']).next().filter(|name| *name != "ERBOH_TOKEN_FILE")
+        });
+        let empty: Vec<_> = names.map(|name| (name, "")).collect();
+        assert!(empty.len() > 20, "{text}");
+        // It gets as far as the client library.
+        let text = fails(&[command, "--kafka-property=no.such.property=1"], &empty);
+        assert!(text.contains("no.such.property"), "{text}");
+    }
+    let text = refused(&["producer"], &[("ERBOH_TOKEN_FILE", "")]);
+    assert!(text.contains("ERBOH_TOKEN_FILE, is empty"), "{text}");
+}
+
 /// Runs a command whose settings are read but cannot be used, and gives what it says.
 fn fails(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let any_port = ["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"];
