@@ -22,6 +22,12 @@ pub(crate) fn today() -> String {
     )
 }
 
+/// The commit that is tried, if git knows.
+pub(crate) fn commit() -> String {
+    let said = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
+    said.unwrap_or_default().trim().to_owned()
+}
+
 /// A kernel's name and the first two numbers of its version. What follows says how one host was
 /// built.
 fn kernel(said: &str) -> String {

@@ -1,4 +1,4 @@
-//! `trials`: erboh as processes on real Kafka clusters, under faults and measured.
+//! `trials`: erboh as processes or pods on real Kafka clusters, under faults and measured.
 //!
 //! ```text
 //!  cargo xtask chaos ──► trials chaos ──► a cluster, consumers, producers, load, faults ──► verdict
@@ -6,6 +6,7 @@
 //!  cargo xtask bench-restore ──► trials restore ──► one broker, a long log, two consumers ──► times
 //!  cargo xtask bench-ingest ──► trials ingest ──► ratings over HTTP and Kafka's own producer ──► rates
 //!  cargo xtask overload ──► trials overload ──► a producer and four times its capacity ──► verdict
+//!  cargo xtask cluster e2e ──► trials cluster ──► a Kubernetes cluster, load, commits, faults ──► verdict
 //! ```
 //!
 //! Tests ask whether one thing works; a trial runs everything for minutes and asks what came of
@@ -13,6 +14,7 @@
 
 mod broker;
 mod chaos;
+mod cluster;
 mod http;
 mod ingest;
 mod machine;
@@ -21,6 +23,7 @@ mod overload;
 mod page;
 mod perf;
 mod producer;
+mod ratings;
 mod restore;
 mod side_by_side;
 mod start;
@@ -51,6 +54,8 @@ enum Trial {
     Ingest(ingest::Flags),
     /// Offer a producer four times what it can take, and see whether it keeps its promises
     Overload(overload::Flags),
+    /// Tell the story of a Kubernetes cluster under load: scaling, updates, faults, audit
+    Cluster(cluster::Flags),
     /// A consumer that the campaign must catch
     #[command(hide = true)]
     NaiveConsumer(chaos::naive::ConsumerFlags),
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
         Trial::Restore(flags) => restore::run(&flags),
         Trial::Ingest(flags) => ingest::run(&flags),
         Trial::Overload(flags) => overload::run(&flags),
+        Trial::Cluster(flags) => cluster::run(&flags),
         Trial::NaiveConsumer(flags) => flags.run(),
         Trial::NaiveProducer(flags) => flags.run(),
     };

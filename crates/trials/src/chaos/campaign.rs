@@ -18,7 +18,6 @@ use erboh_testbed::{Cluster, ClusterSettings};
 use super::fault::{BROKERS, CONSUMERS, Fault, PARTITIONS, PRODUCERS};
 use super::inflict::link_name;
 use super::observer::GROUP;
-use super::rating::Ratings;
 use super::replica::{Program, Replica};
 use super::report::Report;
 use super::run::Run;
@@ -27,6 +26,7 @@ use super::shared::{EndOnDrop, Shared};
 use super::violation::{Promise, Violations};
 use super::watch::Browser;
 use super::{Sabotage, verdict};
+use crate::ratings::rating::Ratings;
 
 /// The shortest session that Kafka's default settings permit.
 const SESSION_MS: u32 = 6_000;

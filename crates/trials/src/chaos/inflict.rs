@@ -11,8 +11,6 @@ use anyhow::{anyhow, bail};
 use erboh_testbed::{Cluster, Signal};
 
 use super::fault::{BROKERS, CONSUMERS, Fault, PRODUCERS, Target};
-use super::ledger::{Place, State};
-use super::load::{Answer, Client};
 use super::observer::Observer;
 use super::random::Random;
 use super::replica::Replica;
@@ -20,6 +18,8 @@ use super::schedule::Event;
 use super::shared::{Shared, lock};
 use super::stranger::Stranger;
 use super::violation::Promise;
+use crate::ratings::client::{Answer, Client};
+use crate::ratings::ledger::{Place, State};
 
 /// Ratings that come again in one flood, once over HTTP and once from a stranger.
 const FLOOD_RATINGS: usize = 1_500;

@@ -16,12 +16,10 @@ mod campaign;
 mod fault;
 mod inflict;
 mod interrupt;
-mod ledger;
 mod load;
 pub(crate) mod naive;
 mod observer;
 mod random;
-mod rating;
 mod recount;
 mod recovery;
 mod replica;
@@ -30,20 +28,19 @@ mod run;
 mod schedule;
 mod shared;
 mod stranger;
-mod totals;
 mod verdict;
 mod violation;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use crate::page::PageFlags;
-use crate::start;
+use crate::{machine, start};
 use campaign::Campaign;
 use fault::Fault;
 use schedule::Schedule;
@@ -138,7 +135,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let kept = || format!("everything is kept in {}", campaign.directory.display());
     let (mut report, violations) = campaign.run().with_context(kept)?;
     report.date = jiff::Zoned::now().date().to_string();
-    report.commit = commit();
+    report.commit = machine::commit();
     println!("\n{report}");
     if !violations.is_empty() {
         println!("{violations}\n{}", kept());
@@ -205,12 +202,6 @@ impl Flags {
 fn remove(directory: &Path) -> anyhow::Result<()> {
     let shown = directory.display();
     std::fs::remove_dir_all(directory).with_context(|| format!("removing {shown}"))
-}
-
-/// The commit that is tried, if git knows.
-fn commit() -> String {
-    let said = start::output(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
-    said.unwrap_or_default().trim().to_owned()
 }
 
 /// A kind of fault by the beginning of its name, with `-` for spaces.

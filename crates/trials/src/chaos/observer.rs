@@ -10,7 +10,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::fault::{BROKERS, PARTITIONS};
-use super::recovery::Position;
+use crate::ratings::totals::Position;
 
 /// The topic of the ratings.
 pub(super) const RATINGS: &str = "erboh-ratings";

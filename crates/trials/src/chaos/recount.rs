@@ -7,16 +7,15 @@
 //!
 //! It shares no code with the product: ids stand in a map with their last offset, voices in another.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write as _;
+use std::collections::HashMap;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::ledger::{Ledger, Place, State};
-use super::rating::Ratings;
-use super::totals::{Snapshot, Totals, Voices};
 use super::violation::{Promise, Violations};
+use crate::ratings::ledger::{Ledger, Place, State};
+use crate::ratings::rating::Ratings;
+use crate::ratings::totals::{Snapshot, Totals, Voices, differences};
 
 /// A rating is a duplicate if its id stands in so many offsets before it; promised in `docs/adr/0006`.
 const WINDOW_OFFSETS: i64 = 131_072;
@@ -202,30 +201,6 @@ impl<'a> Recount<'a> {
         };
         self.counts.iter().flat_map(|count| -> Vec<Place> { places(count) }).collect()
     }
-}
-
-/// Voices that are named where they differ.
-const DIFFERENCES_MAX: usize = 3;
-
-/// Which voices differ, for people; empty if none does.
-pub(super) fn differences(log: &Voices, other: &Voices) -> String {
-    let all: BTreeSet<&String> = log.keys().chain(other.keys()).collect();
-    let (mut text, mut more) = (String::new(), 0);
-    for voice in all {
-        let of = |voices: &Voices| voices.get(voice).copied().unwrap_or_default();
-        let (own, its) = (of(log), of(other));
-        if own == its {
-            continue;
-        }
-        more += 1;
-        if more <= DIFFERENCES_MAX {
-            let _ = write!(text, "; {voice}: {its:?} instead of {own:?}");
-        }
-    }
-    if more > DIFFERENCES_MAX {
-        let _ = write!(text, "; and {} more voices", more - DIFFERENCES_MAX);
-    }
-    text
 }
 
 #[cfg(test)]

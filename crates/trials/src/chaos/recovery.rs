@@ -11,10 +11,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::ledger::Place;
-
-/// What a board says: for each partition the offset up to which it has counted.
-pub(super) type Position = BTreeMap<i32, i64>;
+use crate::ratings::ledger::Place;
+use crate::ratings::totals::Position;
 
 /// A moment from which a recovery is measured.
 struct Mark {

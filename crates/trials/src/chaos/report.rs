@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::fault::Fault;
-use super::ledger::Retries;
+use crate::ratings::ledger::Retries;
 
 /// One fault that was inflicted.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::fault::{CONSUMERS, PARTITIONS};
-use super::ledger::Ledger;
-use super::rating::Ratings;
 use super::recovery::Recoveries;
 use super::violation::{Promise, Violations};
+use crate::ratings::ledger::Ledger;
+use crate::ratings::rating::Ratings;
 
 /// How often a thread that waits looks whether it should go on waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -12,11 +12,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 
 use super::fault::PARTITIONS;
-use super::ledger::Place;
 use super::observer::RATINGS;
 use super::random::Random;
-use super::rating::Ratings;
 use super::recount::MALFORMED;
+use crate::ratings::ledger::Place;
+use crate::ratings::rating::Ratings;
 
 /// How long what was written may wait for a broker.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);

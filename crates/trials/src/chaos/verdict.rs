@@ -16,13 +16,13 @@ use anyhow::{Context as _, anyhow};
 use erboh::queue::{KafkaSettings, Reader};
 
 use super::fault::PARTITIONS;
-use super::ledger::{Ledger, Place};
 use super::observer::{DEAD_LETTERS, Observer, RATINGS, TOTALS};
-use super::rating::Ratings;
-use super::recount::{Count, Entry, Recount, differences};
-use super::recovery::Position;
-use super::totals::{Snapshot, Totals};
+use super::recount::{Count, Entry, Recount};
 use super::violation::{Promise, Violations};
+use crate::ratings::ledger::{Ledger, Place};
+use crate::ratings::rating::Ratings;
+use crate::ratings::totals::Position;
+use crate::ratings::totals::{Snapshot, Totals, differences};
 
 /// What the topics add up to.
 pub(super) struct Evidence {

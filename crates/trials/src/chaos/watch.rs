@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::recovery::Position;
 use super::replica::{Life, Replica};
 use super::shared::Shared;
-use super::totals::Totals;
 use super::violation::Promise;
+use crate::ratings::totals::Position;
+use crate::ratings::totals::Totals;
 
 /// How often a board is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -13,15 +13,15 @@ pub(super) fn run(options: &Options) -> Outcome {
             Some(why) => println!("WAITS  {}\n         {why}", object.title()),
         }
     }
-    let left = obstacles(&objects);
-    match left.first() {
-        None => {
-            println!("\nall {} are Ready", objects.len());
-            Ok(())
-        }
-        Some(first) => {
-            let count = left.len();
-            Err(format!("{count} of {} are not Ready; first in the way: {first}", objects.len()))
-        }
+    if objects.iter().all(|object| object.kind != "Kustomization") {
+        return Err("nothing of deploy/ is in this cluster; `cargo xtask cluster up` brings it \
+                    there"
+            .to_owned());
     }
+    let left = obstacles(&objects);
+    let Some(first) = left.first() else {
+        println!("\nall {} are Ready", objects.len());
+        return Ok(());
+    };
+    Err(format!("{} of {} are not Ready; first in the way: {first}", left.len(), objects.len()))
 }

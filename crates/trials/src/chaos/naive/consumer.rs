@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::super::observer::RATINGS;
 use super::super::shared::lock;
-use super::super::totals::Voices;
+use crate::ratings::totals::Voices;
 
 /// How often totals are saved.
 const SAVE_EVERY: Duration = Duration::from_secs(1);

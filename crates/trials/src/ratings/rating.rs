@@ -32,18 +32,18 @@ const NUMBER_BYTES: usize = 7;
 
 /// The ratings of one campaign.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ratings {
+pub(crate) struct Ratings {
     campaign: u64,
 }
 
 impl Ratings {
     /// The ratings of the campaign with that number.
-    pub(super) const fn new(campaign: u64) -> Self {
+    pub(crate) const fn new(campaign: u64) -> Self {
         Self { campaign }
     }
 
     /// The id of a rating.
-    pub(super) fn id(self, number: u64) -> Uuid {
+    pub(crate) fn id(self, number: u64) -> Uuid {
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&self.campaign.to_be_bytes()[2..]);
         bytes[16 - NUMBER_BYTES..].copy_from_slice(&number.to_be_bytes()[8 - NUMBER_BYTES..]);
@@ -52,7 +52,7 @@ impl Ratings {
     }
 
     /// The number of a rating, if it is one of this campaign.
-    pub(super) fn number(self, id: Uuid) -> Option<u64> {
+    pub(crate) fn number(self, id: Uuid) -> Option<u64> {
         let mut bytes = [0; 8];
         bytes[8 - NUMBER_BYTES..].copy_from_slice(&id.as_bytes()[16 - NUMBER_BYTES..]);
         let number = u64::from_be_bytes(bytes);
@@ -60,7 +60,7 @@ impl Ratings {
     }
 
     /// The two voices.
-    pub(super) fn voices(number: u64) -> [&'static str; 2] {
+    pub(crate) fn voices(number: u64) -> [&'static str; 2] {
         let count = VOICES.len() as u64;
         let first = number % count;
         let second = (first + 1 + number / count % (count - 1)) % count;
@@ -68,12 +68,12 @@ impl Ratings {
     }
 
     /// 0 hated, 1 meh, 2 liked.
-    pub(super) fn score(number: u64) -> usize {
+    pub(crate) fn score(number: u64) -> usize {
         (number / 7 % 3) as usize
     }
 
     /// What is posted.
-    pub(super) fn json(self, number: u64) -> String {
+    pub(crate) fn json(self, number: u64) -> String {
         let [voice1, voice2] = Self::voices(number);
         json!({
             "id": self.id(number), "battle": "Order vs Chaos", "voice1": voice1, "voice2": voice2,

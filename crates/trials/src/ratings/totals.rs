@@ -2,24 +2,26 @@
 //!
 //! Nothing of the product's own types is used, so that a mistake in them cannot hide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::recovery::Position;
+/// What a board says: for each partition the offset up to which it has counted.
+pub(crate) type Position = BTreeMap<i32, i64>;
 
 /// Hated, meh, liked, by voice. Voices without a rating are left out.
-pub(super) type Voices = BTreeMap<String, [u64; 3]>;
+pub(crate) type Voices = BTreeMap<String, [u64; 3]>;
 
 /// What `GET /api/v1/totals` answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) voices: Voices,
-    pub(super) counted: u64,
-    pub(super) duplicates: u64,
-    pub(super) dead: u64,
-    pub(super) exact: bool,
-    pub(super) position: Position,
+pub(crate) struct Totals {
+    pub(crate) voices: Voices,
+    pub(crate) counted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) dead: u64,
+    pub(crate) exact: bool,
+    pub(crate) position: Position,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +44,7 @@ struct Row {
 
 impl Totals {
     /// Reads the answer; none if it is no such answer.
-    pub(super) fn parse(json: &str) -> Option<Self> {
+    pub(crate) fn parse(json: &str) -> Option<Self> {
         let answer: Answer = serde_json::from_str(json).ok()?;
         let numbered = |(partition, at): (String, i64)| Some((partition.parse().ok()?, at));
         let position = answer.position.into_iter().map(numbered).collect::<Option<Position>>()?;
@@ -63,14 +65,38 @@ impl Totals {
 
 /// A snapshot as it stands in the topic of the totals.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Snapshot {
-    pub(super) from_offset: i64,
-    pub(super) next_offset: i64,
-    pub(super) counted: u64,
-    pub(super) duplicates: u64,
-    pub(super) dead: u64,
-    pub(super) voices: Voices,
-    pub(super) writer: String,
+pub(crate) struct Snapshot {
+    pub(crate) from_offset: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) counted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) dead: u64,
+    pub(crate) voices: Voices,
+    pub(crate) writer: String,
+}
+
+/// Voices that are named where they differ.
+const DIFFERENCES_MAX: usize = 3;
+
+/// Which voices differ, for people; empty if none does.
+pub(crate) fn differences(log: &Voices, other: &Voices) -> String {
+    let all: BTreeSet<&String> = log.keys().chain(other.keys()).collect();
+    let (mut text, mut more) = (String::new(), 0);
+    for voice in all {
+        let of = |voices: &Voices| voices.get(voice).copied().unwrap_or_default();
+        let (own, its) = (of(log), of(other));
+        if own == its {
+            continue;
+        }
+        more += 1;
+        if more <= DIFFERENCES_MAX {
+            let _ = write!(text, "; {voice}: {its:?} instead of {own:?}");
+        }
+    }
+    if more > DIFFERENCES_MAX {
+        let _ = write!(text, "; and {} more voices", more - DIFFERENCES_MAX);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ const RATINGS_MAX: usize = 10_000_000;
 
 /// Where a producer said that a rating stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) partition: i32,
-    pub(super) offset: i64,
+pub(crate) struct Place {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
 }
 
 /// What is known of one rating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It was sent, and no producer has said what became of it.
     Open,
     /// A producer said that it is on the queue; a naive one does not know where.
@@ -26,35 +26,35 @@ pub(super) enum State {
 
 /// How requests ended that did not end well, and were sent again with the same id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Retries {
+pub(crate) struct Retries {
     /// Nobody answered.
-    pub(super) silent: u64,
+    pub(crate) silent: u64,
     /// 503: nothing was sent.
-    pub(super) unavailable: u64,
+    pub(crate) unavailable: u64,
     /// 504: it may have been sent.
-    pub(super) unknown: u64,
+    pub(crate) unknown: u64,
     /// Any other error of the server.
-    pub(super) other: u64,
+    pub(crate) other: u64,
 }
 
 impl Retries {
     /// All of them.
-    pub(super) fn sum(self) -> u64 {
+    pub(crate) fn sum(self) -> u64 {
         self.silent + self.unavailable + self.unknown + self.other
     }
 }
 
 /// The books of the load.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     states: Vec<State>,
     acknowledged: usize,
-    pub(super) retries: Retries,
+    pub(crate) retries: Retries,
 }
 
 impl Ledger {
     /// The number of the next rating; none if the books are full.
-    pub(super) fn next(&mut self) -> Option<u64> {
+    pub(crate) fn next(&mut self) -> Option<u64> {
         if self.states.len() >= RATINGS_MAX {
             return None;
         }
@@ -63,7 +63,7 @@ impl Ledger {
     }
 
     /// Notes that a rating is on the queue.
-    pub(super) fn acknowledge(&mut self, number: u64, place: Option<Place>) {
+    pub(crate) fn acknowledge(&mut self, number: u64, place: Option<Place>) {
         let state = &mut self.states[number as usize];
         if *state == State::Open {
             self.acknowledged += 1;
@@ -72,22 +72,22 @@ impl Ledger {
     }
 
     /// What is known of a rating; none if it was never sent.
-    pub(super) fn state(&self, number: u64) -> Option<State> {
+    pub(crate) fn state(&self, number: u64) -> Option<State> {
         self.states.get(usize::try_from(number).ok()?).copied()
     }
 
     /// Ratings that were sent.
-    pub(super) fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.states.len()
     }
 
     /// Ratings that were acknowledged.
-    pub(super) fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged
     }
 
     /// The last `count` ratings that were acknowledged.
-    pub(super) fn newest_acknowledged(&self, count: usize) -> Vec<u64> {
+    pub(crate) fn newest_acknowledged(&self, count: usize) -> Vec<u64> {
         let numbered = self.states.iter().enumerate().rev();
         let known = numbered.filter(|(_, state)| matches!(state, State::Acknowledged(_)));
         known.map(|(number, _)| number as u64).take(count).collect()

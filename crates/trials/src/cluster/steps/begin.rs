@@ -1,0 +1,45 @@
+//! Begin: what a person tries first.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::super::kube::wait;
+use super::super::report::Verdict;
+use super::super::story::Stage;
+
+/// Ratings that one look at the producer's page makes.
+const RATINGS_PER_HIT: u64 = 20;
+/// How long they may take until they are on the board.
+const COUNTED_WAIT: Duration = Duration::from_secs(30);
+
+/// Three messages through Kafka and back, from outside of the cluster.
+pub(super) fn smoke(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
+    let mut smoke = Command::new(&stage.erboh);
+    smoke.args(["smoke", "--brokers", &stage.flags.brokers]);
+    let output = smoke.output().context("starting erboh smoke")?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if !output.status.success() {
+        bail!("{}", said.trim());
+    }
+    Ok(Verdict::Kept(last.to_owned()))
+}
+
+/// The producer's page, as a browser gets it; nobody else rates yet.
+pub(super) fn page(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
+    let before = stage.board()?.counted;
+    let url = format!("{}/", stage.flags.producer_url.trim_end_matches('/'));
+    let began = Instant::now();
+    stage.browser.get(&url).with_context(|| format!("getting {url}"))?;
+    let mut now = before;
+    let counted = wait(COUNTED_WAIT, || {
+        now = stage.board()?.counted;
+        Ok(now >= before + RATINGS_PER_HIT)
+    })?;
+    if !counted || now != before + RATINGS_PER_HIT {
+        bail!("the board counted {} more instead of {RATINGS_PER_HIT}", now - before);
+    }
+    Ok(Verdict::Kept(format!("on the board {:.1} s later", began.elapsed().as_secs_f64())))
+}
