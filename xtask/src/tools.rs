@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command as Process;
 
 use crate::{process, repository};
 
@@ -101,6 +102,24 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
     },
 };
 
+pub(crate) const GO: Tool = Tool {
+    name: "go",
+    without: "the checks of what is deployed (they need Go 1.26 or newer)",
+    install: "target/venv/bin/pip install --requirement tests/deploy/requirements.txt  \
+              (macOS: brew install go)",
+    present: || {
+        let version = process::capture(Process::new(go()).args(["env", "GOVERSION"]));
+        version.is_ok_and(|version| is_new_enough(&version))
+    },
+};
+
+pub(crate) const HADOLINT: Tool = Tool {
+    name: "hadolint",
+    without: "the checks of what is deployed (they need hadolint for the Dockerfile)",
+    install: "target/venv/bin/pip install --requirement tests/deploy/requirements.txt",
+    present: || process::answers(&hadolint(), &["--version"]),
+};
+
 pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     without: "the licence and advisory checks",
@@ -114,9 +133,11 @@ pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, ZSTD, PYTHON, JAVA];
 pub(crate) const FOR_PAGES: &[Tool] = &[NODE, CHROMIUM];
 /// What the checks of the API documents use.
 pub(crate) const FOR_API: &[Tool] = &[SCHEMATHESIS];
+/// What the checks of what is deployed use.
+pub(crate) const FOR_DEPLOY: &[Tool] = &[GO, HADOLINT];
 /// What must be there for `ci`.
 pub(crate) const FOR_CI: &[Tool] =
-    &[KCAT, ZSTD, PYTHON, JAVA, KAFKA, SCHEMATHESIS, NODE, CHROMIUM, DENY];
+    &[KCAT, ZSTD, PYTHON, JAVA, KAFKA, SCHEMATHESIS, NODE, CHROMIUM, GO, HADOLINT, DENY];
 
 /// Those of `tools` that this machine does not have.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
@@ -127,6 +148,30 @@ pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
 pub(crate) fn python() -> OsString {
     let own = repository::target("venv/bin/python");
     if own.exists() { own.into_os_string() } else { "python3".into() }
+}
+
+/// Go as it is installed, or else the one of the suite's own virtual environment: distributions
+/// have older ones than `tests/deploy/go.mod` asks for.
+pub(crate) fn go() -> OsString {
+    let installed = process::capture(Process::new("go").args(["env", "GOVERSION"]));
+    if installed.is_ok_and(|version| is_new_enough(&version)) {
+        return "go".into();
+    }
+    let own = repository::target("venv/bin/go");
+    if own.exists() { own.into_os_string() } else { "go".into() }
+}
+
+/// Whether this Go, `go1.26.3`, can build what asks for Go 1.26.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.trim().trim_start_matches("go").split('.');
+    let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok());
+    (next(), next()) >= (Some(1), Some(26))
+}
+
+/// hadolint of the suite's own virtual environment, or else the one on the PATH.
+pub(crate) fn hadolint() -> OsString {
+    let own = repository::target("venv/bin/hadolint");
+    if own.exists() { own.into_os_string() } else { "hadolint".into() }
 }
 
 /// A browser of Chromium's kind on the PATH, as an absolute path.
@@ -140,4 +185,20 @@ pub(crate) fn chromium() -> Option<PathBuf> {
 /// Where Maven puts Apache Kafka's jars.
 pub(crate) fn kafka_jars() -> PathBuf {
     repository::path("target/kafka")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_old_go_will_not_do() {
+        for (version, is_enough) in [
+            ("go1.26.0\n", true),
+            ("go1.27.1", true),
+            ("go2.0.0", true),
+            ("go1.19.8", false),
+            ("devel", false),
+        ] {
+            assert_eq!(super::is_new_enough(version), is_enough, "{version}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
 
-use super::{Command, api, clients, fuzz, no_arguments, otlp, pages, test, trials};
+use super::{Command, api, clients, deploy, fuzz, no_arguments, otlp, pages, test, trials};
 use crate::steps::Steps;
 use crate::{Outcome, process, tools};
 
@@ -65,6 +65,7 @@ fn run(arguments: &[String]) -> Outcome {
     steps.run("clients", || clients::run_suite(&[]));
     steps.run("api documents", || api::run_suite(&[]));
     steps.run("pages", || pages::run_suite(&[]));
+    steps.run("deployment", || deploy::run_suite(&[]));
     steps.run("traces (feature otlp)", otlp::check);
     steps.run("fuzz", || fuzz::fuzz(FUZZ_SECONDS_EACH, FUZZ_SEED));
     steps.finish()

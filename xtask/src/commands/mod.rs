@@ -6,6 +6,7 @@ mod api;
 mod ci;
 mod clients;
 mod cluster;
+mod deploy;
 mod fuzz;
 mod kafka;
 mod otlp;
@@ -32,6 +33,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     clients::COMMAND,
     api::COMMAND,
     pages::COMMAND,
+    deploy::COMMAND,
     fuzz::COMMAND,
     trials::CHAOS,
     trials::OVERLOAD,

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test that this machine can run within minutes.
 
-use super::{Command, api, clients, no_arguments, pages};
+use super::{Command, api, clients, deploy, no_arguments, pages};
 use crate::steps::Steps;
 use crate::tools::{self, Tool};
 use crate::{Outcome, process};
@@ -32,6 +32,7 @@ fn run(arguments: &[String]) -> Outcome {
     }
     suite(&mut steps, "api documents", tools::FOR_API, api::run_suite);
     suite(&mut steps, "pages", tools::FOR_PAGES, pages::run_suite);
+    suite(&mut steps, "deployment", tools::FOR_DEPLOY, deploy::run_suite);
     for (what, command) in TAKES_MINUTES {
         steps.note(&format!("not run: {what}; to run it: cargo xtask {command}"));
     }
