@@ -16,6 +16,8 @@ pub(super) const REGISTRY_NAME: &str = "kind-registry";
 pub(super) const REGISTRY_LABEL: &str = "project=erboh";
 /// The tree that is pushed: what the repository has, with the image that was built in it.
 const FLEET: &str = "target/cluster/fleet";
+/// Flux's own manifests, as this version of it writes them.
+const FLUX: &str = "target/cluster/flux";
 /// The layers of `deploy/ops/base`, each of which waits for the one before.
 const LAYERS: [&str; 4] = ["repos", "operators", "kafka", "erboh"];
 /// Flux's controllers that the tree needs.
@@ -134,7 +136,21 @@ fn flux(options: &Options) -> Vec<Step> {
         format!("sed {} {root} | {kubectl} apply --filename -", changes.join(" "))
     };
     vec![
-        Step::run("Flux", [format!("{flux} install --components={COMPONENTS}")]),
+        Step::run(
+            "Flux",
+            [
+                format!("mkdir -p {FLUX}"),
+                format!("cp deploy/kind/controllers.yaml {FLUX}/kustomization.yaml"),
+                format!(
+                    "flux install --components={COMPONENTS} --export > {FLUX}/gotk-components.yaml"
+                ),
+                format!("{kubectl} apply --server-side --force-conflicts --kustomize {FLUX}"),
+                format!(
+                    "{kubectl} --namespace flux-system wait deployment --all \
+                     --for=condition=Available --timeout=10m"
+                ),
+            ],
+        ),
         Step::run(
             "Flux looks at the registry",
             [
