@@ -17,7 +17,8 @@ struct File {
 const LINES_MAX: usize = 500;
 
 /// What people write by hand and what is therefore held short.
-const CODE: [&str; 11] = ["rs", "go", "py", "java", "sh", "html", "css", "js", "mjs", "toml", "run"];
+const CODE: [&str; 11] =
+    ["rs", "go", "py", "java", "sh", "html", "css", "js", "mjs", "toml", "run"];
 
 /// What is read for machine paths and links besides the code.
 const OTHER_TEXT: [&str; 5] = ["md", "yaml", "yml", "xml", "txt"];
@@ -67,7 +68,8 @@ fn files() -> Vec<File> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                let hidden = name.starts_with('.') && ![".ci", ".cargo", ".github"].contains(&name.as_str());
+                let hidden =
+                    name.starts_with('.') && ![".ci", ".cargo", ".github"].contains(&name.as_str());
                 if !hidden && !SKIPPED_DIRECTORIES.contains(&name.as_str()) {
                     directories.push(path);
                 }
