@@ -1,10 +1,12 @@
 //! Topics that others make, as on a cluster where they are declared: roles with `--manage-topics false` change none,
 //! say what they wait for, and go on by themselves. And roles that make theirs.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use erboh::queue::Topics;
+use erboh_testbed::{Cluster, ClusterSettings};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -18,25 +20,65 @@ const RATING: &str = r#"{"battle":"A vs B","voice1":"Big Bird","voice2":"Darth V
 /// What every role is told whose topics others make.
 const UNMANAGED: &str = "--manage-topics=false";
 
+/// Makes of each `fn name(stage: &Stage)` the tests `embedded::name` and `kafka::name`.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[test]
+                fn $name() {
+                    super::$name(&super::Stage::embedded());
+                }
+            )+
+        }
+        mod kafka {
+            $(
+                #[test]
+                #[ignore = "needs Apache Kafka: run by cargo xtask test"]
+                fn $name() {
+                    super::$name(&super::Stage::kafka());
+                }
+            )+
+        }
+    };
+}
+
+on_both!(
+    roles_wait_for_topics_that_others_make,
+    added_partitions_are_counted_as_soon_as_there_is_a_place_for_their_totals,
+    a_topic_that_others_make_anew_is_counted_anew_where_that_is_wanted,
+    a_consumer_that_manages_topics_makes_one_again_that_was_deleted,
+);
+
 /// A broker without topics, and what starts roles on it.
 struct Stage {
     roles: Roles,
     topics: Topics,
-    broker: Broker,
-    /// What the broker runs on.
-    _runtime: Runtime,
+    bootstrap: String,
+    /// The broker and what it runs on, which end with the test.
+    _broker: Box<dyn Any>,
 }
 
 impl Stage {
-    fn set() -> Self {
+    fn embedded() -> Self {
         let runtime = Runtime::new().unwrap();
         let broker = runtime.block_on(Broker::empty());
-        let roles = Roles::on(&broker.kafka.brokers, 2, 1);
-        Self { roles, topics: Topics::default(), broker, _runtime: runtime }
+        let bootstrap = broker.kafka.brokers.clone();
+        Self::on(bootstrap, Box::new((broker, runtime)))
+    }
+
+    fn kafka() -> Self {
+        let cluster = Cluster::start(&ClusterSettings::default()).unwrap();
+        Self::on(cluster.bootstrap(), Box::new(cluster))
+    }
+
+    fn on(bootstrap: String, broker: Box<dyn Any>) -> Self {
+        let roles = Roles::on(&bootstrap, 2, 1);
+        Self { roles, topics: Topics::default(), bootstrap, _broker: broker }
     }
 
     fn start(&self, role: &str, flags: &[&str]) -> Role {
-        self.roles.start(role, &self.broker.kafka.brokers, flags)
+        self.roles.start(role, &self.bootstrap, flags)
     }
 
     /// Makes a topic as an operator does, from what is declared.
@@ -96,9 +138,7 @@ fn states(consumer: &Role) -> Vec<Value> {
     partitions.map(|partition| partition["state"].clone()).collect()
 }
 
-#[test]
-fn roles_wait_for_topics_that_others_make() {
-    let stage = Stage::set();
+fn roles_wait_for_topics_that_others_make(stage: &Stage) {
     let Topics { ratings, totals, dead_letters } = &stage.topics;
     let (producer, consumer) =
         (stage.start("producer", &[UNMANAGED]), stage.start("consumer", &[UNMANAGED]));
@@ -126,9 +166,7 @@ fn roles_wait_for_topics_that_others_make() {
     consumer.stop();
 }
 
-#[test]
-fn added_partitions_are_counted_as_soon_as_there_is_a_place_for_their_totals() {
-    let stage = Stage::set();
+fn added_partitions_are_counted_as_soon_as_there_is_a_place_for_their_totals(stage: &Stage) {
     let Topics { ratings, totals, .. } = &stage.topics;
     stage.make_all(2);
     let producer = stage.start("producer", &[UNMANAGED]);
@@ -171,9 +209,7 @@ fn added_partitions_are_counted_as_soon_as_there_is_a_place_for_their_totals() {
     }
 }
 
-#[test]
-fn a_topic_that_others_make_anew_is_counted_anew_where_that_is_wanted() {
-    let stage = Stage::set();
+fn a_topic_that_others_make_anew_is_counted_anew_where_that_is_wanted(stage: &Stage) {
     let ratings = &stage.topics.ratings;
     stage.make_all(2);
     let producer = stage.start("producer", &[UNMANAGED]);
@@ -192,9 +228,7 @@ fn a_topic_that_others_make_anew_is_counted_anew_where_that_is_wanted() {
     until_counted(&producer, &consumer);
 }
 
-#[test]
-fn a_consumer_that_manages_topics_makes_one_again_that_was_deleted() {
-    let stage = Stage::set();
+fn a_consumer_that_manages_topics_makes_one_again_that_was_deleted(stage: &Stage) {
     let producer = stage.start("producer", &[]);
     let consumer = stage.start("consumer", &["--on-log-change=restart"]);
     until_ready(&producer);
