@@ -15,7 +15,7 @@ COPY . .
 # platform. What is in a cache is not in the layer, so the binary is copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,id=target-$TARGETARCH,target=/src/target \
-    cargo build --release --locked --package erboh \
+    cargo build --release --locked --package erboh --features otlp \
     && install -D --strip target/release/erboh /image/usr/bin/erboh
 # Debian's own libraries, at their own places. Names are looked up in /etc/hosts first, as everywhere else.
 RUN ldd /image/usr/bin/erboh | grep --only-matching '/[^ ]*' | xargs --replace cp --parents --dereference {} /image \
