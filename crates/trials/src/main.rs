@@ -55,7 +55,7 @@ enum Trial {
     /// Offer a producer four times what it can take, and see whether it keeps its promises
     Overload(overload::Flags),
     /// Tell the story of a Kubernetes cluster under load: scaling, updates, faults, audit
-    Cluster(cluster::Flags),
+    Cluster(Box<cluster::Flags>),
     /// A consumer that the campaign must catch
     #[command(hide = true)]
     NaiveConsumer(chaos::naive::ConsumerFlags),

@@ -55,7 +55,7 @@ pub(crate) struct Flags {
           value_parser = clap::value_parser!(u32).range(16..=5_000))]
     rate: u32,
     /// Only these steps
-    #[arg(long, value_name = "STEP,…", value_delimiter = ',', value_parser = story::known)]
+    #[arg(long, value_name = "STEP,…", value_delimiter = ',', value_parser = steps::known)]
     only: Vec<String>,
     /// What runs a command on a node; `{node}` is its name [default: docker exec {node}, where a
     /// container of that name runs]

@@ -4,6 +4,7 @@
 //! Others may rate meanwhile: their ratings count, but only the story's own can be missed.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use erboh::queue::{KafkaSettings, Reader};
@@ -116,11 +117,12 @@ impl<'a> Sum<'a> {
         let numbers = |of: &Totals| (of.counted, of.duplicates, of.dead);
         let mut differs = differences(&self.totals.voices, &board.voices);
         if numbers(board) != numbers(&self.totals) {
-            differs.push_str(&format!(
+            let _ = write!(
+                differs,
                 "; (counted, duplicates, dead) is {:?} instead of {:?}",
                 numbers(board),
                 numbers(&self.totals)
-            ));
+            );
         }
         if !board.exact {
             differs.push_str("; it says that it is not exact");

@@ -14,7 +14,6 @@ use super::load;
 use super::node::Nodes;
 use super::recount::{ends, recount};
 use super::report::{Report, Row, Verdict};
-pub(super) use super::steps::known;
 use super::steps::{LOADED, QUIET, Step};
 use super::tree::Tree;
 use super::watch::{Browser, watch};
@@ -69,9 +68,11 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<Report> {
     let began = Instant::now();
     stage.kube.wait_until_ready().context("the story begins when everything is Ready")?;
     let text = format!("profile {}, from {}", stage.tree.profile(), stage.tree.kind());
-    stage.note("everything Ready", began.elapsed(), false, Verdict::Kept(text));
+    stage.note("everything Ready", began.elapsed(), Verdict::Kept(text));
     let before = stage.board()?;
-    QUIET.iter().for_each(|step| stage.take(step, false));
+    for step in &QUIET {
+        stage.take(step, false);
+    }
     stage.under_load()?;
     stage.end(&before)
 }
@@ -121,7 +122,9 @@ impl Stage<'_> {
             }
             scope.spawn(|| watch(books, &flags.board_url));
             self.counts_within(COUNTED_WAIT).context("under load, before anything is broken")?;
-            LOADED.iter().for_each(|step| self.take(step, true));
+            for step in &LOADED {
+                self.take(step, true);
+            }
             Ok(())
         })
     }
@@ -136,7 +139,7 @@ impl Stage<'_> {
         }
         if self.stopped && step.key != "put-back" {
             let why = "after an earlier step not everything was Ready again".to_owned();
-            return self.note(step.name, Duration::ZERO, loaded, Verdict::NotRun(why));
+            return self.note(step.name, Duration::ZERO, Verdict::NotRun(why));
         }
         println!("{} …", step.name);
         let retries = self.books.ledger().retries;
@@ -157,7 +160,7 @@ impl Stage<'_> {
         self.tell();
     }
 
-    fn note(&mut self, name: &'static str, took: Duration, _: bool, verdict: Verdict) {
+    fn note(&mut self, name: &'static str, took: Duration, verdict: Verdict) {
         self.rows.push(Row { name, took, disturbance: None, verdict });
         self.tell();
     }
@@ -183,7 +186,7 @@ impl Stage<'_> {
         let audit = self.audit()?;
         if !at_rest {
             let why = format!("the board was at {:?} after {REST_WAIT:?}", after.position);
-            self.note("the end of the log on the board", REST_WAIT, false, Verdict::Failed(why));
+            self.note("the end of the log on the board", REST_WAIT, Verdict::Failed(why));
         }
         let ran = self.ran()?;
         if self.flags.down {
@@ -221,7 +224,7 @@ impl Stage<'_> {
             Ok((false, said)) => Verdict::Failed(said),
             Err(error) => Verdict::Failed(format!("{error:#}")),
         };
-        self.note("everything taken down", began.elapsed(), false, verdict);
+        self.note("everything taken down", began.elapsed(), verdict);
     }
 
     /// Date, versions, and what it ran on.
@@ -235,7 +238,7 @@ impl Stage<'_> {
         let text = |value: &Value| value.as_str().unwrap_or("of unknown version").to_owned();
         let on = self.flags.on.as_ref().map(|on| format!(" ({on})")).unwrap_or_default();
         Ok(format!(
-            "Kubernetes {}, Flux {}, Strimzi {}, Kafka {}; {nodes} nodes{on}; commit {}, {}",
+            "Kubernetes {}, Flux {}, Strimzi {}, Kafka {}; nodes: {nodes}{on}; commit {}, {}",
             text(&version["serverVersion"]["gitVersion"]),
             text(&flux["metadata"]["labels"]["app.kubernetes.io/version"]),
             text(&kafka["status"]["operatorLastSuccessfulVersion"]),

@@ -86,20 +86,20 @@ impl Tree {
 
     /// Puts a merge patch into a file, which is put back at the end.
     pub(super) fn edit(&mut self, file: &str, patch: &str) -> anyhow::Result<()> {
-        let path = self.root.join(file);
-        let old = std::fs::read_to_string(&path).with_context(|| format!("reading {file}"))?;
+        let old = std::fs::read_to_string(self.root.join(file));
+        let old = old.with_context(|| format!("reading {file}"))?;
         self.before.entry(file.to_owned()).or_insert(old);
         self.change(file, patch)
     }
 
     /// Puts a merge patch into a file, for good.
     pub(super) fn change(&self, file: &str, patch: &str) -> anyhow::Result<()> {
-        let path = self.root.join(file);
+        let at = self.root.join(file);
         let mut kubectl = Command::new("kubectl");
         kubectl.args(["patch", "--local", "--type=merge", "--output=yaml"]);
-        kubectl.args(["--filename", text(&path)?, "--patch", patch]);
+        kubectl.args(["--filename", text(&at)?, "--patch", patch]);
         let new = output(&mut kubectl).with_context(|| format!("changing {file}"))?;
-        std::fs::write(&path, new).with_context(|| format!("writing {file}"))
+        std::fs::write(&at, new).with_context(|| format!("writing {file}"))
     }
 
     /// Puts one file back as it was.

@@ -20,7 +20,7 @@ pub(super) fn delete_broker(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
     let broker = first(&brokers, "broker pod")?;
     stage.kube.kubectl(&format!("delete pod {} --namespace {QUEUING}", broker.name))?;
     must(BROKER_WAIT, "the broker is ready again", || {
-        Ok(are_new(&stage.kube.pods(QUEUING, BROKER_PODS)?, &[broker.clone()]))
+        Ok(are_new(&stage.kube.pods(QUEUING, BROKER_PODS)?, std::slice::from_ref(&broker)))
     })?;
     Ok(Verdict::Kept(format!("{}, of {}", broker.name, brokers.len())))
 }
