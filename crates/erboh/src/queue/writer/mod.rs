@@ -186,7 +186,7 @@ impl Writer {
         let client = self.shared.client();
         let countdown = &self.shared.signals.countdown;
         let pending = countdown.start(records.len());
-        let mut unavailable: Option<SendError> = None;
+        let mut unavailable = self.shared.signals.bar(&self.topic);
         for (place, mut record) in records.enumerate() {
             let ticket = pending.ticket(place);
             record.delivery_opaque = ticket;
@@ -320,6 +320,13 @@ mod tests {
         cluster.topic_error("ratings", denied).unwrap();
         let results = pending.wait(PATIENCE).await;
         let [Err(SendError::Unknown(reason))] = &results[..] else { panic!("{results:?}") };
-        assert!(reason.contains("lacks the right Write on topic ratings"), "{reason}");
+        let named = |reason: &str| reason.contains("lacks the right Write on topic ratings");
+        assert!(named(reason), "{reason}");
+        // The next one is not handed over, whatever the client makes of the topic by then.
+        let results = writer.post(&[OutRecord::new("key", "value")]).wait(PATIENCE).await;
+        assert!(matches!(&results[..], [Err(SendError::Refused(reason))] if named(reason)));
+        let other = writer.on_topic("others").post(&[OutRecord::new("key", "value")]);
+        let results = other.wait(PATIENCE).await;
+        assert!(!matches!(&results[..], [Err(SendError::Refused(_))]), "{results:?}");
     }
 }

@@ -5,6 +5,7 @@
 //!              └─ delivery of a record ─► what became of it ─► Countdown
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,8 @@ pub(super) struct Signals {
     pub(super) is_lasting: Arc<AtomicBool>,
     /// The right without which nothing at all can be written, and since when it is known to miss.
     denied: Arc<Mutex<Option<(Instant, String)>>>,
+    /// When a record was last denied to each topic.
+    barred: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
 impl Signals {
@@ -87,6 +90,7 @@ impl Signals {
             explainer: Explainer::new(settings),
             is_lasting: Arc::default(),
             denied: Arc::default(),
+            barred: Arc::default(),
         };
         (signals, woken)
     }
@@ -136,6 +140,19 @@ impl Signals {
 
     pub(super) fn denied(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
         self.denied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn barred(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.barred.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing is handed over for a topic: a record was denied to it a moment ago. That one may have been written
+    /// by an earlier try; of those that are not handed over it is certain that they were not.
+    pub(super) fn bar(&self, topic: &str) -> Option<SendError> {
+        let is_barred =
+            self.barred().get(topic).is_some_and(|at| at.elapsed() < limits::DENIED_PAUSE);
+        let right = Right::on_topic("Write", topic);
+        is_barred.then(|| SendError::Refused(right.missing(self.explainer.settings()).into()))
     }
 
     /// Wants another client. librdkafka ignores metadata with a smaller leader epoch than it has
@@ -208,6 +225,9 @@ impl ProducerContext for Signals {
             Err((error, message)) => {
                 if error.rdkafka_error_code() == Some(Code::MessageTimedOut) {
                     self.weigh(true);
+                }
+                if is_denial(error.rdkafka_error_code()) {
+                    self.barred().insert(message.topic().to_owned(), Instant::now());
                 }
                 Err(self.classify(error, message.topic()))
             }
