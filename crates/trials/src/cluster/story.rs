@@ -211,7 +211,9 @@ impl Stage<'_> {
         let mut audit = Command::new(&self.erboh);
         audit.args(["audit", "--brokers", &self.flags.brokers, "--board", &self.flags.board_url]);
         let output = audit.output().context("starting erboh audit")?;
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        // On standard error is how far it has come, unless it could not begin.
+        let words = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+        let said = String::from_utf8_lossy(&words).into_owned();
         println!("{}", said.trim());
         Ok((!output.status.success()).then(|| said.trim().replace('\n', "; ")))
     }
