@@ -17,7 +17,7 @@ What the schema cannot say: values that do not fit together. Takes the same dict
 {{- fail "producer: tokens say who may write, and settings.anyone-may-write that everybody may: leave one of them out" }}
 {{- end }}
 {{- if not (or $tokens $anyone) }}
-{{- fail (printf "producer: nothing says who may write ratings. Either make tokens for those who may:\n\n  kubectl -n %s create secret generic erboh-tokens --from-literal=tokens=\"lab:$(openssl rand -hex 32)\"\n\n  producer:\n    tokens:\n      existingSecret: erboh-tokens\n\nor let whoever reaches the producer write:\n\n  producer:\n    settings:\n      anyone-may-write: true\n" .root.Release.Namespace) }}
+{{- fail (printf "producer: nothing says who may write ratings. Either make tokens for those who may:\n\n  kubectl -n %s create secret generic erboh-tokens --from-literal=tokens=\"alice:$(openssl rand -hex 32)\"\n\n  producer:\n    tokens:\n      existingSecret: erboh-tokens\n\nor let whoever reaches the producer write:\n\n  producer:\n    settings:\n      anyone-may-write: true\n" .root.Release.Namespace) }}
 {{- end }}
 {{- end }}
 

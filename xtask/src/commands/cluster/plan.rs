@@ -98,6 +98,8 @@ fn push_tree(outside: &str, image: &str) -> Step {
             format!("rm -rf {FLEET}"),
             format!("mkdir -p {FLEET}"),
             format!("cp -r deploy charts {FLEET}"),
+            // What `flux bootstrap` wrote for a git repository.
+            format!("rm -rf {FLEET}/deploy/ops/*/flux-system"),
             format!(
                 "kubectl patch --local --type=merge --filename deploy/releases/erboh/base/image.yaml \
                  --patch {} --output yaml > {file}",
