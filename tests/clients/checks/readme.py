@@ -106,8 +106,8 @@ def readme(suite):
     with tempfile.TemporaryDirectory(prefix="erboh-readme-") as directory, Demo(suite.erboh) as demo:
         roles = [f"127.0.0.1:{port}" for port in free_ports(len(ROLE_ADDRESSES))]
         replaced = {
-            "http://127.0.0.1:3000/": demo.places["producer"] + "/",
-            "http://127.0.0.1:3001/": demo.places["board"] + "/",
+            "http://127.0.0.1:3000": demo.places["producer"],
+            "http://127.0.0.1:3001": demo.places["board"],
             "127.0.0.1:9092": demo.places["kafka"],
             **dict(zip(ROLE_ADDRESSES, roles)),
             "target/release/erboh": os.path.abspath(suite.erboh),
