@@ -128,10 +128,22 @@ fn given(target: &Target, flux: bool, knows: impl Fn(&str) -> bool) -> Vec<Step>
         )],
     ));
     if flux {
-        let line = target.line("flux");
-        steps.push(Step::run("Flux goes", [format!("{line} uninstall --silent")]));
+        steps.push(flux_goes(target));
     }
     steps
+}
+
+/// Removes Flux itself. Its own command does not wait for its namespace, in which it could not be
+/// installed again at once.
+fn flux_goes(target: &Target) -> Step {
+    let [kubectl, flux] = ["kubectl", "flux"].map(|program| target.line(program));
+    Step::run(
+        "Flux goes",
+        [
+            format!("{flux} uninstall --silent"),
+            format!("{kubectl} wait namespace/flux-system --for=delete --timeout=5m"),
+        ],
+    )
 }
 
 /// Which namespaces are stuck, and what holds them, in the words of Kubernetes.
