@@ -64,8 +64,14 @@ impl Recount {
     pub(super) fn demand(roles: &Roles, partitions: i32, role: &Role) -> Value {
         let recount = Self::of(roles, partitions);
         let what = format!("the board shows what the log adds up to: {recount:?}");
-        let mut last = Value::Null;
+        let (mut last, mut state) = (Value::Null, String::new());
         let totals = eventually(&what, || {
+            let view = role.partitions()?;
+            let now = format!("{} {}", view["problem"], states(&view));
+            if now != state {
+                eprintln!("the board: problem {now}");
+                state = now;
+            }
             let totals = role.totals()?;
             if totals != last {
                 eprintln!("the board: counted {} at {}", totals["counted"], totals["position"]);
@@ -76,4 +82,11 @@ impl Recount {
         assert_eq!(role.partitions().unwrap()["alarm"], Value::Null);
         totals
     }
+}
+
+/// The state of every partition.
+fn states(view: &Value) -> String {
+    let of = |one: &Value| format!("{}: {}", one["partition"], one["state"]);
+    let partitions = view["partitions"].as_array().into_iter().flatten();
+    partitions.map(of).collect::<Vec<_>>().join(", ")
 }
