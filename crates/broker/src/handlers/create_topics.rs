@@ -77,7 +77,6 @@ async fn create(
         CreatableTopicConfigs::default()
             .with_name(key.name.into())
             .with_value(Some(value))
-            .with_read_only(key.is_fixed())
             .with_config_source(source as i8)
     });
     Ok(CreatableTopicResult::default()

@@ -12,7 +12,7 @@ use crate::broker::NODE_ID;
 use crate::handlers::{Call, once};
 use crate::limits::SESSION_TIMEOUT_MS;
 use crate::topics::Refusal;
-use crate::topics::config::{self, KEYS, Key, Overrides, Type};
+use crate::topics::config::{KEYS, Key, Overrides, Type};
 use crate::wire::shape::{BOOL, I8, Kind, STRING, Shape, list, list_of};
 
 pub(crate) const SHAPE: Shape = Shape::new(
@@ -125,11 +125,12 @@ fn topic_config(key: &Key, overrides: &Overrides) -> Config {
     if source == Source::Topic {
         synonyms.push(synonym(key.name, value.clone(), source));
     }
-    synonyms.push(synonym(key.broker_name, key.default.into(), Source::Default));
+    synonyms.extend(
+        key.broker_name.map(|name| synonym(name, key.default.into(), Source::Default)),
+    );
     Config::default()
         .with_name(key.name.into())
         .with_value(Some(value))
-        .with_read_only(key.is_fixed())
         .with_config_source(source as i8)
         .with_synonyms(synonyms)
         .with_config_type(key.kind as i8)
@@ -190,9 +191,9 @@ fn broker_configs(call: &Call) -> Vec<Config> {
         set("socket.request.max.bytes", Type::Int, settings.request_max_bytes.to_string()),
         set("transaction.state.log.replication.factor", Type::Int, "1".into()),
     ];
-    configs.extend(config::KEYS.iter().map(|key| {
-        broker_config(key.broker_name, key.kind, key.default.into(), Source::Default)
-            .with_documentation(Some(key.documentation.into()))
+    configs.extend(KEYS.iter().filter_map(|key| {
+        let config = broker_config(key.broker_name?, key.kind, key.default.into(), Source::Default);
+        Some(config.with_documentation(Some(key.documentation.into())))
     }));
     configs.sort_by(|a, b| a.name.cmp(&b.name));
     configs

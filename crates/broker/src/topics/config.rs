@@ -1,15 +1,19 @@
 //! Topic configuration: which keys there are, what they may be set to, what they mean to a log.
 //!
-//! A topic keeps only what somebody set, as text, under Kafka's names. Keys that would promise
-//! something a single broker cannot do (more replicas, other codecs) are shown with the one value
-//! that is true here, and can be set to that value only.
+//! A topic keeps only what was set, as text, under Kafka's names. Every key of Apache Kafka can be set,
+//! because scripts and operators set the same keys everywhere. Those that change nothing on a single
+//! broker are held to Kafka's values, kept and shown, and their documentation says so.
+
+mod keys;
+mod values;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::keys::KEYS;
 use crate::limits::CONFIG_VALUE_BYTES;
 use crate::partition::LogConfig;
 
-/// What somebody set, by key.
+/// What was set, by key.
 pub(crate) type Overrides = BTreeMap<String, String>;
 
 /// A value's type, as `DescribeConfigs` numbers them.
@@ -28,8 +32,8 @@ pub(crate) enum Type {
 enum Effect {
     /// Changes how the log behaves.
     Set(fn(&mut LogConfig, &str) -> Result<(), String>),
-    /// Is always the default here.
-    Fixed,
+    /// Changes nothing on this broker: held to Kafka's values, kept and shown.
+    Kept(fn(&str) -> Result<(), String>),
 }
 
 /// One key of a topic's configuration.
@@ -37,139 +41,13 @@ enum Effect {
 pub(crate) struct Key {
     /// The topic's key.
     pub(crate) name: &'static str,
-    /// The broker's key for the default of all topics, under Kafka's name.
-    pub(crate) broker_name: &'static str,
+    /// The broker's key for the default of all topics, under Kafka's name, where Kafka has one.
+    pub(crate) broker_name: Option<&'static str>,
     pub(crate) kind: Type,
     pub(crate) default: &'static str,
     pub(crate) documentation: &'static str,
     effect: Effect,
 }
-
-impl Key {
-    pub(crate) fn is_fixed(&self) -> bool {
-        matches!(self.effect, Effect::Fixed)
-    }
-}
-
-const fn key(
-    name: &'static str,
-    broker_name: &'static str,
-    kind: Type,
-    default: &'static str,
-    effect: Effect,
-    documentation: &'static str,
-) -> Key {
-    Key { name, broker_name, kind, default, documentation, effect }
-}
-
-/// All keys, in alphabetical order. The defaults are Kafka's, except `segment.bytes`, which also has
-/// a least value so that a partition cannot open a file for each batch.
-pub(crate) const KEYS: &[Key] = &[
-    key(
-        "cleanup.policy",
-        "log.cleanup.policy",
-        Type::List,
-        "delete",
-        Effect::Set(set_cleanup_policy),
-        "delete: old segments go; compact: the newest record of each key stays; or both.",
-    ),
-    key(
-        "compression.type",
-        "compression.type",
-        Type::String,
-        "producer",
-        Effect::Fixed,
-        "Batches are stored as the producer compressed them.",
-    ),
-    key(
-        "delete.retention.ms",
-        "log.cleaner.delete.retention.ms",
-        Type::Long,
-        "86400000",
-        Effect::Set(|log, text| set(&mut log.delete_retention_ms, text, 0, i64::MAX)),
-        "How long a compacted topic keeps a deletion (a record without a value).",
-    ),
-    key(
-        "max.message.bytes",
-        "message.max.bytes",
-        Type::Int,
-        "1048588",
-        Effect::Set(|log, text| set(&mut log.max_message_bytes, text, 0, i32::MAX as usize)),
-        "Largest batch that is accepted, as compressed.",
-    ),
-    key(
-        "message.timestamp.type",
-        "log.message.timestamp.type",
-        Type::String,
-        "CreateTime",
-        Effect::Set(set_timestamp_type),
-        "CreateTime: the producer's time; LogAppendTime: the broker's.",
-    ),
-    key(
-        "min.cleanable.dirty.ratio",
-        "log.cleaner.min.cleanable.ratio",
-        Type::Double,
-        "0.5",
-        Effect::Set(|log, text| set(&mut log.min_cleanable_dirty_ratio, text, 0.0, 1.0)),
-        "Share of a compacted log that is not compacted yet at which compaction runs.",
-    ),
-    key(
-        "min.compaction.lag.ms",
-        "log.cleaner.min.compaction.lag.ms",
-        Type::Long,
-        "0",
-        Effect::Set(|log, text| set(&mut log.min_compaction_lag_ms, text, 0, i64::MAX)),
-        "Records younger than this are not compacted.",
-    ),
-    key(
-        "min.insync.replicas",
-        "min.insync.replicas",
-        Type::Int,
-        "1",
-        Effect::Fixed,
-        "There is one broker, so there is one replica.",
-    ),
-    key(
-        "retention.bytes",
-        "log.retention.bytes",
-        Type::Long,
-        "-1",
-        Effect::Set(|log, text| unlimited(text).map(|v| log.retention_bytes = v.map(|v| v as u64))),
-        "Size of a partition beyond which its oldest segments go; -1: no limit.",
-    ),
-    key(
-        "retention.ms",
-        "log.retention.ms",
-        Type::Long,
-        "604800000",
-        Effect::Set(|log, text| unlimited(text).map(|v| log.retention_ms = v)),
-        "Age beyond which segments go; -1: no limit.",
-    ),
-    key(
-        "segment.bytes",
-        "log.segment.bytes",
-        Type::Int,
-        "134217728",
-        Effect::Set(|log, text| set(&mut log.segment_bytes, text, 16_384, i32::MAX as u64)),
-        "Size at which a new segment begins.",
-    ),
-    key(
-        "segment.ms",
-        "log.roll.ms",
-        Type::Long,
-        "604800000",
-        Effect::Set(|log, text| set(&mut log.segment_ms, text, 1, i64::MAX)),
-        "Age at which a new segment begins, so that retention and compaction can take the old one.",
-    ),
-    key(
-        "unclean.leader.election.enable",
-        "unclean.leader.election.enable",
-        Type::Boolean,
-        "false",
-        Effect::Fixed,
-        "There is one broker, so nobody is elected.",
-    ),
-];
 
 /// The key of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
@@ -187,56 +65,25 @@ pub(crate) fn log_config(overrides: &Overrides) -> Result<LogConfig, String> {
                 Err(format!("a value has at most {CONFIG_VALUE_BYTES} bytes"))
             }
             Effect::Set(set) => set(&mut log, value.trim()),
-            Effect::Fixed if value.trim() == key.default => Ok(()),
-            Effect::Fixed => {
-                Err(format!("only {} is possible. {}", key.default, key.documentation))
-            }
+            Effect::Kept(check) => check(value.trim()),
         }
         .map_err(|reason| format!("{name}={value}: {reason}"))?;
     }
+    check_compaction_lags(&log, overrides)?;
     Ok(log)
 }
 
-fn set<T>(field: &mut T, text: &str, least: T, most: T) -> Result<(), String>
-where
-    T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display,
-{
-    match text.parse() {
-        Ok(value) if value >= least && value <= most => {
-            *field = value;
-            Ok(())
-        }
-        _ => Err(format!("must be a number from {least} to {most}")),
+/// Kafka refuses this pair, too: a record could be neither compacted nor left alone.
+fn check_compaction_lags(log: &LogConfig, overrides: &Overrides) -> Result<(), String> {
+    const MOST: &str = "max.compaction.lag.ms";
+    let least_ms = log.min_compaction_lag_ms;
+    let most_ms = overrides.get(MOST).and_then(|text| text.trim().parse().ok());
+    match most_ms {
+        Some(most_ms) if least_ms > most_ms => Err(format!(
+            "min.compaction.lag.ms={least_ms}: must not be more than {MOST}, which is {most_ms}"
+        )),
+        _ => Ok(()),
     }
-}
-
-/// A number of at least 0, or -1 for none.
-fn unlimited(text: &str) -> Result<Option<i64>, String> {
-    let mut value = 0i64;
-    set(&mut value, text, -1, i64::MAX)?;
-    Ok(Some(value).filter(|value| *value >= 0))
-}
-
-fn set_cleanup_policy(log: &mut LogConfig, text: &str) -> Result<(), String> {
-    let (mut delete, mut compact) = (false, false);
-    for policy in text.split(',').map(str::trim) {
-        match policy {
-            "delete" => delete = true,
-            "compact" => compact = true,
-            _ => return Err("must be delete, compact, or compact,delete".into()),
-        }
-    }
-    (log.delete, log.compact) = (delete, compact);
-    Ok(())
-}
-
-fn set_timestamp_type(log: &mut LogConfig, text: &str) -> Result<(), String> {
-    log.log_append_time = match text {
-        "CreateTime" => false,
-        "LogAppendTime" => true,
-        _ => return Err("must be CreateTime or LogAppendTime".into()),
-    };
-    Ok(())
 }
 
 #[cfg(test)]
@@ -269,10 +116,24 @@ mod tests {
         check("retention.ms", "week", "from -1 to");
         check("segment.bytes", "14", "from 16384 to");
         check("min.cleanable.dirty.ratio", "NaN", "from 0 to 1");
-        check("cleanup.policy", "", "compact,delete");
+        check("cleanup.policy", "shrink", "compact,delete");
         check("cleanup.policy", &["delete"; 40].join(","), "at most 256 bytes");
-        check("min.insync.replicas", "2", "only 1 is possible");
-        check("compression.type", "gzip", "only producer is possible");
+        check("min.insync.replicas", "0", "from 1 to 2147483647");
+        check("compression.type", "none", "gzip, lz4, producer, snappy, uncompressed or zstd");
+        check("compression.gzip.level", "0", "-1 or a number from 1 to 9");
+        check("preallocate", "yes", "true or false");
+        check("remote.storage.enable", "true", "must be false");
+        check("leader.replication.throttled.replicas", "0:1,*", "0:1,1:1");
+    }
+
+    #[test]
+    fn compaction_lags_must_leave_room_for_each_other() {
+        let lags = |least, most| {
+            overrides(&[("min.compaction.lag.ms", least), ("max.compaction.lag.ms", most)])
+        };
+        assert_eq!(log_config(&lags("5", " 5 ")).map(|log| log.min_compaction_lag_ms), Ok(5));
+        let error = log_config(&lags("6", "5")).unwrap_err();
+        assert!(error.contains("max.compaction.lag.ms, which is 5"), "{error}");
     }
 
     #[test]
@@ -286,5 +147,9 @@ mod tests {
         .expect("valid");
         assert!(log.compact && log.delete && log.log_append_time);
         assert_eq!((log.retention_ms, log.retention_bytes), (None, Some(1000)));
+        let log = log_config(&overrides(&[("cleanup.policy", ""), ("retention.bytes", "-7")]));
+        let log = log.expect("an empty list keeps everything, as in Kafka");
+        assert!(!log.compact && !log.delete);
+        assert_eq!(log.retention_bytes, None);
     }
 }

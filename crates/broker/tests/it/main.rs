@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod configs;
 mod restart;
 mod round_trip;
 mod sockets;

@@ -1,0 +1,297 @@
+//! The keys of a topic's configuration: those of Apache Kafka 4.3, one row each.
+
+use super::values::{
+    boolean, codec, gzip_level, number, only_false, set, set_cleanup_policy, set_timestamp_type,
+    throttled_replicas, unlimited,
+};
+use super::{Effect, Key, Type};
+
+const fn key(
+    name: &'static str,
+    broker_name: Option<&'static str>,
+    kind: Type,
+    default: &'static str,
+    effect: Effect,
+    documentation: &'static str,
+) -> Key {
+    Key { name, broker_name, kind, default, documentation, effect }
+}
+
+fn not_negative(text: &str) -> Result<(), String> {
+    number(text, 0, i64::MAX).map(drop)
+}
+
+fn positive(text: &str) -> Result<(), String> {
+    number(text, 1, i64::MAX).map(drop)
+}
+
+/// All keys, in alphabetical order. The defaults are Kafka's, except `segment.bytes`, which also has
+/// a least value so that a partition cannot open a file for each batch.
+pub(crate) const KEYS: &[Key] = &[
+    key(
+        "cleanup.policy",
+        Some("log.cleanup.policy"),
+        Type::List,
+        "delete",
+        Effect::Set(set_cleanup_policy),
+        "delete: old segments go; compact: the newest record of each key stays; or both. Nothing keeps everything.",
+    ),
+    key(
+        "compression.gzip.level",
+        Some("compression.gzip.level"),
+        Type::Int,
+        "-1",
+        Effect::Kept(gzip_level),
+        "Level of gzip. No effect here: batches are stored as the producer compressed them.",
+    ),
+    key(
+        "compression.lz4.level",
+        Some("compression.lz4.level"),
+        Type::Int,
+        "9",
+        Effect::Kept(|text| number(text, 1, 17).map(drop)),
+        "Level of lz4. No effect here: batches are stored as the producer compressed them.",
+    ),
+    key(
+        "compression.type",
+        Some("compression.type"),
+        Type::String,
+        "producer",
+        Effect::Kept(codec),
+        "Codec of stored batches. No effect here: batches are stored as the producer compressed them.",
+    ),
+    key(
+        "compression.zstd.level",
+        Some("compression.zstd.level"),
+        Type::Int,
+        "3",
+        Effect::Kept(|text| number(text, -131_072, 22).map(drop)),
+        "Level of zstd. No effect here: batches are stored as the producer compressed them.",
+    ),
+    key(
+        "delete.retention.ms",
+        Some("log.cleaner.delete.retention.ms"),
+        Type::Long,
+        "86400000",
+        Effect::Set(|log, text| set(&mut log.delete_retention_ms, text, 0, i64::MAX)),
+        "How long a compacted topic keeps a deletion (a record without a value).",
+    ),
+    key(
+        "file.delete.delay.ms",
+        Some("log.segment.delete.delay.ms"),
+        Type::Long,
+        "60000",
+        Effect::Kept(not_negative),
+        "How long the files of a deleted segment stay. No effect here: they are removed at once.",
+    ),
+    key(
+        "flush.messages",
+        Some("log.flush.interval.messages"),
+        Type::Long,
+        "9223372036854775807",
+        Effect::Kept(positive),
+        "Records after which the log is flushed to the disk. No effect here: the broker flushes all logs alike.",
+    ),
+    key(
+        "flush.ms",
+        Some("log.flush.interval.ms"),
+        Type::Long,
+        "9223372036854775807",
+        Effect::Kept(not_negative),
+        "Time after which the log is flushed to the disk. No effect here: the broker flushes all logs alike.",
+    ),
+    key(
+        "follower.replication.throttled.replicas",
+        None,
+        Type::List,
+        "",
+        Effect::Kept(throttled_replicas),
+        "Replicas whose followers are throttled. No effect here: there is one broker, so nothing is replicated.",
+    ),
+    key(
+        "index.interval.bytes",
+        Some("log.index.interval.bytes"),
+        Type::Int,
+        "4096",
+        Effect::Kept(|text| number(text, 0, i32::MAX).map(drop)),
+        "Bytes of records for one entry of the index. No effect here: the broker chooses.",
+    ),
+    key(
+        "leader.replication.throttled.replicas",
+        None,
+        Type::List,
+        "",
+        Effect::Kept(throttled_replicas),
+        "Replicas whose leaders are throttled. No effect here: there is one broker, so nothing is replicated.",
+    ),
+    key(
+        "local.retention.bytes",
+        Some("log.local.retention.bytes"),
+        Type::Long,
+        "-2",
+        Effect::Kept(|text| number(text, -2, i64::MAX).map(drop)),
+        "retention.bytes of the local part of tiered storage. No effect here: there is no tiered storage.",
+    ),
+    key(
+        "local.retention.ms",
+        Some("log.local.retention.ms"),
+        Type::Long,
+        "-2",
+        Effect::Kept(|text| number(text, -2, i64::MAX).map(drop)),
+        "retention.ms of the local part of tiered storage. No effect here: there is no tiered storage.",
+    ),
+    key(
+        "max.compaction.lag.ms",
+        Some("log.cleaner.max.compaction.lag.ms"),
+        Type::Long,
+        "9223372036854775807",
+        Effect::Kept(positive),
+        "Age at which records are compacted whatever the dirty ratio. No effect here: the ratio decides.",
+    ),
+    key(
+        "max.message.bytes",
+        Some("message.max.bytes"),
+        Type::Int,
+        "1048588",
+        Effect::Set(|log, text| set(&mut log.max_message_bytes, text, 0, i32::MAX as usize)),
+        "Largest batch that is accepted, as compressed.",
+    ),
+    key(
+        "message.timestamp.after.max.ms",
+        Some("log.message.timestamp.after.max.ms"),
+        Type::Long,
+        "3600000",
+        Effect::Kept(not_negative),
+        "How far a record's timestamp may be ahead of the broker's clock. No effect here: any is taken.",
+    ),
+    key(
+        "message.timestamp.before.max.ms",
+        Some("log.message.timestamp.before.max.ms"),
+        Type::Long,
+        "9223372036854775807",
+        Effect::Kept(not_negative),
+        "How far a record's timestamp may be behind the broker's clock. No effect here: any is taken.",
+    ),
+    key(
+        "message.timestamp.type",
+        Some("log.message.timestamp.type"),
+        Type::String,
+        "CreateTime",
+        Effect::Set(set_timestamp_type),
+        "CreateTime: the producer's time; LogAppendTime: the broker's.",
+    ),
+    key(
+        "min.cleanable.dirty.ratio",
+        Some("log.cleaner.min.cleanable.ratio"),
+        Type::Double,
+        "0.5",
+        Effect::Set(|log, text| set(&mut log.min_cleanable_dirty_ratio, text, 0.0, 1.0)),
+        "Share of a compacted log that is not compacted yet at which compaction runs.",
+    ),
+    key(
+        "min.compaction.lag.ms",
+        Some("log.cleaner.min.compaction.lag.ms"),
+        Type::Long,
+        "0",
+        Effect::Set(|log, text| set(&mut log.min_compaction_lag_ms, text, 0, i64::MAX)),
+        "Records younger than this are not compacted.",
+    ),
+    key(
+        "min.insync.replicas",
+        Some("min.insync.replicas"),
+        Type::Int,
+        "1",
+        Effect::Kept(|text| number(text, 1, i32::MAX).map(drop)),
+        "Replicas that must have a write with acks=all. No effect here: there is one broker, so one replica.",
+    ),
+    key(
+        "preallocate",
+        Some("log.preallocate"),
+        Type::Boolean,
+        "false",
+        Effect::Kept(boolean),
+        "Whether a new segment's file gets its full size at once. No effect here: files grow.",
+    ),
+    key(
+        "remote.log.copy.disable",
+        None,
+        Type::Boolean,
+        "false",
+        Effect::Kept(boolean),
+        "Whether segments are no longer copied to tiered storage. No effect here: there is no tiered storage.",
+    ),
+    key(
+        "remote.log.delete.on.disable",
+        None,
+        Type::Boolean,
+        "false",
+        Effect::Kept(boolean),
+        "Whether ending tiered storage deletes what is in it. No effect here: there is no tiered storage.",
+    ),
+    key(
+        "remote.storage.enable",
+        None,
+        Type::Boolean,
+        "false",
+        Effect::Kept(only_false),
+        "Whether the topic has tiered storage. No effect here: there is none, so it can only be false.",
+    ),
+    key(
+        "retention.bytes",
+        Some("log.retention.bytes"),
+        Type::Long,
+        "-1",
+        Effect::Set(|log, text| {
+            unlimited(text, i64::MIN).map(|v| log.retention_bytes = v.map(|v| v as u64))
+        }),
+        "Size of a partition beyond which its oldest segments go; -1: no limit.",
+    ),
+    key(
+        "retention.ms",
+        Some("log.retention.ms"),
+        Type::Long,
+        "604800000",
+        Effect::Set(|log, text| unlimited(text, -1).map(|v| log.retention_ms = v)),
+        "Age beyond which segments go; -1: no limit.",
+    ),
+    key(
+        "segment.bytes",
+        Some("log.segment.bytes"),
+        Type::Int,
+        "134217728",
+        Effect::Set(|log, text| set(&mut log.segment_bytes, text, 16_384, i32::MAX as u64)),
+        "Size at which a new segment begins.",
+    ),
+    key(
+        "segment.index.bytes",
+        Some("log.index.size.max.bytes"),
+        Type::Int,
+        "10485760",
+        Effect::Kept(|text| number(text, 4, i32::MAX).map(drop)),
+        "Size that is set aside for a segment's index. No effect here: the index takes what it needs.",
+    ),
+    key(
+        "segment.jitter.ms",
+        Some("log.roll.jitter.ms"),
+        Type::Long,
+        "0",
+        Effect::Kept(not_negative),
+        "Random part of segment.ms, so that not all segments roll together. No effect here: they roll on time.",
+    ),
+    key(
+        "segment.ms",
+        Some("log.roll.ms"),
+        Type::Long,
+        "604800000",
+        Effect::Set(|log, text| set(&mut log.segment_ms, text, 1, i64::MAX)),
+        "Age at which a new segment begins, so that retention and compaction can take the old one.",
+    ),
+    key(
+        "unclean.leader.election.enable",
+        Some("unclean.leader.election.enable"),
+        Type::Boolean,
+        "false",
+        Effect::Kept(boolean),
+        "Whether a replica that is behind may become the leader. No effect here: there is one broker.",
+    ),
+];
