@@ -5,7 +5,7 @@ use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
-use crate::handlers::Call;
+use crate::handlers::{Call, assignment};
 use crate::topics::Refusal;
 use crate::wire::shape::{BOOL, I32, Kind, STRING, Shape, list, list_of};
 
@@ -34,16 +34,31 @@ async fn grow(
     topic: &CreatePartitionsTopic,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    if topic.assignments.as_ref().is_some_and(|assignments| !assignments.is_empty()) {
+    let topics = &call.broker.topics;
+    let has = topics.check_grow(&topic.name, topic.count)?.partition_count();
+    check_assignments(has, topic)?;
+    if validate_only { Ok(()) } else { topics.grow(&topic.name, topic.count).await }
+}
+
+/// The assignments are those of the new partitions, in their order. Some clients send an empty list
+/// where they mean none.
+fn check_assignments(has: i32, topic: &CreatePartitionsTopic) -> Result<(), Refusal> {
+    let assignments = match topic.assignments.as_deref() {
+        None | Some([]) => return Ok(()),
+        Some(assignments) => assignments,
+    };
+    let new = topic.count - has;
+    if new != assignments.len() as i32 {
         return Err(Refusal::new(
             ResponseError::InvalidReplicaAssignment,
-            "there is one broker, so replicas cannot be assigned; give a number of partitions",
+            format!(
+                "topic {} has {has} partitions, so {} take {new} assignments, not {}",
+                topic.name.as_str(),
+                topic.count,
+                assignments.len()
+            ),
         ));
     }
-    let topics = &call.broker.topics;
-    if validate_only {
-        topics.check_grow(&topic.name, topic.count).map(drop)
-    } else {
-        topics.grow(&topic.name, topic.count).await
-    }
+    let mut new = (has..).zip(assignments);
+    new.try_for_each(|(index, assigned)| assignment::check(index, &assigned.broker_ids))
 }

@@ -8,8 +8,8 @@ use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, Cr
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use uuid::Uuid;
 
-use crate::handlers::Call;
 use crate::handlers::describe_configs::topic_value;
+use crate::handlers::{Call, assignment};
 use crate::limits::CREATED_TOPICS;
 use crate::topics::Refusal;
 use crate::topics::config::{KEYS, Overrides};
@@ -61,11 +61,7 @@ async fn create(
     validate_only: bool,
 ) -> Result<CreatableTopicResult, Refusal> {
     let config = read_config(topic)?;
-    let partitions = match topic.num_partitions {
-        -1 => call.broker.settings.default_partitions,
-        partitions => partitions,
-    };
-    check_replicas(topic)?;
+    let partitions = partition_count(call, topic)?;
     let id = if validate_only {
         call.broker.topics.check_new(&topic.name, partitions, &config)?;
         Uuid::nil()
@@ -97,12 +93,9 @@ fn read_config(topic: &CreatableTopic) -> Result<Overrides, Refusal> {
     Ok(config)
 }
 
-fn check_replicas(topic: &CreatableTopic) -> Result<(), Refusal> {
+fn partition_count(call: &Call, topic: &CreatableTopic) -> Result<i32, Refusal> {
     if !topic.assignments.is_empty() {
-        return Err(Refusal::new(
-            ResponseError::InvalidReplicaAssignment,
-            "there is one broker, so replicas cannot be assigned; give a number of partitions",
-        ));
+        return assignment::partitions_of(topic);
     }
     if !matches!(topic.replication_factor, -1 | 1) {
         return Err(Refusal::new(
@@ -113,6 +106,8 @@ fn check_replicas(topic: &CreatableTopic) -> Result<(), Refusal> {
             ),
         ));
     }
-    Ok(())
+    Ok(match topic.num_partitions {
+        -1 => call.broker.settings.default_partitions,
+        partitions => partitions,
+    })
 }
-

@@ -134,6 +134,7 @@ apis! {
 
 #[cfg(test)]
 mod agreement;
+mod assignment;
 mod committed;
 #[cfg(test)]
 mod coordination;

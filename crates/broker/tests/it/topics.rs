@@ -1,7 +1,9 @@
 //! Topics and their configuration, as administrators change them.
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
 use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
@@ -13,8 +15,9 @@ use kafka_protocol::messages::incremental_alter_configs_request::{
 };
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DescribeConfigsRequest,
-    DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, MetadataRequest,
+    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
+    DescribeConfigsRequest, DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest,
+    MetadataRequest,
 };
 
 use crate::support::{Client, Running, topic};
@@ -43,8 +46,90 @@ async fn topics_that_cannot_be_are_refused_with_a_reason() {
     check(good().with_num_partitions(0), ResponseError::InvalidPartitions, "1 to").await;
     check(good().with_replication_factor(3), ResponseError::InvalidReplicationFactor, "one broker")
         .await;
-    let assigned = good().with_assignments(vec![CreatableReplicaAssignment::default()]);
-    check(assigned, ResponseError::InvalidReplicaAssignment, "one broker").await;
+    broker.stop().await;
+}
+
+/// A topic whose partitions are assigned to these brokers, as Apache Kafka's own tools write it.
+fn assigned(assignments: &[(i32, &[i32])]) -> CreatableTopic {
+    let assignments = assignments.iter().map(|(index, brokers)| {
+        CreatableReplicaAssignment::default()
+            .with_partition_index(*index)
+            .with_broker_ids(brokers.iter().map(|id| BrokerId(*id)).collect())
+    });
+    CreatableTopic::default()
+        .with_name(topic("assigned"))
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(assignments.collect())
+}
+
+#[tokio::test]
+async fn partitions_may_be_assigned_to_the_only_broker() {
+    let data = tempfile::tempdir().unwrap();
+    let broker = Running::start(data.path()).await;
+    let mut client = broker.client().await;
+    let mut create = async |topic: CreatableTopic| {
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]);
+        let result = client.call(&request, 7).await.topics[0].clone();
+        let message = result.error_message.map(|text| text.to_string()).unwrap_or_default();
+        (result.error_code, message, result.num_partitions)
+    };
+    let mut check = async |assignments: &[(i32, &[i32])], reason: &str| {
+        let (code, message, _) = create(assigned(assignments)).await;
+        assert_eq!(code, ResponseError::InvalidReplicaAssignment.code(), "{message}");
+        assert!(message.contains(reason), "{message}");
+    };
+    check(&[(0, &[1]), (1, &[2])], "partition 1 is assigned to broker 2").await;
+    check(&[(0, &[1, 3])], "partition 0 is assigned to broker 3").await;
+    check(&[(0, &[1]), (1, &[])], "partition 1 is assigned to no broker").await;
+    check(&[(0, &[1, 1])], "partition 0 is assigned to broker 1 more than once").await;
+    check(&[(0, &[1]), (2, &[1])], "partition 2 is assigned but partition 1 is not").await;
+    check(&[(0, &[1]), (0, &[1])], "partition 0 is assigned more than once").await;
+    check(&[(-1, &[1])], "partition -1 is assigned but partition 0 is not").await;
+    for topic in [
+        assigned(&[(0, &[1])]).with_num_partitions(1),
+        assigned(&[(0, &[1])]).with_replication_factor(1),
+    ] {
+        let (code, message, _) = create(topic).await;
+        assert_eq!(code, ResponseError::InvalidRequest.code());
+        assert!(message.contains("must be -1, not 1"), "{message}");
+    }
+    assert_eq!(create(assigned(&[(1, &[1]), (0, &[1]), (2, &[1])])).await, (0, String::new(), 3));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn added_partitions_may_be_assigned_to_the_only_broker() {
+    let data = tempfile::tempdir().unwrap();
+    let broker = Running::start(data.path()).await;
+    let mut client = broker.client().await;
+    client.create_topic("t", 1, &[]).await;
+    let mut grow = async |count, assignments: &[&[i32]]| {
+        let assignments = assignments.iter().map(|brokers| {
+            let brokers = brokers.iter().map(|id| BrokerId(*id)).collect();
+            CreatePartitionsAssignment::default().with_broker_ids(brokers)
+        });
+        let topic = CreatePartitionsTopic::default()
+            .with_name(topic("t"))
+            .with_count(count)
+            .with_assignments(Some(assignments.collect()));
+        let request = CreatePartitionsRequest::default().with_topics(vec![topic]);
+        let result = client.call(&request, 3).await.results[0].clone();
+        (result.error_code, result.error_message.map(|text| text.to_string()).unwrap_or_default())
+    };
+    let mut check = async |count, assignments: &[&[i32]], reason: &str| {
+        let (code, message) = grow(count, assignments).await;
+        assert_eq!(code, ResponseError::InvalidReplicaAssignment.code(), "{message}");
+        assert!(message.contains(reason), "{message}");
+    };
+    check(3, &[&[1]], "3 take 2 assignments, not 1").await;
+    check(3, &[&[1], &[2]], "partition 2 is assigned to broker 2").await;
+    check(3, &[&[], &[1]], "partition 1 is assigned to no broker").await;
+    check(3, &[&[1], &[1, 1]], "partition 2 is assigned to broker 1 more than once").await;
+    let (fewer, _) = grow(1, &[&[1]]).await;
+    assert_eq!(fewer, ResponseError::InvalidPartitions.code());
+    assert_eq!(grow(3, &[&[1], &[1]]).await, (0, String::new()));
+    assert_eq!(grow(4, &[]).await, (0, String::new()), "an empty list means none");
     broker.stop().await;
 }
 
