@@ -211,6 +211,13 @@ impl Broker {
         self.endpoint.get().cloned().unwrap_or_default()
     }
 
+    /// The absolute path of the data directory.
+    pub(crate) fn log_dir(&self) -> StrBytes {
+        let dir = &self.settings.data_dir;
+        let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        absolute.display().to_string().into()
+    }
+
     async fn close(self: Arc<Self>) -> Result<(), Error> {
         let dir = self.settings.data_dir.clone();
         let closed = tokio::task::spawn_blocking(move || {

@@ -88,6 +88,10 @@ pub(crate) const PRODUCERS_PER_PARTITION_MAX: usize = 20_000;
 /// A producer id that has not written for a day is forgotten, as Kafka's `producer.id.expiration.ms`.
 pub(crate) const PRODUCER_EXPIRATION_MS: i64 = 24 * 3600 * 1000;
 
+/// Producers in one answer to `DescribeProducers`: a request may name every partition, and each may
+/// remember 20,000 of them. An answer of this many takes about 10 MB.
+pub(crate) const PRODUCERS_DESCRIBED: usize = 100_000;
+
 /// Keys that one compaction pass holds in memory (about 50 bytes each, so 13 MB). A log with more
 /// distinct keys takes several passes.
 pub(crate) const COMPACTION_KEYS_MAX: usize = 1 << 18;
@@ -173,6 +177,10 @@ pub(crate) const ID_BYTES: usize = 1_024;
 
 /// Transactional ids at one time; those not used for a week are forgotten.
 pub(crate) const TRANSACTIONAL_IDS: usize = 10_000;
+
+/// Size of a compiled pattern of transactional ids. It is matched with all of them; honest patterns
+/// take a few kilobytes.
+pub(crate) const PATTERN_PROGRAM_BYTES: usize = 64 * 1024;
 
 /// Partitions and groups in one transaction: all stand in one journal entry, which is written anew
 /// whenever one is added.

@@ -11,7 +11,9 @@
 
 pub(crate) use crate::log::read::{Fetched, Isolation, Offsets};
 pub(crate) use crate::log::record::Marker;
-pub(crate) use crate::log::{AppendError, Appended, FetchError, Fsync, LogConfig, LogError};
+pub(crate) use crate::log::{
+    ActiveProducer, AppendError, Appended, FetchError, Fsync, LogConfig, LogError,
+};
 
 use crate::limits::{COMPACTION_KEYS_MAX, FETCH_WAITERS_SWEEP};
 use crate::log::batch::Batch;
@@ -217,6 +219,11 @@ impl Partition {
     /// Producers with an open transaction, and their epochs.
     pub(crate) fn open_transactions(&self) -> Vec<(i64, i16)> {
         lock(&self.shared.log).open_transactions()
+    }
+
+    /// Producers that the partition remembers, by their ids.
+    pub(crate) fn active_producers(&self) -> Vec<ActiveProducer> {
+        lock(&self.shared.log).active_producers()
     }
 
     /// Rolls by time, applies retention, forgets idle producers, compacts. Blocking, and for a large

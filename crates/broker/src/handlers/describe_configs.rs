@@ -183,7 +183,7 @@ fn broker_configs(call: &Call) -> Vec<Config> {
             Type::Int,
             SESSION_TIMEOUT_MS.start().to_string(),
         ),
-        set("log.dirs", Type::String, settings.data_dir.display().to_string()),
+        set("log.dirs", Type::String, call.broker.log_dir().to_string()),
         set("max.connections", Type::Int, settings.connections().to_string()),
         set("node.id", Type::Int, NODE_ID.to_string()),
         set("num.partitions", Type::Int, settings.default_partitions.to_string()),

@@ -130,6 +130,16 @@ apis! {
     offset_delete(OffsetDeleteRequest) 0..=0;
     describe_cluster(DescribeClusterRequest) 0..=2;
     describe_topic_partitions(DescribeTopicPartitionsRequest) 0..=0;
+    describe_log_dirs(DescribeLogDirsRequest) 1..=4;
+    describe_producers(DescribeProducersRequest) 0..=0;
+    describe_transactions(DescribeTransactionsRequest) 0..=0;
+    list_transactions(ListTransactionsRequest) 0..=2;
+    list_partition_reassignments(ListPartitionReassignmentsRequest) 0..=0;
+    elect_leaders(ElectLeadersRequest) 0..=2;
+    describe_client_quotas(DescribeClientQuotasRequest) 0..=1;
+    describe_user_scram_credentials(DescribeUserScramCredentialsRequest) 0..=0;
+    describe_acls(DescribeAclsRequest) 1..=3;
+    list_config_resources(ListConfigResourcesRequest) 0..=1;
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ mod tests;
 
 pub(crate) use config::{Fsync, LogConfig};
 pub(crate) use error::{AppendError, FetchError, LogError};
+pub(crate) use producers::ActiveProducer;
 
 use batch::Batch;
 use cleaner::Cleaner;
@@ -182,6 +183,11 @@ impl Log {
     /// Producers with an open transaction, and their epochs.
     pub(crate) fn open_transactions(&self) -> Vec<(i64, i16)> {
         self.producers.with_open()
+    }
+
+    /// Producers that the log remembers, by their ids.
+    pub(crate) fn active_producers(&self) -> Vec<ActiveProducer> {
+        self.producers.active()
     }
 
     /// Writes batches at the end of the log and returns their headers as stored.

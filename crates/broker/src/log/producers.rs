@@ -37,6 +37,19 @@ pub(super) struct Producer {
     pub(super) open_since: Option<i64>,
 }
 
+/// A producer as others may see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ActiveProducer {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    /// The sequence of its newest record; -1 when none of this epoch is remembered.
+    pub(crate) last_sequence: i32,
+    /// Milliseconds since 1970, by the broker's clock.
+    pub(crate) last_write_ms: i64,
+    /// The first offset of its open transaction.
+    pub(crate) open_since: Option<i64>,
+}
+
 /// All producers of one log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Producers {
@@ -174,6 +187,20 @@ impl Producers {
     pub(super) fn with_open(&self) -> Vec<(i64, i16)> {
         let open = self.known.iter().filter(|(_, it)| it.open_since.is_some());
         open.map(|(id, it)| (*id, it.epoch)).collect()
+    }
+
+    /// All that are remembered, by their ids.
+    pub(super) fn active(&self) -> Vec<ActiveProducer> {
+        let producers = self.known.iter().map(|(id, it)| ActiveProducer {
+            producer_id: *id,
+            epoch: it.epoch,
+            last_sequence: it.batches.back().map_or(-1, |batch| batch.last_sequence),
+            last_write_ms: it.last_write_ms,
+            open_since: it.open_since,
+        });
+        let mut producers: Vec<_> = producers.collect();
+        producers.sort_unstable_by_key(|it| it.producer_id);
+        producers
     }
 
     /// Puts a producer of a snapshot in.

@@ -11,6 +11,7 @@
 //! `CONCURRENT_TRANSACTIONS` and comes again.
 
 mod completion;
+mod describe;
 mod producer_ids;
 mod transaction;
 
@@ -26,8 +27,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(crate) use self::completion::{abort_unowned, end, init_producer, run_sweep};
+pub(crate) use self::describe::Listing;
 use self::producer_ids::ProducerIds;
-use self::transaction::{End, Init, Phase, Transaction};
+use self::transaction::{End, Init};
+pub(crate) use self::transaction::{Phase, Transaction};
 use crate::journal::{Change, Journal, outcome};
 use crate::limits::{TRANSACTION_PARTITIONS_ALL, TRANSACTIONAL_IDS};
 use crate::store::Store;

@@ -34,6 +34,34 @@ pub(crate) enum Phase {
     CompleteAbort,
 }
 
+impl Phase {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Empty,
+        Self::Ongoing,
+        Self::PrepareCommit,
+        Self::PrepareAbort,
+        Self::CompleteCommit,
+        Self::CompleteAbort,
+    ];
+
+    /// Kafka's name of it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::Ongoing => "Ongoing",
+            Self::PrepareCommit => "PrepareCommit",
+            Self::PrepareAbort => "PrepareAbort",
+            Self::CompleteCommit => "CompleteCommit",
+            Self::CompleteAbort => "CompleteAbort",
+        }
+    }
+
+    /// Whether readers of committed data wait for its end.
+    pub(crate) const fn is_under_way(self) -> bool {
+        matches!(self, Self::Ongoing | Self::PrepareCommit | Self::PrepareAbort)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Transaction {

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod configs;
 mod restart;
 mod round_trip;
 mod sockets;
 mod support;
 mod topics;
+mod transactions;
