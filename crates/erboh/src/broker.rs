@@ -20,6 +20,24 @@ pub struct Settings {
     pub fsync_always: bool,
     /// Host and port that clients are told to use; where none, those that it listens on.
     pub advertise: Option<(String, u16)>,
+    /// Topics that are created without saying how, or only by being used.
+    pub new_topics: NewTopics,
+}
+
+/// Topics that are created without saying how, or only by being used.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTopics {
+    /// Partitions where the creator does not say how many, 1 to 10,000.
+    pub partitions: i32,
+    /// Create topics that clients use before they exist.
+    pub auto_create: bool,
+}
+
+impl Default for NewTopics {
+    fn default() -> Self {
+        let broker = erboh_broker::Settings::default();
+        Self { partitions: broker.default_partitions, auto_create: broker.auto_create_topics }
+    }
 }
 
 /// How long a group that was empty waits for more members. Kafka's 3 s suit a cluster that
@@ -36,6 +54,8 @@ pub async fn open(settings: Settings) -> anyhow::Result<Arc<Broker>> {
         data_dir: settings.data_dir,
         advertised_host: host,
         advertised_port: port,
+        auto_create_topics: settings.new_topics.auto_create,
+        default_partitions: settings.new_topics.partitions,
         fsync_always: settings.fsync_always,
         group_initial_rebalance_delay_ms: FIRST_REBALANCE_MS,
         ..erboh_broker::Settings::default()

@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 pub use self::access::AccessFlags;
 pub use self::audit::AuditFlags;
+pub use self::broker::BrokerFlags;
 pub use self::demo::DemoFlags;
 pub use self::kafka::{KafkaFlags, Property};
 pub use self::producer::{HitFlags, ProducerFlags};
@@ -20,6 +21,7 @@ use crate::telemetry::{self, Format};
 
 mod access;
 mod audit;
+mod broker;
 mod convert;
 mod demo;
 mod kafka;
@@ -142,21 +144,6 @@ pub enum Fsync {
     Periodic,
     /// Acknowledge only what is on the disk
     Always,
-}
-
-/// Flags of `erboh broker`.
-#[derive(Debug, Args)]
-pub struct BrokerFlags {
-    /// Address to accept Kafka clients on
-    #[arg(long, env = "ERBOH_LISTEN", default_value_t = local(9092), value_name = "IP:PORT",
-          value_parser = ip_and_port)]
-    pub listen: SocketAddr,
-    /// Address that clients are told to use, when it differs from the one listened on
-    #[arg(long, env = "ERBOH_ADVERTISE", value_name = "HOST:PORT", value_parser = host_and_port)]
-    pub advertise: Option<(String, u16)>,
-    /// Where the broker keeps its data
-    #[command(flatten)]
-    pub storage: StorageFlags,
 }
 
 /// Flags of `erboh consumer`.
@@ -373,13 +360,6 @@ fn plain_web_url(text: &str) -> Result<String, String> {
 
 fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:3000".to_owned())
-}
-
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    text.rsplit_once(':')
-        .filter(|(host, _)| !host.is_empty())
-        .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
-        .ok_or_else(|| "expected HOST:PORT".to_owned())
 }
 
 fn replication(text: &str) -> Result<i32, String> {

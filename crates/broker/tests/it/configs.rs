@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use erboh_broker::Settings;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult as Config;
 use kafka_protocol::messages::{CreateTopicsRequest, DescribeConfigsRequest};
 
-use crate::support::{Client, Running, topic};
+use crate::support::{Client, Running, settings, topic};
 
-/// As the protocol numbers the resource.
+// As the protocol numbers them.
 const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
 /// The source of a value that was set for the topic.
 const SET: i8 = 1;
 
@@ -64,6 +66,11 @@ async fn describe(client: &mut Client, kind: i8, name: &'static str) -> Vec<Conf
     let result = client.call(&request, 4).await.results[0].clone();
     assert_eq!(result.error_code, 0, "{result:?}");
     result.configs
+}
+
+fn value(configs: &[Config], name: &str) -> String {
+    let config = configs.iter().find(|config| config.name.as_str() == name);
+    config.unwrap_or_else(|| panic!("{name} is not shown")).value.clone().unwrap().to_string()
 }
 
 #[tokio::test]
@@ -139,5 +146,21 @@ async fn settings_without_effect_are_those_that_the_documentation_names() {
     };
     let without_effect = described.iter().filter(has_none).map(|config| config.name.as_str());
     assert_eq!(without_effect.collect::<BTreeSet<_>>(), named);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn the_broker_shows_its_own_settings() {
+    let data = tempfile::tempdir().unwrap();
+    let broker = Running::start_with(Settings {
+        auto_create_topics: false,
+        default_partitions: 7,
+        ..settings(data.path())
+    })
+    .await;
+    let described = describe(&mut broker.client().await, BROKER, "1").await;
+    assert_eq!(value(&described, "num.partitions"), "7");
+    assert_eq!(value(&described, "auto.create.topics.enable"), "false");
+    assert_eq!(value(&described, "log.dirs"), data.path().display().to_string());
     broker.stop().await;
 }

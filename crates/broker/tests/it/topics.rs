@@ -1,5 +1,6 @@
 //! Topics and their configuration, as administrators change them.
 
+use erboh_broker::Settings;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
@@ -20,7 +21,7 @@ use kafka_protocol::messages::{
     MetadataRequest,
 };
 
-use crate::support::{Client, Running, topic};
+use crate::support::{Client, Running, settings, topic};
 
 #[tokio::test]
 async fn topics_that_cannot_be_are_refused_with_a_reason() {
@@ -131,6 +132,26 @@ async fn added_partitions_may_be_assigned_to_the_only_broker() {
     assert_eq!(grow(3, &[&[1], &[1]]).await, (0, String::new()));
     assert_eq!(grow(4, &[]).await, (0, String::new()), "an empty list means none");
     broker.stop().await;
+}
+
+#[tokio::test]
+async fn topics_are_created_by_use_only_where_the_settings_let_them() {
+    let data = tempfile::tempdir().unwrap();
+    let check = async |settings: Settings, code: i16, partitions: usize| {
+        let broker = Running::start_with(settings).await;
+        let mut client = broker.client().await;
+        let wanted = MetadataRequestTopic::default().with_name(Some(topic("used")));
+        let request = MetadataRequest::default()
+            .with_topics(Some(vec![wanted]))
+            .with_allow_auto_topic_creation(true);
+        let found = client.call(&request, 12).await.topics[0].clone();
+        assert_eq!((found.error_code, found.partitions.len()), (code, partitions));
+        broker.stop().await;
+    };
+    let off = Settings { auto_create_topics: false, ..settings(data.path()) };
+    check(off, ResponseError::UnknownTopicOrPartition.code(), 0).await;
+    let four = Settings { default_partitions: 4, ..settings(data.path()) };
+    check(four, 0, 4).await;
 }
 
 #[tokio::test]

@@ -37,11 +37,12 @@ impl StorageFlags {
     ///
     /// # Errors
     /// As [`StorageFlags::directory`].
-    pub fn broker(&self, advertise: Option<(String, u16)>) -> anyhow::Result<broker::Settings> {
+    pub fn broker(&self) -> anyhow::Result<broker::Settings> {
         Ok(broker::Settings {
             data_dir: self.directory()?,
             fsync_always: self.fsync == Fsync::Always,
-            advertise,
+            advertise: None,
+            new_topics: broker::NewTopics::default(),
         })
     }
 }
@@ -52,7 +53,14 @@ impl BrokerFlags {
     /// # Errors
     /// As [`StorageFlags::directory`].
     pub fn settings(&self) -> anyhow::Result<broker::Settings> {
-        self.storage.broker(self.advertise.clone())
+        Ok(broker::Settings {
+            advertise: self.advertise.clone(),
+            new_topics: broker::NewTopics {
+                partitions: self.num_partitions,
+                auto_create: self.auto_create_topics,
+            },
+            ..self.storage.broker()?
+        })
     }
 }
 
@@ -146,7 +154,7 @@ impl DemoFlags {
             producer_listen: self.producer_listen,
             consumer_listen: self.consumer_listen,
             kafka_listen: self.kafka_listen,
-            broker: self.storage.broker(None)?,
+            broker: self.storage.broker()?,
             partitions: self.partitions,
             on_log_change: self.loss.on_log_change(),
             on_gap: self.loss.on_gap(),

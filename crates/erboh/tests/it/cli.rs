@@ -119,6 +119,8 @@ fn wrong_values_are_refused_with_what_was_expected() {
     check(&["producer", "--kafka-property", "linger.ms"], "KEY=VALUE");
     check(&["producer", "--log-filter", "erboh=loudly"], "--log-filter");
     check(&["broker", "--advertise", "somewhere"], "HOST:PORT");
+    check(&["broker", "--num-partitions", "0"], "0 is not in 1..=10000");
+    check(&["broker", "--auto-create-topics", "sometimes"], "true, false");
     check(&["demo", "--producer-listen", "localhost:3000"], "such as 127.0.0.1:3000");
     check(&["smoke", "--brokers", " ,"], "expected HOST:PORT");
     check(&["broker", "--brokers", "x"], "unexpected argument");

@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod board;
+mod broker;
 mod cli;
 mod crash;
 mod demo;
