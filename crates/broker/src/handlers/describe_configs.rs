@@ -1,5 +1,7 @@
 //! `DescribeConfigs`: what topics and the broker are set to, and where each value comes from.
 
+use std::borrow::Cow;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
@@ -159,7 +161,7 @@ fn broker_configs(call: &Call) -> Vec<Config> {
         set(
             "advertised.listeners",
             Type::String,
-            format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port),
+            format!("PLAINTEXT://{}:{}", in_url(&endpoint.host), endpoint.port),
         ),
         // On unless somebody switched it off, as in Kafka.
         if settings.auto_create_topics {
@@ -197,6 +199,11 @@ fn broker_configs(call: &Call) -> Vec<Config> {
     }));
     configs.sort_by(|a, b| a.name.cmp(&b.name));
     configs
+}
+
+/// A host as it stands before a port: IPv6 addresses in brackets.
+fn in_url(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
 }
 
 fn broker_config(name: &'static str, kind: Type, value: StrBytes, source: Source) -> Config {

@@ -155,12 +155,15 @@ async fn the_broker_shows_its_own_settings() {
     let broker = Running::start_with(Settings {
         auto_create_topics: false,
         default_partitions: 7,
+        advertised_host: Some("::1".to_owned()),
+        advertised_port: Some(9092),
         ..settings(data.path())
     })
     .await;
     let described = describe(&mut broker.client().await, BROKER, "1").await;
     assert_eq!(value(&described, "num.partitions"), "7");
     assert_eq!(value(&described, "auto.create.topics.enable"), "false");
+    assert_eq!(value(&described, "advertised.listeners"), "PLAINTEXT://[::1]:9092");
     assert_eq!(value(&described, "log.dirs"), data.path().display().to_string());
     broker.stop().await;
 }

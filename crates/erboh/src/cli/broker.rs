@@ -1,6 +1,6 @@
 //! The flags of `erboh broker`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use clap::{ArgAction, Args};
 
@@ -29,9 +29,25 @@ pub struct BrokerFlags {
     pub storage: StorageFlags,
 }
 
+/// A host and a port. Clients get the host of an IPv6 address without its brackets: that is how the
+/// protocol has it, and most clients put brackets around it themselves.
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    text.rsplit_once(':')
-        .filter(|(host, _)| !host.is_empty())
-        .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
-        .ok_or_else(|| "expected HOST:PORT".to_owned())
+    let form = || "expected HOST:PORT, such as laptop.local:9092 or [::1]:9092".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(form)?;
+    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(format!("{}; the host is empty or has a blank in it", form()));
+    }
+    let in_brackets = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = match in_brackets {
+        Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
+        Some(_) => return Err(format!("{}; only an IPv6 address stands in brackets", form())),
+        None if host.contains(':') => {
+            return Err(format!("{}; put brackets around the IPv6 address", form()));
+        }
+        None => host,
+    };
+    match port.parse() {
+        Ok(port) if port > 0 => Ok((host.to_owned(), port)),
+        _ => Err(format!("{}; the port is a number from 1 to 65535", form())),
+    }
 }

@@ -1,5 +1,7 @@
 //! `erboh broker` as a process: what its flags mean to clients.
 
+use erboh::queue::KafkaSettings;
+use erboh::queue::inspect::Inspector;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
@@ -27,4 +29,14 @@ fn topics_come_into_being_by_use_as_its_flags_say() {
     check(&[], 1);
     check(&["--num-partitions=4"], 4);
     check(&["--num-partitions=4", "--auto-create-topics=false"], 0);
+}
+
+#[test]
+fn an_ipv6_address_is_advertised_without_its_brackets() {
+    let home = tempfile::tempdir().unwrap();
+    let mut broker = Process::broker(home.path(), &["--advertise=[::1]:7777"]);
+    let settings = KafkaSettings::new(broker.address());
+    let inspector = Inspector::connect(&settings, "any").expect("settings that the client takes");
+    let advertised = inspector.brokers().expect("metadata");
+    assert_eq!(advertised.brokers, [(1, "::1".to_owned(), 7777)]);
 }

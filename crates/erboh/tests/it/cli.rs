@@ -118,7 +118,6 @@ fn wrong_values_are_refused_with_what_was_expected() {
     check(&["producer", "--board-url", "javascript:alert(1)"], "http://");
     check(&["producer", "--kafka-property", "linger.ms"], "KEY=VALUE");
     check(&["producer", "--log-filter", "erboh=loudly"], "--log-filter");
-    check(&["broker", "--advertise", "somewhere"], "HOST:PORT");
     check(&["broker", "--num-partitions", "0"], "0 is not in 1..=10000");
     check(&["broker", "--auto-create-topics", "sometimes"], "true, false");
     check(&["demo", "--producer-listen", "localhost:3000"], "such as 127.0.0.1:3000");
@@ -127,6 +126,28 @@ fn wrong_values_are_refused_with_what_was_expected() {
     check(&["nonsense"], "unrecognized subcommand");
     let text = refused(&["producer"], &[("ERBOH_RATINGS_PER_HIT", "many")]);
     assert!(text.contains("--ratings-per-hit"), "{text}");
+}
+
+#[test]
+fn an_address_that_clients_could_not_use_is_refused_with_the_form_of_one() {
+    let check = |address: &str, remedy: &str| {
+        let text = refused(&["broker", "--advertise", address], &[]);
+        assert!(text.contains("HOST:PORT, such as laptop.local:9092 or [::1]:9092"), "{text}");
+        assert!(text.contains(remedy), "{address:?}: {text}");
+    };
+    check("somewhere", "expected");
+    check("::1:9092", "put brackets around the IPv6 address");
+    check("fd00::7:9092", "put brackets around the IPv6 address");
+    check("[laptop.local]:9092", "only an IPv6 address stands in brackets");
+    check("[::1:9092", "put brackets around the IPv6 address");
+    check("[::1]", "put brackets around the IPv6 address");
+    check(":9092", "the host is empty");
+    check(" :9092", "has a blank in it");
+    check(" laptop.local:9092", "has a blank in it");
+    check("laptop.local:", "from 1 to 65535");
+    check("laptop.local:0", "from 1 to 65535");
+    check("laptop.local: 9092", "from 1 to 65535");
+    check("[::1]:65536", "from 1 to 65535");
 }
 
 #[cfg(not(feature = "otlp"))]
