@@ -48,6 +48,7 @@ pub enum Command {
     /// Run it all on this machine: an embedded broker, the producer and the board
     Demo(DemoFlags),
     /// Run the embedded broker alone
+    #[command(after_help = broker::LIMITS)]
     Broker(BrokerFlags),
     /// Run the service that puts ratings on the queue
     Producer(ProducerFlags),

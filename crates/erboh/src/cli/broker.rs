@@ -6,6 +6,12 @@ use clap::{ArgAction, Args};
 
 use super::{StorageFlags, ip_and_port, local};
 
+/// What its users should know, under the flags of `--help`.
+pub(super) const LIMITS: &str = "\
+One broker without replication, TLS or log-in, for laptops, tests and demos. Consumer groups use the \
+classic protocol, so leave group.protocol at classic: with group.protocol=consumer (KIP-848) Java's client \
+fails, and clients built on librdkafka wait without records or an error.";
+
 /// Flags of `erboh broker`.
 #[derive(Debug, Args)]
 pub struct BrokerFlags {
