@@ -11,6 +11,7 @@ import confluent_kafka
 import kafka
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import go
 import java
 from harness import WAIT_SECONDS_MAX, Failed, demand, eventually, fresh
 
@@ -144,9 +145,10 @@ CLIENTS = [Kcat(), Confluent(), KafkaPython(), Console()]
 class Suite:
     """What a check is given: the broker, and clients that are set up for it."""
 
-    def __init__(self, server):
+    def __init__(self, server, go_command="go"):
         self.server = server
         self.java = java.Java()
+        self.go = go.Go(go_command)
 
     @property
     def bootstrap(self):

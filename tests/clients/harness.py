@@ -94,6 +94,15 @@ def free_ports(count):
     raise Failed(f"fewer than {count} of the ports {PORTS} are free")
 
 
+def has_ipv6():
+    """Whether this machine has the IPv6 loopback address."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 def run(checks, suite, jobs):
     """Runs the checks on `jobs` threads, and then those that are alone one by one; answers the
     failures as (check, text)."""

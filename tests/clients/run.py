@@ -23,8 +23,9 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", help="address of a running broker, for example Apache Kafka's")
     parser.add_argument("--erboh", help="our binary, whose broker is to be started")
+    parser.add_argument("--go", default="go", help="the Go to build the Go clients with")
     parser.add_argument("--without", action="append", default=[], metavar="CLIENT",
-                        help="leave out the checks that need kcat, zstd or java")
+                        help="leave out the checks that need kcat, zstd, java, go or kafkajs")
     parser.add_argument("--jobs", type=int, default=4, help="checks at a time (default 4)")
     parser.add_argument("--list", action="store_true", help="name the checks and end")
     parser.add_argument("words", nargs="*", help="only checks whose name contains one of these")
@@ -42,13 +43,14 @@ def main():
 
     server = Remote(options.bootstrap) if options.bootstrap else Embedded(options.erboh)
     without = set(options.without) | (set() if options.erboh else {"erboh"})
+    without |= set() if harness.has_ipv6() else {"IPv6"}
     able = [each for each in wanted if not each.needs & without]
     for each in wanted:
         if each.needs & without:
             print(f"not run (needs {', '.join(sorted(each.needs & without))}): {each.name}")
 
     started = time.monotonic()
-    suite = Suite(server)
+    suite = Suite(server, options.go)
     suite.erboh = options.erboh
     failures = harness.run(able, suite, options.jobs)
     if failures and not options.bootstrap:

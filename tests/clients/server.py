@@ -21,12 +21,13 @@ class Remote:
 class Embedded:
     """`erboh broker` as a child process on a port of its own and with data of its own."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, host="127.0.0.1"):
         self.binary = binary
+        self.host = host
         self.directory = tempfile.TemporaryDirectory(prefix="erboh-clients-")
         self.log = pathlib.Path(self.directory.name, "log")
         (self.port,) = free_ports(1)
-        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.bootstrap = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         self.process = None
         atexit.register(self.close)
         self.start()
@@ -36,8 +37,8 @@ class Embedded:
         data = pathlib.Path(self.directory.name, "data")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.binary, "broker", "--listen", self.bootstrap, "--data-dir", data,
-                 "--log-format", "text"],
+                [self.binary, "broker", "--listen", self.bootstrap, "--advertise", self.bootstrap,
+                 "--data-dir", data, "--log-format", "text"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(self.accepts, lambda: f"the broker does not answer:\n{self.tail()}")
 
@@ -45,8 +46,11 @@ class Embedded:
         """Whether the port is open; an error if the broker has ended instead."""
         if self.process.poll() is not None:
             raise Failed(f"the broker ended with {self.process.returncode}:\n{self.tail()}")
-        with socket.socket() as attempt:
-            return attempt.connect_ex(("127.0.0.1", self.port)) == 0
+        try:
+            socket.create_connection((self.host, self.port)).close()
+        except OSError:
+            return False
+        return True
 
     def kill(self):
         """kill -9."""

@@ -82,6 +82,16 @@ pub(crate) const NODE: Tool = Tool {
     },
 };
 
+pub(crate) const KAFKAJS: Tool = Tool {
+    name: "kafkajs",
+    without: "the KafkaJS checks of the client suite (they need Node.js and its package)",
+    install: "sudo apt-get install nodejs npm && npm ci --prefix tests/clients/node",
+    present: || {
+        process::answers("node".as_ref(), &["--version"])
+            && repository::path("tests/clients/node/node_modules/kafkajs").is_dir()
+    },
+};
+
 pub(crate) const CHROMIUM: Tool = Tool {
     name: "chromium",
     without: "the checks of the pages (they need a Chromium or Chrome on the PATH)",
@@ -104,7 +114,8 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
 
 pub(crate) const GO: Tool = Tool {
     name: "go",
-    without: "the checks of what is deployed (they need Go 1.26 or newer)",
+    without: "the Go clients of the client suite, and the checks of what is deployed (they need Go \
+              1.26 or newer)",
     install: "target/venv/bin/pip install --requirement tests/deploy/requirements.txt  \
               (macOS: brew install go)",
     present: || {
@@ -128,7 +139,7 @@ pub(crate) const DENY: Tool = Tool {
 };
 
 /// What the client suite uses.
-pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, ZSTD, PYTHON, JAVA];
+pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, ZSTD, PYTHON, JAVA, GO, KAFKAJS];
 /// What the checks of the pages use.
 pub(crate) const FOR_PAGES: &[Tool] = &[NODE, CHROMIUM];
 /// What the checks of the API documents use.
@@ -137,7 +148,7 @@ pub(crate) const FOR_API: &[Tool] = &[SCHEMATHESIS];
 pub(crate) const FOR_DEPLOY: &[Tool] = &[GO, HADOLINT];
 /// What must be there for `ci`.
 pub(crate) const FOR_CI: &[Tool] =
-    &[KCAT, ZSTD, PYTHON, JAVA, KAFKA, SCHEMATHESIS, NODE, CHROMIUM, GO, HADOLINT, DENY];
+    &[KCAT, ZSTD, PYTHON, JAVA, KAFKA, SCHEMATHESIS, KAFKAJS, NODE, CHROMIUM, GO, HADOLINT, DENY];
 
 /// Those of `tools` that this machine does not have.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
@@ -151,7 +162,7 @@ pub(crate) fn python() -> OsString {
 }
 
 /// Go as it is installed, or else the one of the suite's own virtual environment: distributions
-/// have older ones than `tests/deploy/go.mod` asks for.
+/// have older ones than `tests/deploy/go.mod` and `tests/clients/go/go.mod` ask for.
 pub(crate) fn go() -> OsString {
     let installed = process::capture(Process::new("go").args(["env", "GOVERSION"]));
     if installed.is_ok_and(|version| is_new_enough(&version)) {

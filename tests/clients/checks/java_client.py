@@ -19,3 +19,8 @@ register("a zombie is fenced by its successor", "fencing")
 register("offsets move with the commit and not with the abort", "offsets")
 register("fifty partitions, some paused, some sought", "partitions")
 register("offsets of a member that has been replaced are refused in a transaction", "stale")
+
+
+@check("java: every setting of topics that Apache Kafka has is taken and shown", needs={"java"})
+def settings(suite):
+    suite.java.run("TopicSettings", suite.bootstrap, fresh("java-settings"))

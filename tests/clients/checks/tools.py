@@ -6,7 +6,7 @@ import tempfile
 
 import java
 from clients import numbered, send, take
-from harness import check, demand, eventually, fresh, same
+from harness import WAIT_SECONDS_MAX, check, demand, eventually, fresh, same
 from members import Member, shared
 
 NEEDS = {"java"}
@@ -126,6 +126,45 @@ def records(suite):
     demand("Produce(0)" in tool(suite, java.API_VERSIONS), "no Produce among the versions")
     out = suite.java.run(java.CLUSTER, "cluster-id", "--bootstrap-server", suite.bootstrap)
     demand(re.search(r"Cluster ID: \S+", out) is not None, out)
+
+
+@check("tools: log directories have sizes; nothing is elected, moved, limited or a user", NEEDS)
+def overview(suite):
+    topic = suite.topic(fresh("tool-overview"))
+    send(suite.producer(), topic, numbered(10))
+    out = tool(suite, java.LOG_DIRS, "--describe", "--topic-list", topic)
+    (broker,) = json.loads(next(line for line in out.splitlines() if line.startswith("{")))["brokers"]
+    (partition,) = [each for directory in broker["logDirs"] for each in directory["partitions"]]
+    same(partition["partition"], f"{topic}-0", "the partition")
+    demand(partition["size"] > 0 and not partition["isFuture"], partition)
+    out = tool(suite, java.LEADER_ELECTION, "--election-type", "preferred", "--topic", topic,
+               "--partition", 0)
+    demand("Valid replica already elected" in out, out)
+    out = tool(suite, java.REASSIGN, "--list")
+    demand("No partition reassignments found" in out, out)
+    for kind in ["users", "clients"]:
+        same(tool(suite, java.CONFIGS, "--entity-type", kind, "--describe").strip(), "", kind)
+
+
+@check("tools: an open transaction is listed and described, its producer too", NEEDS)
+def open_transaction(suite):
+    topic, name = suite.topic(fresh("tool-transaction")), fresh("tool-transaction")
+    producer = suite.producer({"transactional.id": name})
+    producer.init_transactions(WAIT_SECONDS_MAX)
+    producer.begin_transaction()
+    send(producer, topic, numbered(1))
+    run = lambda *arguments: tool(suite, java.TRANSACTIONS, *arguments)
+    state = lambda: next(line.split() for line in run("list").splitlines() if name in line)[-1]
+    same(state(), "Ongoing", "the state as listed")
+    out = run("describe", "--transactional-id", name)
+    demand("Ongoing" in out and f"{topic}-0" in out, out)
+    producers = run("describe-producers", "--topic", topic, "--partition", 0).splitlines()
+    same(len(producers), 2, "a head and a producer")
+    # It has just begun, so it does not hang.
+    out = run("find-hanging", "--broker-id", next(iter(suite.admin.list_topics(timeout=10).brokers)))
+    demand(topic not in out, out)
+    producer.commit_transaction(WAIT_SECONDS_MAX)
+    eventually(lambda: state() == "CompleteCommit", state)
 
 
 @check("tools: verifiable producer and consumer agree", NEEDS)

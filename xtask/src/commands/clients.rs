@@ -11,7 +11,7 @@ use crate::{Outcome, process, repository};
 
 pub(crate) const COMMAND: Command = Command {
     name: "clients",
-    summary: "drive the broker with kcat, Python and Java clients (`--help` lists the options)",
+    summary: "drive the broker with clients that others wrote (`--help` lists the options)",
     run,
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn missing_tools() -> Vec<&'static Tool> {
 /// Runs the suite with the clients that are there; `arguments` go to it as they are.
 pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     let mut suite = Process::new(tools::python());
-    suite.arg(repository::path("tests/clients/run.py"));
+    suite.arg(repository::path("tests/clients/run.py")).arg("--go").arg(tools::go());
     if !arguments.iter().any(|argument| argument.starts_with("--bootstrap")) {
         suite.arg("--erboh").arg(super::build_erboh()?);
     }
