@@ -1,9 +1,9 @@
 # syntax=docker/dockerfile:1
 # One image for all roles: docker build --tag erboh .
-# It holds the program, the libraries that it is linked to, and the public certificate authorities: no shell, no package
-# manager, nothing that has to be patched for its own sake.
+# It contains the binary, its shared libraries and the public CA certificates: no shell, no package manager, and nothing
+# else that would need security updates.
 
-# The version in rust-toolchain.toml, which is not in the context: rustup would fetch the linters that it asks for.
+# The version in rust-toolchain.toml. That file is not in the build context, because rustup would install its linters.
 ARG RUST=1.95.0
 
 FROM rust:${RUST}-bookworm AS build
@@ -11,13 +11,13 @@ ARG TARGETARCH
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /src
 COPY . .
-# Cached between builds where the builder keeps caches: the registry, and what was compiled. The latter belongs to one
-# platform. What is in a cache is not in the layer, so the binary is copied out.
+# Cache mounts keep the registry and the compiled crates between builds; the latter per platform. A cache mount is not
+# part of the layer, so the binary is copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,id=target-$TARGETARCH,target=/src/target \
     cargo build --release --locked --package erboh --features otlp \
     && install -D --strip target/release/erboh /image/usr/bin/erboh
-# Debian's own libraries, at their own places. Names are looked up in /etc/hosts first, as everywhere else.
+# Debian's shared libraries, at their original paths. Host names are looked up in /etc/hosts first, as is usual.
 RUN ldd /image/usr/bin/erboh | grep --only-matching '/[^ ]*' | xargs --replace cp --parents --dereference {} /image \
     && cp --parents /etc/ssl/certs/ca-certificates.crt /image \
     && echo 'hosts: files dns' > /image/etc/nsswitch.conf \
@@ -34,8 +34,8 @@ LABEL org.opencontainers.image.title="erboh" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /image /
-# Nobody in particular, as a number: a pod that must not run as root can be checked without a list of users.
+# A numeric non-root user, so that Kubernetes can verify runAsNonRoot without /etc/passwd.
 USER 65532:65532
-# The producer's page and the board, and the ops port of each.
+# The producer, the board, and their ops ports.
 EXPOSE 3000 3001 3100 3101
 ENTRYPOINT ["/usr/bin/erboh"]

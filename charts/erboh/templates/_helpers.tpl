@@ -1,11 +1,11 @@
 {{/*
-Every template below but the first takes a dict that stands for one component:
+Every template below except the first takes a dict for one component:
   root       the chart's own scope ($)
-  component  producer, consumer, test, or "" for what belongs to the whole release
+  component  producer, consumer, test, or "" for objects of the whole release
   values     .Values.producer or .Values.consumer
 */}}
 
-{{/* What all names begin with. Cut so that "-consumer" fits into the 63 characters of a label. */}}
+{{/* The prefix of all names. Truncated so that "-consumer" fits into the 63 characters of a label. */}}
 {{- define "erboh.fullname" -}}
 {{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) }}
 {{- .Values.fullnameOverride | default $both | trunc 50 | trimSuffix "-" }}
@@ -51,14 +51,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- regexFind "[0-9]+$" . }}
 {{- end }}
 
-{{/* The Secret with those credentials that are given as values. */}}
+{{/* The Secret for credentials that are given as values. */}}
 {{- define "erboh.ownSecret" -}}
 {{- printf "%s-kafka" (include "erboh.name" .) }}
 {{- end }}
 
 {{/*
-The files that a role's pods get from Secrets, and the setting that each is for. What stands as a value is in the
-chart's own Secret under the same key as it would have in an existing one.
+The files that a role's pods get from Secrets, and the setting that each is for. Credentials given as values are in the
+chart's own Secret, under the same key as in an existing one.
 */}}
 {{- define "erboh.files" -}}
 {{- $own := include "erboh.ownSecret" . }}
@@ -86,7 +86,7 @@ chart's own Secret under the same key as it would have in an existing one.
 {{- end }}
 
 {{/*
-The settings of one role, as YAML. Not with `merge`: it takes a `false` for a value that is missing.
+The settings of one role, as YAML. Without `merge`, which treats `false` as a missing value.
 */}}
 {{- define "erboh.settings" -}}
 {{- $settings := dict }}
@@ -104,7 +104,7 @@ The settings of one role, as YAML. Not with `merge`: it takes a `false` for a va
 {{- toYaml $settings }}
 {{- end }}
 
-{{/* The same as variables. Those of the two settings that may be repeated hold one per line. */}}
+{{/* The same as environment variables. The two repeatable settings hold one value per line. */}}
 {{- define "erboh.env" -}}
 {{- $plural := dict "kafka-property" "kafka-properties" "kafka-property-file" "kafka-property-files" }}
 {{- range $setting, $value := include "erboh.settings" . | fromYaml }}
@@ -114,12 +114,12 @@ The settings of one role, as YAML. Not with `merge`: it takes a `false` for a va
   {{- else if kindIs "string" $value }}
   value: {{ $value | quote }}
   {{- else }}
-  value: {{ toJson $value | quote }} {{- /* toString makes 1e+06 of 1000000. */}}
+  value: {{ toJson $value | quote }} {{- /* toString would render 1000000 as 1e+06. */}}
   {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The volume with the files of Secrets that are listed in .files. */}}
+{{/* The volume with the Secret files listed in .files. */}}
 {{- define "erboh.secretVolume" -}}
 - name: secrets
   projected:
@@ -134,7 +134,7 @@ The settings of one role, as YAML. Not with `merge`: it takes a `false` for a va
       {{- end }}
 {{- end }}
 
-{{/* What the chart's own Secret holds; nothing where all credentials are in existing ones. */}}
+{{/* The data of the chart's own Secret; empty if all credentials are in existing Secrets. */}}
 {{- define "erboh.ownSecretData" -}}
 {{- $data := dict }}
 {{- with .root.Values.kafka.ca }}
@@ -166,7 +166,7 @@ The settings of one role, as YAML. Not with `merge`: it takes a `false` for a va
 {{- end }}
 {{- end }}
 
-{{/* What KEDA logs in to Kafka with, out of the same places as the pods; nothing where there is no login and no CA. */}}
+{{/* KEDA's Kafka credentials, from the same sources as the pods'; empty without SASL and without a CA. */}}
 {{- define "erboh.kedaAuthentication" -}}
 {{- if index (include "erboh.settings" . | fromYaml) "kafka-username" }}
 # Read from the Deployment.
@@ -186,7 +186,7 @@ secretTargetRef:
 {{- end }}
 {{- end }}
 
-{{/* "true" where there are or may be several pods. */}}
+{{/* "true" if there are or may be several pods. */}}
 {{- define "erboh.several" -}}
 {{- if or (ne .values.autoscaling.kind "none") (gt (int .values.replicas) 1) }}true{{ end }}
 {{- end }}
