@@ -25,7 +25,7 @@ mod view;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use id::{RatingId, TEXT_CHARS as ID_CHARS};
@@ -90,13 +90,6 @@ impl From<RatingView<'_>> for Rating {
             score: view.score,
             rater: view.rater.map(Cow::into_owned),
         }
-    }
-}
-
-/// As [`Rating::from_request`]: unknown fields are ignored, the id may be absent.
-impl<'de> Deserialize<'de> for Rating {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RatingView::deserialize_request(deserializer).map(Self::from)
     }
 }
 

@@ -9,6 +9,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Invalid;
 
+pub(super) const NOT_A_SCORE: &str = "is not 0 (hated), 1 (meh) or 2 (liked)";
+
 /// 0 hated, 1 meh, 2 liked; the number is what the totals add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Score {
@@ -49,10 +51,7 @@ impl TryFrom<u64> for Score {
             0 => Ok(Self::Hated),
             1 => Ok(Self::Meh),
             2 => Ok(Self::Liked),
-            _ => Err(Invalid::new(
-                "rating",
-                format!("{number} is not 0 (hated), 1 (meh) or 2 (liked)"),
-            )),
+            _ => Err(Invalid::new("rating", format!("{number} {NOT_A_SCORE}"))),
         }
     }
 }

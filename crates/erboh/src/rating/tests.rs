@@ -73,7 +73,8 @@ fn only_what_is_no_object_is_called_none() {
     let reason = |value: &str| Rating::from_request(value.as_bytes()).unwrap_err().reason;
     let twice = json(r#""voice1":"a","voice2":"b","rating":2,"rating":1"#);
     assert!(reason(&twice).starts_with("is not a rating: duplicate field `rating`"));
-    assert!(reason("7").starts_with("is not a rating: invalid type"));
+    assert_eq!(reason("7"), "is not a JSON object");
+    assert_eq!(reason("a|b|c|1"), "is not a JSON object");
     assert!(reason("{").starts_with("is not a JSON object: EOF"));
 }
 
@@ -106,19 +107,19 @@ fn a_request_may_leave_out_the_id() {
     ] {
         let rating = Rating::from_request(body.as_bytes()).unwrap();
         assert_eq!(rating.id, None);
-        assert_eq!(serde_json::from_str::<Rating>(body).unwrap(), rating);
     }
     let body = json(r#""voice1":"a","voice2":"b","rating":2"#);
     assert_eq!(Rating::from_request(body.as_bytes()).unwrap().id.unwrap().to_string(), ID);
     for (body, field) in [
         ("a|b|c|1", "value"),
         ("[1,2,3,4,5,6]", "value"),
+        (r#"[null,"b","a","c",2,null]"#, "value"),
         (r#"{"battle":"b","voice1":"a","voice2":"c","rating":5}"#, "rating"),
         (r#"{"id":"5","battle":"b","voice1":"a","voice2":"c","rating":1}"#, "id"),
     ] {
         assert_eq!(Rating::from_request(body.as_bytes()).unwrap_err().field, field, "{body}");
     }
-    let error = serde_json::from_str::<Rating>("{}").unwrap_err().to_string();
+    let error = Rating::from_request(b"{}").unwrap_err().to_string();
     assert_eq!(error, "rating: is missing");
 }
 

@@ -10,10 +10,8 @@
 
 use std::borrow::Cow;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
-
 use super::draft::Draft;
+use super::score::NOT_A_SCORE;
 use super::{Invalid, Rating, RatingId, Score, id, name};
 use crate::limits::RATING_BYTES_MAX;
 
@@ -51,7 +49,8 @@ impl<'a> RatingView<'a> {
                     "2" => Score::Liked,
                     _ => return Err(Invalid::new("rating", NOT_A_SCORE)),
                 };
-                Self::checked(None, battle.into(), voice1.into(), voice2.into(), score, None)
+                let names = [battle, voice1, voice2].map(Cow::Borrowed);
+                Self::checked(None, names, score, None)
             }
             _ => Err(Invalid::new(
                 "value",
@@ -84,25 +83,23 @@ impl<'a> RatingView<'a> {
         to.push(b'}');
     }
 
-    /// As [`super::Rating`]'s own `Deserialize`.
-    pub(super) fn deserialize_request<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
-        Draft::deserialize(from)?.check().map_err(D::Error::custom)
-    }
-
     fn from_json(text: &'a str) -> Result<Self, Invalid> {
+        // serde would take the elements of an array for the fields, in their order.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(Invalid::new("value", "is not a JSON object"));
+        }
         let draft: Draft<'a> = serde_json::from_str(text).map_err(|error| {
-            // JSON of another shape, or with a field twice: to say it were no object would mislead.
+            // An object with a field twice: to say it were none would mislead.
             let what = if error.is_data() { "a rating" } else { "a JSON object" };
             Invalid::new("value", format!("is not {what}: {error}"))
         })?;
         draft.check()
     }
 
+    /// The rating of these names (battle, first and second voice), if they are what names should be.
     pub(super) fn checked(
         id: Option<RatingId>,
-        battle: Cow<'a, str>,
-        voice1: Cow<'a, str>,
-        voice2: Cow<'a, str>,
+        [battle, voice1, voice2]: [Cow<'a, str>; 3],
         score: Score,
         rater: Option<Cow<'a, str>>,
     ) -> Result<Self, Invalid> {
@@ -133,8 +130,6 @@ impl<'a> From<&'a Rating> for RatingView<'a> {
         }
     }
 }
-
-pub(super) const NOT_A_SCORE: &str = "is not 0 (hated), 1 (meh) or 2 (liked)";
 
 pub(super) fn missing(field: &'static str) -> Invalid {
     Invalid::new(field, "is missing")
