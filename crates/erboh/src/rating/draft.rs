@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::score::NOT_A_SCORE;
 use super::view::missing;
-use super::{Invalid, RatingView, Score};
+use super::{Invalid, Origin, RatingView, Score};
 
 /// The known fields of a rating, as they were found. A field that is there twice is an error: JSON does not say which
 /// of two counts, and two readers would choose differently.
@@ -34,12 +34,12 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// The rating, if every field is what it should be. The id may be absent or null.
-    pub(super) fn check(self) -> Result<RatingView<'a>, Invalid> {
+    pub(super) fn check(self, origin: Origin) -> Result<RatingView<'a>, Invalid> {
         let id = match self.id.optional_text("id")? {
             Some(text) => Some(text.parse()?),
             None => None,
         };
-        let score = self.rating.score()?;
+        let score = self.rating.score(origin)?;
         let rater = self.rater.optional_text("rater")?;
         // A blank name of the rater comes from a form that was not filled in.
         let rater = rater.filter(|text| !text.trim().is_empty());
@@ -58,7 +58,7 @@ enum Field<'a> {
     Text(Cow<'a, str>),
     Whole(u64),
     /// A number that is negative, or written with a fraction or an exponent, or larger than the others.
-    Number,
+    Number(f64),
     /// Anything else, by what a person calls it.
     Other(&'static str),
 }
@@ -72,14 +72,15 @@ impl<'a> Field<'a> {
         match self {
             Self::Text(text) => Ok(Some(text)),
             Self::Missing | Self::Null => Ok(None),
-            Self::Whole(_) | Self::Number => Err(Invalid::new(field, "is a number, not text")),
+            Self::Whole(_) | Self::Number(_) => Err(Invalid::new(field, "is a number, not text")),
             Self::Other(found) => Err(Invalid::new(field, format!("is {found}, not text"))),
         }
     }
 
-    fn score(self) -> Result<Score, Invalid> {
+    fn score(self, origin: Origin) -> Result<Score, Invalid> {
         match self {
             Self::Whole(number) => Score::try_from(number),
+            Self::Number(number) if origin == Origin::Request => Score::try_from(number),
             Self::Missing => Err(missing("rating")),
             _ => Err(Invalid::new("rating", NOT_A_SCORE)),
         }
@@ -114,12 +115,12 @@ impl<'de> Visitor<'de> for FieldVisitor {
         Ok(Field::Whole(number))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Field<'de>, E> {
-        Ok(Field::Number)
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Field<'de>, E> {
+        Ok(Field::Number(number as f64))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Field<'de>, E> {
-        Ok(Field::Number)
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Field<'de>, E> {
+        Ok(Field::Number(number))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Field<'de>, E> {

@@ -64,7 +64,8 @@ impl Rating {
         RatingView::parse(value).map(Self::from)
     }
 
-    /// Reads what a client posts: a JSON object that may leave out the id.
+    /// Reads what a client posts: a JSON object that may leave out the id. Its score may be any spelling of the number,
+    /// such as `2.0`.
     ///
     /// # Errors
     /// As [`Rating::parse`].
@@ -91,6 +92,15 @@ impl From<RatingView<'_>> for Rating {
             rater: view.rater.map(Cow::into_owned),
         }
     }
+}
+
+/// Where the text of a rating comes from, which decides how literally it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A record of the log. It is read to the letter, because what is accepted is part of the fold.
+    Log,
+    /// A request. Numbers that mean the same take one form before they are written.
+    Request,
 }
 
 /// Why bytes are not a rating.

@@ -56,6 +56,17 @@ impl TryFrom<u64> for Score {
     }
 }
 
+/// A number of JSON, whose integers may be written as `2.0`, `2e0` or `-0` too.
+impl TryFrom<f64> for Score {
+    type Error = Invalid;
+
+    fn try_from(number: f64) -> Result<Self, Invalid> {
+        let is_whole = number >= 0.0 && number.fract() == 0.0;
+        let score = Self::ALL.get(number as usize).filter(|_| is_whole);
+        score.copied().ok_or_else(|| Invalid::new("rating", NOT_A_SCORE))
+    }
+}
+
 impl PartialSchema for Score {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()

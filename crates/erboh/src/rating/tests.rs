@@ -123,6 +123,26 @@ fn a_request_may_leave_out_the_id() {
     assert_eq!(error, "rating: is missing");
 }
 
+/// What a request may spell in other ways, the log may not: what is accepted there is part of the fold.
+#[test]
+fn a_request_is_normalized_and_the_log_is_read_to_the_letter() {
+    let of = |voice1: &str, score: &str| {
+        json(&format!(r#""voice1":"{voice1}","voice2":"Macho Man","rating":{score}"#))
+    };
+    for score in ["2.0", "2e0", "0.02E+2", "20e-1"] {
+        check(of("Joan", score), Err("rating"));
+        let rating = Rating::from_request(of("Joan", score).as_bytes()).unwrap();
+        assert_eq!(rating.score, Score::Liked, "{score}");
+    }
+    assert_eq!(Rating::from_request(of("Joan", "-0").as_bytes()).unwrap().score, Score::Hated);
+    for score in
+        ["2.5", "1e-9", "-1", "-0.5", "3.0", "1e300", "18446744073709551616", "null", "\"2\""]
+    {
+        let invalid = Rating::from_request(of("Joan", score).as_bytes()).unwrap_err();
+        assert_eq!(invalid.field, "rating", "{score}");
+    }
+}
+
 #[test]
 fn the_old_text_form() {
     let old = Rating::parse(b"Moses vs Santa Claus| Big Bird |Macho Man|2\n").unwrap();

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::draft::Draft;
 use super::score::NOT_A_SCORE;
-use super::{Invalid, Rating, RatingId, Score, id, name};
+use super::{Invalid, Origin, Rating, RatingId, Score, id, name};
 use crate::limits::RATING_BYTES_MAX;
 
 /// A rating that borrows its names. [`super::Rating`] is the same rating with names of its own.
@@ -37,7 +37,7 @@ impl<'a> RatingView<'a> {
     pub fn parse(value: &'a [u8]) -> Result<Self, Invalid> {
         let text = text(value)?;
         if text.trim_ascii_start().starts_with('{') {
-            let view = Self::from_json(text)?;
+            let view = Self::from_json(Origin::Log, text)?;
             return if view.id.is_some() { Ok(view) } else { Err(missing("id")) };
         }
         let mut fields = text.split('|');
@@ -61,7 +61,7 @@ impl<'a> RatingView<'a> {
 
     /// As [`super::Rating::from_request`].
     pub fn from_request(body: &'a [u8]) -> Result<Self, Invalid> {
-        Self::from_json(text(body)?)
+        Self::from_json(Origin::Request, text(body)?)
     }
 
     /// Appends the value to put on the queue, with this id: the bytes that [`super::Rating::to_json`] gives.
@@ -83,7 +83,7 @@ impl<'a> RatingView<'a> {
         to.push(b'}');
     }
 
-    fn from_json(text: &'a str) -> Result<Self, Invalid> {
+    fn from_json(origin: Origin, text: &'a str) -> Result<Self, Invalid> {
         // serde would take the elements of an array for the fields, in their order.
         if !text.trim_ascii_start().starts_with('{') {
             return Err(Invalid::new("value", "is not a JSON object"));
@@ -93,7 +93,7 @@ impl<'a> RatingView<'a> {
             let what = if error.is_data() { "a rating" } else { "a JSON object" };
             Invalid::new("value", format!("is not {what}: {error}"))
         })?;
-        draft.check()
+        draft.check(origin)
     }
 
     /// The rating of these names (battle, first and second voice), if they are what names should be.

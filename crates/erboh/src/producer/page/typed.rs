@@ -20,8 +20,8 @@ pub(super) struct Typed {
     pub(super) voice1: String,
     /// The voice of the second part.
     pub(super) voice2: String,
-    /// The score: "0", "1" or "2".
-    pub(super) rating: String,
+    /// The score as a number.
+    rating: String,
     /// The name that the rater goes by.
     pub(super) rater: String,
     /// Fields that were there twice.
@@ -113,9 +113,15 @@ impl Typed {
         Ok(voice)
     }
 
+    /// The score, if there is one; any spelling of the number will do, as in the API.
+    pub(super) fn chosen(&self) -> Option<Score> {
+        let number: f64 = serde_json::from_str(&self.rating).ok()?;
+        Score::try_from(number).ok()
+    }
+
     fn score(&self) -> Result<Score, Flaw> {
         self.once("rating")?;
-        let score = Score::ALL.into_iter().find(|score| score.value().to_string() == self.rating);
+        let score = self.chosen();
         score.ok_or_else(|| Flaw { field: "rating", advice: missing("rating").to_owned() })
     }
 
