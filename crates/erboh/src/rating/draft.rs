@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::score::NOT_A_SCORE;
 use super::view::missing;
-use super::{Invalid, Origin, RatingView, Score};
+use super::{Invalid, Origin, RatingView, Score, name};
 
 /// The known fields of a rating, as they were found. A field that is there twice is an error: JSON does not say which
 /// of two counts, and two readers would choose differently.
@@ -42,10 +42,10 @@ impl<'a> Draft<'a> {
         let score = self.rating.score(origin)?;
         let rater = self.rater.optional_text("rater")?;
         // A blank name of the rater comes from a form that was not filled in.
-        let rater = rater.filter(|text| !text.trim().is_empty());
+        let rater = rater.filter(|text| !name::is_blank(origin, text));
         let names =
             [self.battle.text("battle")?, self.voice1.text("voice1")?, self.voice2.text("voice2")?];
-        RatingView::checked(id, names, score, rater)
+        RatingView::checked(origin, id, names, score, rater)
     }
 }
 

@@ -29,8 +29,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use id::{RatingId, TEXT_CHARS as ID_CHARS};
-pub(crate) use name::check as check_name;
 pub use name::{Battle, Voice};
+pub(crate) use name::{is_blank, read as read_name};
 pub use score::Score;
 pub use view::RatingView;
 
@@ -65,7 +65,7 @@ impl Rating {
     }
 
     /// Reads what a client posts: a JSON object that may leave out the id. Its score may be any spelling of the number,
-    /// such as `2.0`.
+    /// such as `2.0`, and its names are normalized (NFC): what the log then gets is the plain form of both.
     ///
     /// # Errors
     /// As [`Rating::parse`].
@@ -99,7 +99,7 @@ impl From<RatingView<'_>> for Rating {
 pub(crate) enum Origin {
     /// A record of the log. It is read to the letter, because what is accepted is part of the fold.
     Log,
-    /// A request. Numbers that mean the same take one form before they are written.
+    /// A request. Numbers and names that mean the same take one form before they are written.
     Request,
 }
 

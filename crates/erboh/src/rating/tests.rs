@@ -126,6 +126,7 @@ fn a_request_may_leave_out_the_id() {
 /// What a request may spell in other ways, the log may not: what is accepted there is part of the fold.
 #[test]
 fn a_request_is_normalized_and_the_log_is_read_to_the_letter() {
+    let (nfc, nfd) = ("Ren\u{e9}e", "Rene\u{301}e");
     let of = |voice1: &str, score: &str| {
         json(&format!(r#""voice1":"{voice1}","voice2":"Macho Man","rating":{score}"#))
     };
@@ -141,6 +142,25 @@ fn a_request_is_normalized_and_the_log_is_read_to_the_letter() {
         let invalid = Rating::from_request(of("Joan", score).as_bytes()).unwrap_err();
         assert_eq!(invalid.field, "rating", "{score}");
     }
+
+    let rating = Rating::from_request(of(nfd, "2").as_bytes()).unwrap();
+    assert_eq!(rating.voice1.as_str(), nfc);
+    assert_eq!(Rating::parse(of(nfd, "2").as_bytes()).unwrap().voice1.as_str(), nfd);
+    // This one has no composed form, so it takes two characters.
+    let longer = "\u{958}".repeat(51);
+    assert_eq!(Rating::from_request(of(&longer, "2").as_bytes()).unwrap_err().field, "voice1");
+    assert!(Rating::parse(of(&longer, "2").as_bytes()).is_ok());
+
+    for invisible in ["\u{200b}", "\u{202e}", " \u{feff} \u{3164}", "\u{e0041}"] {
+        let error = Rating::from_request(of(invisible, "2").as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "voice1: has no visible character");
+        assert!(Rating::parse(of(invisible, "2").as_bytes()).is_ok());
+        let rater = of("Joan", &format!(r#"2,"rater":"{invisible}""#));
+        assert_eq!(Rating::from_request(rater.as_bytes()).unwrap().rater, None);
+    }
+    // What is invisible by itself makes others what they are.
+    let family = "\u{1f468}\u{200d}\u{1f469}";
+    assert_eq!(Rating::from_request(of(family, "2").as_bytes()).unwrap().voice1.as_str(), family);
 }
 
 #[test]

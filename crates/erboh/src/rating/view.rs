@@ -50,7 +50,7 @@ impl<'a> RatingView<'a> {
                     _ => return Err(Invalid::new("rating", NOT_A_SCORE)),
                 };
                 let names = [battle, voice1, voice2].map(Cow::Borrowed);
-                Self::checked(None, names, score, None)
+                Self::checked(Origin::Log, None, names, score, None)
             }
             _ => Err(Invalid::new(
                 "value",
@@ -98,6 +98,7 @@ impl<'a> RatingView<'a> {
 
     /// The rating of these names (battle, first and second voice), if they are what names should be.
     pub(super) fn checked(
+        origin: Origin,
         id: Option<RatingId>,
         [battle, voice1, voice2]: [Cow<'a, str>; 3],
         score: Score,
@@ -105,11 +106,11 @@ impl<'a> RatingView<'a> {
     ) -> Result<Self, Invalid> {
         let view = Self {
             id,
-            battle: checked_name("battle", battle)?,
-            voice1: checked_name("voice1", voice1)?,
-            voice2: checked_name("voice2", voice2)?,
+            battle: name::read(origin, "battle", battle)?,
+            voice1: name::read(origin, "voice1", voice1)?,
+            voice2: name::read(origin, "voice2", voice2)?,
             score,
-            rater: rater.map(|rater| checked_name("rater", rater)).transpose()?,
+            rater: rater.map(|rater| name::read(origin, "rater", rater)).transpose()?,
         };
         if view.voice1 == view.voice2 {
             return Err(Invalid::new("voice2", "is the same as voice1: a battle needs two voices"));
@@ -145,11 +146,4 @@ fn text(value: &[u8]) -> Result<&str, Invalid> {
 
 fn write_text(text: &str, to: &mut Vec<u8>) {
     serde_json::to_writer(to, text).expect("text always serializes into memory");
-}
-
-fn checked_name<'a>(field: &'static str, text: Cow<'a, str>) -> Result<Cow<'a, str>, Invalid> {
-    Ok(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(name::check(field, text)?),
-        Cow::Owned(text) => Cow::Owned(name::check(field, &text)?.to_owned()),
-    })
 }

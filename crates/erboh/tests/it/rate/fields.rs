@@ -72,6 +72,11 @@ async fn what_is_wrong_is_said_at_its_field() {
     check(with("voice1", ""), &["voice1"]).await;
     check(with("voice2", "Big Bird"), &["voice2"]).await;
     check(with("voice2", " Big Bird "), &["voice2"]).await;
+    check(with("voice1", "\u{200b}"), &["voice1"]).await;
+    let (nfc, nfd) = ("Ren\u{e9}e", "Rene\u{301}e");
+    let itself = with("voice1", nfc).into_iter().zip(with("voice2", nfd));
+    let itself = itself.map(|(one, other)| if one.0 == "voice2" { other } else { one });
+    check(itself.collect(), &["voice2"]).await;
     check(with("rating", "3"), &["rating"]).await;
     check(with("rating", "1.5"), &["rating"]).await;
     check(with("rating", "02"), &["rating"]).await;

@@ -2,9 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{JSON, NDJSON, lines, post, rating};
+use super::{ID, JSON, NDJSON, lines, post, rating, rating_with, records};
 use crate::support::broker::Broker;
+use crate::support::producer::lonely;
 use crate::web::Answer;
+
+const NFC: &str = "Ren\u{e9}e";
+const NFD: &str = "Rene\u{301}e";
 
 /// What stands on the queue where an answer says.
 async fn stands(broker: &Broker, answer: &Value) -> Value {
@@ -35,4 +39,40 @@ async fn a_whole_number_is_that_number_in_every_spelling() {
         assert_eq!(problem["field"], "rating", "{score}: {problem}");
     }
     broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_forms_of_a_name_are_one_name() {
+    let broker = Broker::start().await;
+    let router = broker.producer();
+    let named = |name: &str| {
+        let rating = rating_with(ID, name).replace("Big Bird", name);
+        rating.replace('}', &format!(r#","rater":"{name}"}}"#))
+    };
+    let decomposed = created(&post(&router, JSON, &[], named(NFD)).await);
+    let record = stands(&broker, &decomposed).await;
+    for field in ["battle", "voice1", "rater"] {
+        assert_eq!(record[field], NFC, "{field} of {record}");
+    }
+    // So it is the same rating, and neither another one nor one more.
+    assert_eq!(created(&post(&router, JSON, &[], named(NFC)).await), decomposed);
+    assert_eq!(records(&broker).await, 1);
+
+    let itself = rating("x").replace("Big Bird", NFC).replace("Macho Man", NFD);
+    let problem = post(&router, JSON, &[], itself).await.problem(422, "invalid-rating");
+    assert_eq!(problem["field"], "voice2", "{problem}");
+    broker.close().await;
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_seen_is_none() {
+    for name in ["\u{200b}", "\u{202e}", "\u{ad} \u{2060}", "\u{3164}", "\u{2800}", "\u{e0041}"] {
+        for (field, battle) in
+            [("battle", rating(name)), ("voice2", rating("x").replace("Macho Man", name))]
+        {
+            let problem = post(&lonely(), JSON, &[], battle).await.problem(422, "invalid-rating");
+            assert_eq!(problem["field"], field, "{}", name.escape_unicode());
+            assert_eq!(problem["detail"], format!("{field}: has no visible character"));
+        }
+    }
 }
