@@ -1,14 +1,16 @@
 //! Spellings: what means the same is one thing on the queue, however a client writes it.
 
+use erboh::limits::RATING_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::{ID, JSON, NDJSON, lines, post, rating, rating_with, records};
+use super::{ID, JSON, NDJSON, gzip, lines, post, rating, rating_with, records};
 use crate::support::broker::Broker;
 use crate::support::producer::lonely;
 use crate::web::Answer;
 
 const NFC: &str = "Ren\u{e9}e";
 const NFD: &str = "Rene\u{301}e";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// What stands on the queue where an answer says.
 async fn stands(broker: &Broker, answer: &Value) -> Value {
@@ -75,4 +77,25 @@ async fn a_name_that_cannot_be_seen_is_none() {
             assert_eq!(problem["detail"], format!("{field}: has no visible character"));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_byte_order_mark_is_no_part_of_the_json() {
+    let broker = Broker::start().await;
+    let router = broker.producer();
+    let one = format!("{BYTE_ORDER_MARK}{}", rating("one"));
+    created(&post(&router, JSON, &[], one.clone()).await);
+    created(&post(&router, JSON, &[("content-encoding", "gzip")], gzip(&one).await).await);
+    // It does not count as a byte of the rating either.
+    let fits = format!("{:<1$}", rating("fits"), RATING_BYTES_MAX);
+    created(&post(&router, JSON, &[], format!("{BYTE_ORDER_MARK}{fits}")).await);
+
+    let array = vec![rating("many"); 400].join(",");
+    let answer = post(&router, JSON, &[], format!("{BYTE_ORDER_MARK} [{array}]")).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["created"]), (200, &json!(400)));
+    assert_eq!(records(&broker).await, 403);
+
+    post(&router, JSON, &[], BYTE_ORDER_MARK).await.problem(400, "not-json");
+    post(&router, JSON, &[], format!("{BYTE_ORDER_MARK}a|b|c|1")).await.problem(400, "not-json");
+    broker.close().await;
 }
