@@ -6,6 +6,7 @@ JSON are a format that schemathesis does not know.
 
 import json
 import re
+import unicodedata
 import uuid
 
 import schemathesis
@@ -17,6 +18,8 @@ LINES = "application/x-ndjson"
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 KEY = re.compile(r"[!-~]{1,255}")
+# The invisible characters above U+FFFF, which the pattern of a name leaves out.
+INVISIBLE = re.compile("[\\s\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]+")
 
 # Simulations end soon and go slowly here: a hundred fast ones would only load the machine.
 RATE_MAX = 50
@@ -72,13 +75,23 @@ def before_call(_context, case, _kwargs):
 
 
 def make_new(rating):
-    """A schema cannot say that voices differ, nor that another rating needs another id."""
+    """A schema cannot say that voices differ, nor that another rating needs another id; and it does not
+    know all that is invisible."""
     if not isinstance(rating, dict):
         return
-    if isinstance(rating.get("voice1"), str) and rating["voice1"] == rating.get("voice2"):
-        rating["voice2"] = "Macho Man" if rating["voice1"] != "Macho Man" else "Big Bird"
+    for field in ("battle", "voice1", "voice2"):
+        if isinstance(rating.get(field), str) and INVISIBLE.fullmatch(rating[field].strip()):
+            rating[field] = f"a {field}"
+    voices = [plain(rating.get(field)) for field in ("voice1", "voice2")]
+    if voices[0] and voices[0] == voices[1]:
+        rating["voice2"] = "Macho Man" if voices[0] != "Macho Man" else "Big Bird"
     if isinstance(rating.get("id"), str) and UUID.fullmatch(rating["id"]):
         rating["id"] = str(uuid.uuid4())
+
+
+def plain(name):
+    """A name as it is compared; none for what is no name."""
+    return unicodedata.normalize("NFC", name).strip() if isinstance(name, str) else None
 
 
 def rename(headers, name, to_new):

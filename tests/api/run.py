@@ -1,7 +1,7 @@
 """Checks that both services do what their documents say, with tools that we did not write.
 
 The OpenAPI and AsyncAPI documents must be valid, the records on the topics must be as described,
-metrics must be OpenMetrics, and schemathesis must find no request that is answered otherwise than documented.
+metrics must be OpenMetrics and, for those who ask for it, the text format, and schemathesis must find no request that is answered otherwise than documented.
 """
 
 import argparse

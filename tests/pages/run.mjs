@@ -10,6 +10,7 @@ import { accessible } from "./checks/accessible.mjs";
 import { form } from "./checks/form.mjs";
 import { game } from "./checks/game.mjs";
 import { simulations } from "./checks/simulations.mjs";
+import { tabs } from "./checks/tabs.mjs";
 import { token } from "./checks/token.mjs";
 import { startDemo } from "./demo.mjs";
 
@@ -23,7 +24,7 @@ if (!values.erboh || !values.chromium) {
   process.exit(2);
 }
 
-const checks = Object.entries({ ...game, ...form, ...simulations, ...token(values.erboh), ...accessible })
+const checks = Object.entries({ ...game, ...form, ...simulations, ...tabs, ...token(values.erboh), ...accessible })
   .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 const demo = await startDemo(values.erboh);
 const browser = await launch({

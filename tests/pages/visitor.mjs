@@ -21,9 +21,15 @@ export class Visitor {
     return new Visitor(context, page, tolerated);
   }
 
+  /// Opens another tab of the same browser; `how` is what puppeteer takes, such as { type: "window" }.
+  async another(how) {
+    return new Visitor(this.context, await this.context.newPage(how), this.tolerated);
+  }
+
   constructor(context, page, tolerated) {
     this.context = context;
     this.page = page;
+    this.tolerated = tolerated;
     this.complaints = [];
     // That a page is an error is its status; the browser's remark on it says nothing more.
     const note = (text) => { if (!/status of 4\d\d/.test(text) && !tolerated?.test(text)) this.complaints.push(text); };

@@ -11,10 +11,10 @@ const STATES = {
 };
 
 const board = document.getElementById("board");
-if (board) follow(board.dataset.events, JSON.parse(board.dataset.position));
+if (board) watch(board.dataset.events, JSON.parse(board.dataset.position));
 
 // `shown` is the position per partition that the page shows.
-function follow(address, shown) {
+function watch(address, shown) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const status = document.querySelector(".live");
   const said = document.querySelector("[data-live]");
@@ -23,18 +23,10 @@ function follow(address, shown) {
   let newest = null;      // arrived, not drawn yet
   let olderSince = null;  // since when only older totals arrive
 
-  connect();
-
-  // A browser opens a lost stream again by itself, but not one that was answered by an error, for
-  // example because too many are open.
-  function connect() {
-    const source = new EventSource(address);
-    source.addEventListener("board", (event) => take(JSON.parse(event.data)));
-    source.addEventListener("error", () => {
-      say("off", "The board's service does not answer, trying again", "");
-      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
-    });
-  }
+  follow(address, ({ type, data }) => {
+    if (type === "board") take(JSON.parse(data));
+    if (type === "error") say("off", "The board's service does not answer, trying again", "");
+  });
 
   function take(state) {
     if (isOlder(state.totals.position)) return;

@@ -8,7 +8,7 @@ const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 3 });
 
 addSliders();
 list.addEventListener("submit", sendQuietly);
-follow(page.dataset.events);
+follow(page.dataset.events, take);
 
 // ---- The forms.
 
@@ -66,18 +66,16 @@ async function sendQuietly(event) {
 
 // ---- The cards.
 
-function follow(address) {
-  const source = new EventSource(address);
-  source.addEventListener("open", () => say("on", "Live"));
-  for (const name of ["simulation", "end"]) {
-    source.addEventListener(name, (event) => show(JSON.parse(event.data)));
+function take({ type, data }) {
+  switch (type) {
+    case "open": return say("on", "Live");
+    case "error": return say("off", "The producer does not answer, trying again");
+    case "simulation":
+    case "end": return show(JSON.parse(data));
+    case "history":
+      chart.data = JSON.parse(data);
+      return draw();
   }
-  source.addEventListener("history", (event) => { chart.data = JSON.parse(event.data); draw(); });
-  // A browser opens a lost stream again by itself, but not one that was answered by an error.
-  source.addEventListener("error", () => {
-    say("off", "The producer does not answer, trying again");
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000, address);
-  });
 }
 
 function say(kind, text) {

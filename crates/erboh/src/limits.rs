@@ -34,9 +34,17 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const PLACE_LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Bytes that the server holds of what one connection has sent and is not read yet, so that all
-/// connections together hold 64 MiB. Larger headers are refused with 431; a browser with many
-/// cookies sends some 10 KiB.
+/// connections together hold 64 MiB. Larger headers are refused with 431 and without a body, since
+/// they are not even read; a browser with many cookies sends some 10 KiB.
 pub const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Header lines of one request. A browser behind several proxies sends some 40.
+pub const HEADER_LINES_MAX: usize = 100;
+
+/// Header lines that the server reads, so that a request with more than [`HEADER_LINES_MAX`] of them
+/// is told what is wrong with it; the server takes 13 KiB for this many while it reads them. One with
+/// still more is refused as one that is too large is: with 431 and without a body.
+pub const HEADER_LINES_READ_MAX: usize = 2 * HEADER_LINES_MAX;
 
 /// How long a client may take nothing of an answer before its connection ends: a phone between two
 /// cells is back by then.

@@ -1,9 +1,10 @@
 //! What whoever operates a role asks it: is it alive, can it serve, what are its numbers.
 //!
 //! `/livez` answers while the process runs its tasks at all; `/readyz` from the time on that this
-//! replica may serve until it stops; `/metrics` is the Prometheus text format. They stand on a port
-//! of their own, so that they are never offered to the public by accident.
+//! replica may serve until it stops; `/metrics` is what Prometheus and others scrape. They stand on a
+//! port of their own, so that they are never offered to the public by accident.
 
+mod exposition;
 mod process;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,18 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
-use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::exposition::Format;
 use crate::web::host::Names;
 use crate::{limits, web};
 
@@ -96,8 +97,10 @@ pub fn registry(
     let mut registry = Registry::default();
     registry.register_collector(Box::new(process::Process));
     let erboh = registry.sub_registry_with_prefix("erboh");
-    let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-    erboh.register("build", "What is running; always 1", build);
+    // Not of the type info, which only OpenMetrics has.
+    let build = Family::<[(&str, &str); 1], Gauge>::default();
+    build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+    erboh.register("build_info", "What is running; always 1", build);
     http.register(erboh);
     fill(erboh.sub_registry_with_prefix(role));
     registry
@@ -151,14 +154,14 @@ async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(ops): State<Ops>) -> Response {
-    let mut text = String::new();
+async fn metrics(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    let format = Format::accepted(&headers);
     // A panic elsewhere cannot leave the registry half changed: it is only read here.
     let registry = ops.registry.lock().unwrap_or_else(PoisonError::into_inner);
-    match encode(&mut text, &registry) {
-        Ok(()) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(CONTENT_TYPE, kind)], text).into_response()
+    match format.write(&registry) {
+        Ok(text) => {
+            let kind = (CONTENT_TYPE, format.content_type());
+            ([kind, (VARY, ACCEPT.as_str())], text).into_response()
         }
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}\n")).into_response()

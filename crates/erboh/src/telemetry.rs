@@ -4,6 +4,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -68,7 +69,9 @@ pub fn start(settings: &Settings<'_>) -> anyhow::Result<Telemetry> {
         Format::Text => true,
         Format::Json => false,
     };
-    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+    // As clap decides it for its own messages: by the terminal, NO_COLOR, TERM=dumb and CLICOLOR_FORCE.
+    let colors = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(colors);
     // A line that cannot be written would be complained about there as well, by a panic: a service
     // whose log reader has gone would not even stop any more.
     let log = log.log_internal_errors(false);

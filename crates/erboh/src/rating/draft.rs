@@ -9,95 +9,43 @@ use std::fmt;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::view::{NOT_A_SCORE, missing};
-use super::{Invalid, RatingView, Score};
+use super::score::NOT_A_SCORE;
+use super::view::missing;
+use super::{Invalid, Origin, RatingView, Score, name};
 
-/// The known fields of a rating, as they were found.
-#[derive(Default)]
+/// The known fields of a rating, as they were found. A field that is there twice is an error: JSON does not say which
+/// of two counts, and two readers would choose differently.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Draft<'a> {
+    #[serde(borrow)]
     id: Field<'a>,
+    #[serde(borrow)]
     battle: Field<'a>,
+    #[serde(borrow)]
     voice1: Field<'a>,
+    #[serde(borrow)]
     voice2: Field<'a>,
+    #[serde(borrow)]
     rating: Field<'a>,
+    #[serde(borrow)]
     rater: Field<'a>,
 }
 
 impl<'a> Draft<'a> {
     /// The rating, if every field is what it should be. The id may be absent or null.
-    pub(super) fn check(self) -> Result<RatingView<'a>, Invalid> {
+    pub(super) fn check(self, origin: Origin) -> Result<RatingView<'a>, Invalid> {
         let id = match self.id.optional_text("id")? {
             Some(text) => Some(text.parse()?),
             None => None,
         };
-        let score = match self.rating {
-            Field::Number(number) => Score::try_from(number)?,
-            Field::Missing => return Err(missing("rating")),
-            _ => return Err(Invalid::new("rating", NOT_A_SCORE)),
-        };
+        let score = self.rating.score(origin)?;
+        let rater = self.rater.optional_text("rater")?;
         // A blank name of the rater comes from a form that was not filled in.
-        let rater = self.rater.optional_text("rater")?.filter(|text| !text.trim().is_empty());
-        RatingView::checked(
-            id,
-            self.battle.text("battle")?,
-            self.voice1.text("voice1")?,
-            self.voice2.text("voice2")?,
-            score,
-            rater,
-        )
-    }
-}
-
-impl<'de> Deserialize<'de> for Draft<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(DraftVisitor)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Key {
-    Id,
-    Battle,
-    Voice1,
-    Voice2,
-    Rating,
-    Rater,
-    #[serde(other)]
-    Unknown,
-}
-
-struct DraftVisitor;
-
-impl<'de> Visitor<'de> for DraftVisitor {
-    type Value = Draft<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a rating as a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft<'de>, A::Error> {
-        let mut draft = Draft::default();
-        while let Some(key) = map.next_key::<Key>()? {
-            let (field, name) = match key {
-                Key::Id => (&mut draft.id, "id"),
-                Key::Battle => (&mut draft.battle, "battle"),
-                Key::Voice1 => (&mut draft.voice1, "voice1"),
-                Key::Voice2 => (&mut draft.voice2, "voice2"),
-                Key::Rating => (&mut draft.rating, "rating"),
-                Key::Rater => (&mut draft.rater, "rater"),
-                Key::Unknown => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            // JSON does not say which of two counts, and two readers would choose differently.
-            if !matches!(field, Field::Missing) {
-                return Err(A::Error::duplicate_field(name));
-            }
-            *field = map.next_value()?;
-        }
-        Ok(draft)
+        let rater = rater.filter(|text| !name::is_blank(origin, text));
+        let names =
+            [self.battle.text("battle")?, self.voice1.text("voice1")?, self.voice2.text("voice2")?];
+        RatingView::checked(origin, id, names, score, rater)
     }
 }
 
@@ -108,7 +56,9 @@ enum Field<'a> {
     Missing,
     Null,
     Text(Cow<'a, str>),
-    Number(u64),
+    Whole(u64),
+    /// A number that is negative, or written with a fraction or an exponent, or larger than the others.
+    Number(f64),
     /// Anything else, by what a person calls it.
     Other(&'static str),
 }
@@ -122,13 +72,23 @@ impl<'a> Field<'a> {
         match self {
             Self::Text(text) => Ok(Some(text)),
             Self::Missing | Self::Null => Ok(None),
-            Self::Number(_) => Err(Invalid::new(field, "is a number, not text")),
+            Self::Whole(_) | Self::Number(_) => Err(Invalid::new(field, "is a number, not text")),
             Self::Other(found) => Err(Invalid::new(field, format!("is {found}, not text"))),
+        }
+    }
+
+    fn score(self, origin: Origin) -> Result<Score, Invalid> {
+        match self {
+            Self::Whole(number) => Score::try_from(number),
+            Self::Number(number) if origin == Origin::Request => Score::try_from(number),
+            Self::Missing => Err(missing("rating")),
+            _ => Err(Invalid::new("rating", NOT_A_SCORE)),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Field<'de> {
+/// By hand, because what serde derives for "any type" first copies the value.
+impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FieldVisitor)
     }
@@ -152,15 +112,15 @@ impl<'de> Visitor<'de> for FieldVisitor {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Field<'de>, E> {
-        Ok(Field::Number(number))
+        Ok(Field::Whole(number))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Field<'de>, E> {
-        Ok(u64::try_from(number).map_or(Field::Other("a negative number"), Field::Number))
+        Ok(Field::Number(number as f64))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Field<'de>, E> {
-        Ok(Field::Other("a fraction"))
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Field<'de>, E> {
+        Ok(Field::Number(number))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Field<'de>, E> {

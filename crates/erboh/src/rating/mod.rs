@@ -25,12 +25,12 @@ mod view;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use id::{RatingId, TEXT_CHARS as ID_CHARS};
-pub(crate) use name::check as check_name;
 pub use name::{Battle, Voice};
+pub(crate) use name::{is_blank, read as read_name};
 pub use score::Score;
 pub use view::RatingView;
 
@@ -64,7 +64,8 @@ impl Rating {
         RatingView::parse(value).map(Self::from)
     }
 
-    /// Reads what a client posts: a JSON object that may leave out the id.
+    /// Reads what a client posts: a JSON object that may leave out the id. Its score may be any spelling of the number,
+    /// such as `2.0`, and its names are normalized (NFC): what the log then gets is the plain form of both.
     ///
     /// # Errors
     /// As [`Rating::parse`].
@@ -93,11 +94,13 @@ impl From<RatingView<'_>> for Rating {
     }
 }
 
-/// As [`Rating::from_request`]: unknown fields are ignored, the id may be absent.
-impl<'de> Deserialize<'de> for Rating {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RatingView::deserialize_request(deserializer).map(Self::from)
-    }
+/// Where the text of a rating comes from, which decides how literally it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A record of the log. It is read to the letter, because what is accepted is part of the fold.
+    Log,
+    /// A request. Numbers and names that mean the same take one form before they are written.
+    Request,
 }
 
 /// Why bytes are not a rating.

@@ -9,6 +9,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Invalid;
 
+pub(super) const NOT_A_SCORE: &str = "is not 0 (hated), 1 (meh) or 2 (liked)";
+
 /// 0 hated, 1 meh, 2 liked; the number is what the totals add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Score {
@@ -49,11 +51,19 @@ impl TryFrom<u64> for Score {
             0 => Ok(Self::Hated),
             1 => Ok(Self::Meh),
             2 => Ok(Self::Liked),
-            _ => Err(Invalid::new(
-                "rating",
-                format!("{number} is not 0 (hated), 1 (meh) or 2 (liked)"),
-            )),
+            _ => Err(Invalid::new("rating", format!("{number} {NOT_A_SCORE}"))),
         }
+    }
+}
+
+/// A number of JSON, whose integers may be written as `2.0`, `2e0` or `-0` too.
+impl TryFrom<f64> for Score {
+    type Error = Invalid;
+
+    fn try_from(number: f64) -> Result<Self, Invalid> {
+        let is_whole = number >= 0.0 && number.fract() == 0.0;
+        let score = Self::ALL.get(number as usize).filter(|_| is_whole);
+        score.copied().ok_or_else(|| Invalid::new("rating", NOT_A_SCORE))
     }
 }
 

@@ -10,11 +10,9 @@
 
 use std::borrow::Cow;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
-
 use super::draft::Draft;
-use super::{Invalid, Rating, RatingId, Score, id, name};
+use super::score::NOT_A_SCORE;
+use super::{Invalid, Origin, Rating, RatingId, Score, id, name};
 use crate::limits::RATING_BYTES_MAX;
 
 /// A rating that borrows its names. [`super::Rating`] is the same rating with names of its own.
@@ -39,7 +37,7 @@ impl<'a> RatingView<'a> {
     pub fn parse(value: &'a [u8]) -> Result<Self, Invalid> {
         let text = text(value)?;
         if text.trim_ascii_start().starts_with('{') {
-            let view = Self::from_json(text)?;
+            let view = Self::from_json(Origin::Log, text)?;
             return if view.id.is_some() { Ok(view) } else { Err(missing("id")) };
         }
         let mut fields = text.split('|');
@@ -51,7 +49,8 @@ impl<'a> RatingView<'a> {
                     "2" => Score::Liked,
                     _ => return Err(Invalid::new("rating", NOT_A_SCORE)),
                 };
-                Self::checked(None, battle.into(), voice1.into(), voice2.into(), score, None)
+                let names = [battle, voice1, voice2].map(Cow::Borrowed);
+                Self::checked(Origin::Log, None, names, score, None)
             }
             _ => Err(Invalid::new(
                 "value",
@@ -62,7 +61,7 @@ impl<'a> RatingView<'a> {
 
     /// As [`super::Rating::from_request`].
     pub fn from_request(body: &'a [u8]) -> Result<Self, Invalid> {
-        Self::from_json(text(body)?)
+        Self::from_json(Origin::Request, text(body)?)
     }
 
     /// Appends the value to put on the queue, with this id: the bytes that [`super::Rating::to_json`] gives.
@@ -84,35 +83,34 @@ impl<'a> RatingView<'a> {
         to.push(b'}');
     }
 
-    /// As [`super::Rating`]'s own `Deserialize`.
-    pub(super) fn deserialize_request<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
-        Draft::deserialize(from)?.check().map_err(D::Error::custom)
-    }
-
-    fn from_json(text: &'a str) -> Result<Self, Invalid> {
+    fn from_json(origin: Origin, text: &'a str) -> Result<Self, Invalid> {
+        // serde would take the elements of an array for the fields, in their order.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(Invalid::new("value", "is not a JSON object"));
+        }
         let draft: Draft<'a> = serde_json::from_str(text).map_err(|error| {
-            // JSON of another shape, or with a field twice: to say it were no object would mislead.
+            // An object with a field twice: to say it were none would mislead.
             let what = if error.is_data() { "a rating" } else { "a JSON object" };
             Invalid::new("value", format!("is not {what}: {error}"))
         })?;
-        draft.check()
+        draft.check(origin)
     }
 
+    /// The rating of these names (battle, first and second voice), if they are what names should be.
     pub(super) fn checked(
+        origin: Origin,
         id: Option<RatingId>,
-        battle: Cow<'a, str>,
-        voice1: Cow<'a, str>,
-        voice2: Cow<'a, str>,
+        [battle, voice1, voice2]: [Cow<'a, str>; 3],
         score: Score,
         rater: Option<Cow<'a, str>>,
     ) -> Result<Self, Invalid> {
         let view = Self {
             id,
-            battle: checked_name("battle", battle)?,
-            voice1: checked_name("voice1", voice1)?,
-            voice2: checked_name("voice2", voice2)?,
+            battle: name::read(origin, "battle", battle)?,
+            voice1: name::read(origin, "voice1", voice1)?,
+            voice2: name::read(origin, "voice2", voice2)?,
             score,
-            rater: rater.map(|rater| checked_name("rater", rater)).transpose()?,
+            rater: rater.map(|rater| name::read(origin, "rater", rater)).transpose()?,
         };
         if view.voice1 == view.voice2 {
             return Err(Invalid::new("voice2", "is the same as voice1: a battle needs two voices"));
@@ -134,8 +132,6 @@ impl<'a> From<&'a Rating> for RatingView<'a> {
     }
 }
 
-pub(super) const NOT_A_SCORE: &str = "is not 0 (hated), 1 (meh) or 2 (liked)";
-
 pub(super) fn missing(field: &'static str) -> Invalid {
     Invalid::new(field, "is missing")
 }
@@ -150,11 +146,4 @@ fn text(value: &[u8]) -> Result<&str, Invalid> {
 
 fn write_text(text: &str, to: &mut Vec<u8>) {
     serde_json::to_writer(to, text).expect("text always serializes into memory");
-}
-
-fn checked_name<'a>(field: &'static str, text: Cow<'a, str>) -> Result<Cow<'a, str>, Invalid> {
-    Ok(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(name::check(field, text)?),
-        Cow::Owned(text) => Cow::Owned(name::check(field, &text)?.to_owned()),
-    })
 }

@@ -159,7 +159,9 @@ fn messages(schemas: &mut Map<String, Value>) -> Value {
     json!({
         "rating": {
             "title": "A rating",
-            "description": "Written by every producer of this version.",
+            "description": "Written by every producer of this version. It is read to the letter: a score that is \
+                            not written as 0, 1 or 2 makes it a dead letter, and names are compared character by \
+                            character. This version's producer writes them in Unicode's form NFC.",
             "headers": trace_headers(),
             // In a request the id may be absent, and the producer gives one; on the queue it is there.
             "payload": {

@@ -9,7 +9,7 @@ use crate::web::kinds::Kind;
 use crate::web::{Problem, kinds};
 
 /// What every operation can answer, whichever it is.
-const OF_ALL: [&Kind; 2] = [kinds::BAD_HOST, kinds::MISDIRECTED];
+const OF_ALL: [&Kind; 3] = [kinds::BAD_HOST, kinds::MISDIRECTED, kinds::HEADERS_TOO_LARGE];
 
 /// What every operation can answer that changes something.
 const OF_WRITES: [&Kind; 1] = [kinds::CROSS_SITE];

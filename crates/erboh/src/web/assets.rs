@@ -26,6 +26,12 @@ pub static STYLE: Asset = Asset::new(
     "text/css; charset=utf-8",
     include_bytes!("../../assets/page.css"),
 );
+/// Shares one stream of events among the tabs of a browser: a script of the live pages, and their shared worker.
+pub static LIVE_SCRIPT: Asset = Asset::new(
+    "/assets/live.js",
+    "text/javascript; charset=utf-8",
+    include_bytes!("../../assets/live.js"),
+);
 /// Keeps the board live.
 pub static SCRIPT: Asset = Asset::new(
     "/assets/page.js",
@@ -116,13 +122,12 @@ pub const fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// The routes of all static files.
 pub fn routes() -> Router {
-    [&STYLE, &SCRIPT, &RATE_SCRIPT, &CHART_SCRIPT, &SIMULATIONS_SCRIPT, &ICON].into_iter().fold(
-        Router::new(),
-        |router, asset| {
+    [&STYLE, &LIVE_SCRIPT, &SCRIPT, &RATE_SCRIPT, &CHART_SCRIPT, &SIMULATIONS_SCRIPT, &ICON]
+        .into_iter()
+        .fold(Router::new(), |router, asset| {
             let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| async move {
                 asset.answer(query.as_deref(), &headers)
             };
             router.route(asset.path, get(answer))
-        },
-    )
+        })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  socket ──► server (connection limit, header time-out, drain)
-//!               └─► shell (request id, security headers, Host, origin, size limit, 404/405) ──► the role's routes
+//!               └─► shell (request id, security headers, header limit, Host, origin, size limit, 404/405) ──► the role's routes
 //!                                                                      ├─ pages    html()
 //!                                                                      ├─ API      Problem (RFC 9457)
 //!                                                                      └─ assets   ETag, cached
@@ -10,6 +10,7 @@
 
 pub mod assets;
 pub mod body;
+mod header_limit;
 pub mod host;
 pub mod live;
 pub mod nav;
@@ -60,6 +61,7 @@ pub fn shell(routes: Router, metrics: &requests::Metrics) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(limits::RATING_BYTES_MAX))
         .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn(host::check))
+        .layer(middleware::from_fn(header_limit::check))
         .layer(middleware::map_response(add_headers))
         .layer(middleware::from_fn_with_state(watched, requests::follow))
 }

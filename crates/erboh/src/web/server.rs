@@ -145,6 +145,7 @@ async fn connection(socket: TcpStream, router: Router, shutdown: CancellationTok
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEADER_READ)
             .max_buf_size(limits::CONNECTION_BUFFER_BYTES)
+            .max_headers(limits::HEADER_LINES_READ_MAX)
             .serve_connection(socket, answering)
     );
     let ended = tokio::select! {

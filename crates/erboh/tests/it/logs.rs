@@ -134,3 +134,45 @@ fn whoever_asks_for_it_sees_every_request_and_still_no_secret() {
     let text = std::fs::read_to_string(&producer.log).expect("the log is text");
     assert!(!text.contains("hunter2"), "{text}");
 }
+
+/// The log's first lines on a terminal, of a process with these variables.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).expect("it is ours");
+    unlockpt(&terminal).expect("it can be opened");
+    let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("text");
+    let end = File::options().read(true).write(true).open(name).expect("its other end");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
+    command.args(["producer", "--brokers=127.0.0.1:1"]);
+    command.args(["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"]);
+    command.env_clear().envs(variables.iter().copied()).stdout(Stdio::null()).stderr(end);
+    let mut child = command.spawn().expect("the binary runs");
+    // The command holds a copy of the terminal; without it the reading ends when the child ends.
+    drop(command);
+    let (mut terminal, mut shown) = (File::from(terminal), Vec::new());
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&shown).contains("producer on http://") {
+        let read = terminal.read(&mut buffer).expect("the log goes on");
+        shown.extend_from_slice(&buffer[..read]);
+    }
+    child.kill().expect("it can be ended");
+    child.wait().expect("it has ended");
+    String::from_utf8(shown).expect("the log is text")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_is_coloured_unless_it_is_not_wanted() {
+    let check = |variables: &[(&str, &str)], coloured: bool| {
+        let shown = on_a_terminal(variables);
+        assert_eq!(shown.contains('\u{1b}'), coloured, "{variables:?}: {shown:?}");
+    };
+    let terminal = ("TERM", "xterm-256color");
+    check(&[terminal], true);
+    check(&[terminal, ("NO_COLOR", "")], true);
+    check(&[terminal, ("NO_COLOR", "1")], false);
+    check(&[("TERM", "dumb")], false);
+    check(&[], false);
+}

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::WAIT_MAX;
-use crate::server::{ask, listen};
+use crate::server::{ask, ask_with, listen};
 use crate::support::board;
 use crate::support::producer::without_broker;
 
@@ -43,9 +43,38 @@ async fn shown<F: Future<Output = ()> + Send + 'static>(
 }
 
 async fn answered(ops: SocketAddr) -> String {
-    let answer = ask(ops, "/metrics").await;
+    let answer = ask_with(ops, "/metrics", "accept: application/openmetrics-text\r\n").await;
     assert!(answer.ends_with("# EOF\n"), "{answer}");
     answer
+}
+
+/// The series of an exposition, without their values.
+fn series(text: &str) -> BTreeSet<&str> {
+    let lines =
+        text.lines().filter(|line| line.starts_with("erboh_") || line.starts_with("process_"));
+    lines.map(|line| line.rsplit_once(' ').expect("a value").0).collect()
+}
+
+/// The names of all series that the text format declares, by its own rules: only a histogram's differ
+/// from the name that is declared.
+fn declared(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for declared in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = declared.split_once(' ').expect("a name and a type");
+        let help = format!("# HELP {name} ");
+        assert!(text.lines().any(|line| line.starts_with(&help)), "{help} in\n{text}");
+        match kind {
+            "counter" => assert!(name.ends_with("_total"), "{declared}"),
+            "gauge" => {}
+            "histogram" => {
+                names.extend(["_bucket", "_sum", "_count"].map(|ending| format!("{name}{ending}")));
+                continue;
+            }
+            _ => panic!("no type of the text format: {declared}"),
+        }
+        names.insert(name.to_owned());
+    }
+    names
 }
 
 /// Reads the text of `/metrics`. The declared name lacks the ending that a type gives to its series.
@@ -55,7 +84,6 @@ fn parse(text: &str) -> Metrics {
         let (name, kind) = declared.split_once(' ').expect("a name and a type");
         let ending = match kind {
             "counter" => "_total",
-            "info" => "_info",
             "histogram" => "_count",
             _ => "",
         };
@@ -99,6 +127,42 @@ fn view() -> BoardView {
     let written = Written { epoch: 0, next_offset: 4, timestamp_ms: 1_500 };
     let written = BTreeMap::from([(0, written)]);
     BoardView { partitions: vec![partition], board, written, ..BoardView::default() }
+}
+
+#[tokio::test]
+async fn a_scraper_gets_the_format_that_it_accepts() {
+    let ((service, address), (ops, ops_address)) = (listen().await, listen().await);
+    let shutdown = CancellationToken::new();
+    let role = producer::serve(service, Some(ops), without_broker(), shutdown.clone());
+    let serving = tokio::spawn(role);
+    ask(address, "/nothing-here").await;
+    let open_metrics = answered(ops_address).await;
+    let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(open_metrics.contains(kind), "{open_metrics}");
+    for accept in [
+        "",
+        "accept: */*\r\n",
+        "accept: text/plain;version=0.0.4\r\n",
+        "accept: text/plain;version=0.0.4;q=1,*/*;q=0.1\r\n",
+        "accept: application/openmetrics-text;q=0.5, text/plain;q=0.7\r\n",
+    ] {
+        let text = ask_with(ops_address, "/metrics", accept).await;
+        let kind = "content-type: text/plain; version=0.0.4; charset=utf-8\r\n";
+        assert!(text.contains(kind) && text.contains("vary: accept\r\n"), "{accept}{text}");
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{accept}{text}");
+        assert_eq!(series(&text), series(&open_metrics), "{accept}");
+        let names: BTreeSet<_> = series(&text)
+            .iter()
+            .map(|series| series.split('{').next().expect("a name").to_owned())
+            .collect();
+        let declared = declared(&text);
+        let undeclared: Vec<_> = names.difference(&declared).collect();
+        assert!(undeclared.is_empty(), "{undeclared:?} in\n{text}");
+        let build = format!("erboh_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
+        assert!(text.contains(&build), "{text}");
+    }
+    shutdown.cancel();
+    tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
 }
 
 #[tokio::test]

@@ -59,6 +59,15 @@ async fn every_answer_carries_the_requests_id() {
 }
 
 #[tokio::test]
+async fn headers_that_are_too_large_are_a_problem() {
+    let fits = "a".repeat(64 * 1024 - "x-a".len() - 4);
+    assert_eq!(send(&[("x-a", &fits)]).await.status, 200);
+    let problem = send(&[("x-a", &format!("{fits}a"))]).await.problem(431, "headers-too-large");
+    let detail = "A request has at most 100 header lines with 65536 bytes in all; this one has 1 with 65537.";
+    assert_eq!(problem["detail"], detail);
+}
+
+#[tokio::test]
 async fn a_valid_trace_context_goes_into_the_records() {
     let check = async |headers: &[(&'static str, &str)], expected: &str| {
         assert_eq!(send(headers).await.text, expected, "{headers:?}");

@@ -30,7 +30,13 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
 
 /// Asks on a connection of its own, in a thread, and gives the whole answer.
 pub(crate) async fn ask(address: SocketAddr, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    ask_with(address, path, "").await
+}
+
+/// The same with more headers, each ending with `\r\n`.
+pub(crate) async fn ask_with(address: SocketAddr, path: &str, headers: &str) -> String {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
     let asking = move || {
         let mut socket = TcpStream::connect(address).expect("a connection");
         socket.set_read_timeout(Some(WAIT_MAX)).expect("a time-out");
@@ -101,6 +107,36 @@ async fn a_request_that_takes_too_long_is_cut_off() {
     assert_eq!(asked.await.expect("the connection ends"), "");
 }
 
+/// Headers that are too many or too large are refused as all else is: by a problem that is logged and counted.
+#[tokio::test]
+async fn headers_have_limits_that_are_told() {
+    let ((listener, address), (ops, ops_address)) = (listen().await, listen().await);
+    let shutdown = CancellationToken::new();
+    let role = producer::serve(listener, Some(ops), without_broker(), shutdown.clone());
+    let serving = tokio::spawn(role);
+    // Two more are sent with every request.
+    let lines = |count: usize| "x-a: b\r\n".repeat(count - 2);
+    assert!(ask_with(address, "/health", &lines(100)).await.starts_with("HTTP/1.1 200"));
+    let refused = async |headers: &str, found: &str| {
+        let answer = ask_with(address, "/health", headers).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        assert!(answer.contains("\r\nx-request-id: ") && answer.contains(found), "{answer}");
+        assert!(answer.contains(r#""code":"headers-too-large""#), "{answer}");
+    };
+    refused(&lines(101), "this one has 101 with").await;
+    refused(&lines(200), "this one has 200 with").await;
+    let metrics = ask(ops_address, "/metrics").await;
+    let counted = "erboh_http_problems_total{code=\"headers-too-large\"} 2\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    // What the server need not read to its end may have no more than the status.
+    for headers in [lines(201), format!("x-a: {}\r\n", "b".repeat(64 * 1024))] {
+        let unread = ask_with(address, "/health", &headers).await;
+        assert!(unread.starts_with("HTTP/1.1 431 "), "{unread}");
+    }
+    shutdown.cancel();
+    tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");
+}
+
 #[tokio::test]
 async fn the_producers_ops_port_tells_the_truth() {
     let ((listener, _), (ops, address)) = (listen().await, listen().await);
@@ -111,7 +147,6 @@ async fn the_producers_ops_port_tells_the_truth() {
     let ready = ask(address, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("not ready: "), "{ready}");
     let metrics = ask(address, "/metrics").await;
-    assert!(metrics.contains("openmetrics-text; version=1.0.0"), "{metrics}");
     assert!(metrics.contains("erboh_producer_connected 0\n"), "{metrics}");
     shutdown.cancel();
     tokio::time::timeout(WAIT_MAX, serving).await.expect("the role ends").expect("its task");

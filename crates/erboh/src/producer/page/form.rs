@@ -84,8 +84,8 @@ impl<'a> Page<'a> {
         Score::ALL
     }
 
-    fn is_chosen(&self, score: u8) -> bool {
-        self.typed.rating == score.to_string()
+    fn is_chosen(&self, score: Score) -> bool {
+        self.typed.chosen() == Some(score)
     }
 
     /// The voices under research, and the chosen one should it be another.

@@ -7,8 +7,10 @@
 //!
 //! The rules are those of [`Rating`]; only the words are for people instead of programs.
 
+use std::borrow::Cow;
+
 use crate::producer::forms::Flaw;
-use crate::rating::{Battle, Invalid, Rating, RatingId, Score, Voice, check_name};
+use crate::rating::{Battle, Invalid, Origin, Rating, RatingId, Score, Voice, is_blank, read_name};
 
 /// The fields of the form as they arrived; empty where nothing did.
 #[derive(Debug, Default, Clone)]
@@ -20,8 +22,8 @@ pub(super) struct Typed {
     pub(super) voice1: String,
     /// The voice of the second part.
     pub(super) voice2: String,
-    /// The score: "0", "1" or "2".
-    pub(super) rating: String,
+    /// The score as a number.
+    rating: String,
     /// The name that the rater goes by.
     pub(super) rater: String,
     /// Fields that were there twice.
@@ -78,52 +80,60 @@ impl Typed {
     pub(super) fn check(&self) -> Result<(RatingId, Rating), Vec<Flaw>> {
         let mut flaws = Vec::new();
         let id = keep(self.id(), &mut flaws);
-        let battle = self.name("battle", &self.battle).map(Battle::checked);
-        let battle = keep(battle, &mut flaws);
-        let voice1 = keep(self.name("voice1", &self.voice1).map(Voice::checked), &mut flaws);
-        let voice2 = keep(self.second_voice().map(Voice::checked), &mut flaws);
+        let battle = keep(self.name("battle", &self.battle), &mut flaws);
+        let voice1 = keep(self.name("voice1", &self.voice1), &mut flaws);
+        let voice2 = keep(self.second_voice(voice1.as_deref()), &mut flaws);
         let score = keep(self.score(), &mut flaws);
         let rater = keep(self.rater(), &mut flaws);
         match (id, battle, voice1, voice2, score, rater) {
             (Some(id), Some(battle), Some(voice1), Some(voice2), Some(score), Some(rater)) => {
+                let battle = Battle::checked(&battle);
+                let [voice1, voice2] = [voice1, voice2].map(|voice| Voice::checked(&voice));
                 Ok((id, Rating { id: Some(id), battle, voice1, voice2, score, rater }))
             }
             _ => Err(flaws),
         }
     }
 
-    fn name<'a>(&self, field: &'static str, text: &'a str) -> Result<&'a str, Flaw> {
+    fn name<'a>(&self, field: &'static str, text: &'a str) -> Result<Cow<'a, str>, Flaw> {
         self.once(field)?;
         // What is not UTF-8 has become this character on its way, and nobody types it.
         if text.contains(char::REPLACEMENT_CHARACTER) {
             return Err(flaw(field, "has characters that could not be read (send UTF-8 text)"));
         }
-        if text.trim().is_empty() {
+        if is_blank(Origin::Request, text) {
             return Err(Flaw { field, advice: missing(field).to_owned() });
         }
-        check_name(field, text).map_err(|Invalid { field, reason }| flaw(field, &reason))
+        let name = read_name(Origin::Request, field, Cow::Borrowed(text));
+        name.map_err(|Invalid { field, reason }| flaw(field, &reason))
     }
 
-    fn second_voice(&self) -> Result<&str, Flaw> {
+    fn second_voice(&self, voice1: Option<&str>) -> Result<Cow<'_, str>, Flaw> {
         let voice = self.name("voice2", &self.voice2)?;
-        if voice == self.voice1.trim() {
+        if voice1 == Some(&*voice) {
             let advice = "Choose another second voice: a battle needs two different ones.";
             return Err(Flaw { field: "voice2", advice: advice.to_owned() });
         }
         Ok(voice)
     }
 
+    /// The score, if there is one; any spelling of the number will do, as in the API.
+    pub(super) fn chosen(&self) -> Option<Score> {
+        let number: f64 = serde_json::from_str(&self.rating).ok()?;
+        Score::try_from(number).ok()
+    }
+
     fn score(&self) -> Result<Score, Flaw> {
         self.once("rating")?;
-        let score = Score::ALL.into_iter().find(|score| score.value().to_string() == self.rating);
+        let score = self.chosen();
         score.ok_or_else(|| Flaw { field: "rating", advice: missing("rating").to_owned() })
     }
 
     fn rater(&self) -> Result<Option<String>, Flaw> {
-        if self.rater.trim().is_empty() {
+        if is_blank(Origin::Request, &self.rater) {
             return self.once("rater").map(|()| None);
         }
-        self.name("rater", &self.rater).map(|name| Some(name.to_owned()))
+        self.name("rater", &self.rater).map(|name| Some(name.into_owned()))
     }
 
     /// A field that is there twice does not say which of the two counts.
@@ -172,7 +182,17 @@ mod tests {
 
     /// Names as they are and as they should not be.
     fn name() -> impl Strategy<Value = String> {
-        let known = prop::sample::select(vec!["", " ", "Big Bird", " Big Bird ", "Macho Man", "|"]);
+        let known = prop::sample::select(vec![
+            "",
+            " ",
+            "Big Bird",
+            " Big Bird ",
+            "Macho Man",
+            "|",
+            "\u{200b}",
+            "Ren\u{e9}e",
+            "Rene\u{301}e",
+        ]);
         let long = "[a\u{1F600}]{99,102}";
         prop_oneof![4 => known.prop_map(str::to_owned), 2 => "\\PC{0,4}", 1 => long, 1 => "[ -~\n\x7f]{0,4}"]
     }

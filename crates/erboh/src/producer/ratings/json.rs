@@ -20,6 +20,7 @@ use super::media::Coding;
 use super::uploads::{Place, Uploads};
 use crate::limits;
 use crate::limits::{ARRAY_BYTES_MAX, ARRAY_ITEMS_MAX, RATING_BYTES_MAX};
+use crate::web::body::BYTE_ORDER_MARK;
 use crate::web::{Problem, kinds};
 
 /// What most bodies fit into; larger ones grow.
@@ -94,6 +95,9 @@ async fn read(
         let room = max + 1 - bytes.len();
         if body.read(bytes, room).await? == 0 {
             return Ok(true);
+        }
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
         }
     }
     Ok(false)

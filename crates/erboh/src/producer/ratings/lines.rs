@@ -12,9 +12,7 @@
 use memchr::memchr;
 
 use crate::limits::{INGEST_READ_BYTES, RATING_BYTES_MAX};
-
-/// What editors on Windows put before a text; it says nothing about its content.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::web::body::{BYTE_ORDER_MARK, without_mark};
 
 /// Bytes of a line that may still turn out to be within the limit: a byte order mark and `\r` do not count.
 const UNDECIDED_BYTES_MAX: usize = RATING_BYTES_MAX + BYTE_ORDER_MARK.len() + 1;
@@ -123,10 +121,6 @@ impl Cut {
         let told = std::mem::replace(&mut self.skipping, true);
         (!told).then_some((self.number + 1, Line::TooLong))
     }
-}
-
-fn without_mark(line: &[u8]) -> &[u8] {
-    line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
 }
 
 #[cfg(test)]

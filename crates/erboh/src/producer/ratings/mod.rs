@@ -104,6 +104,9 @@ pub(super) fn routes() -> OpenApiRouter<Producer> {
 /// answered while more of them arrive; read the answer while you write, or ask for less of it with
 /// `prefer`. What is wrong with one rating of a list does not fail the others.
 ///
+/// Names are normalized (Unicode NFC) before they are written, and a score may be written as any JSON
+/// number that is 0, 1 or 2, such as `2.0`.
+///
 /// A rating with an `id` of the client's choice, or whose request has an `idempotency-key`, may be
 /// sent again: it counts once.
 #[utoipa::path(

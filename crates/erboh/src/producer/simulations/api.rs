@@ -20,7 +20,7 @@ use super::simulation::Simulation;
 use super::view::View;
 use crate::limits;
 use crate::producer::Producer;
-use crate::web::body::{in_time, media_type};
+use crate::web::body::{in_time, media_type, without_mark};
 use crate::web::{Problem, kinds};
 
 /// The answer of `GET /api/v1/simulations`.
@@ -166,6 +166,6 @@ async fn read(request: Request) -> Result<Value, Problem> {
         let detail = format!("The body has at most {} bytes.", limits::RATING_BYTES_MAX);
         Problem::new(kinds::TOO_LARGE, detail)
     })?;
-    serde_json::from_slice(&body)
+    serde_json::from_slice(without_mark(&body))
         .map_err(|error| Problem::new(kinds::NOT_JSON, format!("This is not JSON: {error}.")))
 }

@@ -36,6 +36,11 @@ pub(crate) const CROSS_SITE: &Kind = &kind(
     "cross-site",
     "Another site's page sent this; send it from this site or from a program.",
 );
+pub(crate) const HEADERS_TOO_LARGE: &Kind = &kind(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "headers-too-large",
+    "The request has more header lines, or longer ones, than are taken.",
+);
 pub(crate) const ID_REUSED: &Kind = &kind(
     StatusCode::UNPROCESSABLE_ENTITY,
     "id-reused",

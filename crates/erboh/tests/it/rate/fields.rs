@@ -72,13 +72,31 @@ async fn what_is_wrong_is_said_at_its_field() {
     check(with("voice1", ""), &["voice1"]).await;
     check(with("voice2", "Big Bird"), &["voice2"]).await;
     check(with("voice2", " Big Bird "), &["voice2"]).await;
+    check(with("voice1", "\u{200b}"), &["voice1"]).await;
+    let (nfc, nfd) = ("Ren\u{e9}e", "Rene\u{301}e");
+    let itself = with("voice1", nfc).into_iter().zip(with("voice2", nfd));
+    let itself = itself.map(|(one, other)| if one.0 == "voice2" { other } else { one });
+    check(itself.collect(), &["voice2"]).await;
     check(with("rating", "3"), &["rating"]).await;
+    check(with("rating", "1.5"), &["rating"]).await;
     check(with("rating", "02"), &["rating"]).await;
     check(with("rater", &"a".repeat(101)), &["rater"]).await;
     let nothing = vec![("id", ID.to_owned())];
     check(nothing, &["battle", "voice1", "voice2", "rating"]).await;
     let twice = [with("rating", "2"), vec![("rating", "0".to_owned())]].concat();
     check(twice, &["rating"]).await;
+}
+
+#[tokio::test]
+async fn a_score_is_that_number_in_every_spelling() {
+    let router = lonely();
+    for spelled in ["1", "1.0", "1e0"] {
+        let mut fields = with("rating", spelled);
+        fields.retain(|(name, _)| *name != "battle");
+        let answer = post(&router, body(&fields)).await;
+        assert_eq!(marked(&answer.text), ["battle"], "{spelled}");
+        assert!(answer.text.contains(r#"name="rating" value="1" checked>"#), "{}", answer.text);
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod list;
 #[cfg(target_os = "linux")]
 mod million;
 mod repeat;
+mod spelled;
 
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use axum::Router;

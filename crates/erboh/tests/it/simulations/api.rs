@@ -29,6 +29,15 @@ async fn a_simulation_is_answered_as_it_was_ordered() {
 }
 
 #[tokio::test]
+async fn an_order_may_begin_with_a_byte_order_mark() {
+    let producer = lonely();
+    let answer = post_json(&producer, SIMULATIONS, "\u{feff}{\"rate\": 1}").await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let changed = of(&producer, "PATCH", &answer.json(), "\u{feff}{\"rate\": 2}").await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["rate"]), (200, &json!(2)));
+}
+
+#[tokio::test]
 async fn what_is_no_order_is_refused_with_the_field() {
     let producer = lonely();
     let check = async |body: &str, field: &str| {

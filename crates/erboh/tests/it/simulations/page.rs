@@ -133,6 +133,6 @@ async fn a_card_says_why_ratings_failed_within_the_content_policy() {
     let error = ended["last_error"].as_str().unwrap();
     let html = get(&producer, PAGE).await.text;
     assert!(html.contains(error.split(['\'', '"', '<']).next().unwrap()), "{error} in {html}");
-    assert_eq!(html.matches("<script").count(), 2, "{html}");
+    assert_eq!(html.matches("<script").count(), 3, "{html}");
     assert!(!html.contains("style=") && !html.contains("<script>"), "forbidden: {html}");
 }
