@@ -220,12 +220,13 @@ func TestCirclesAndMissingNamesAreFound(t *testing.T) {
 	check(map[string][]string{"a": {"b"}}, 1)
 }
 
-// status is what statuses.yaml records of an object's status.
+// status is what statuses.yaml records of an object: its generation and its status.
 type status struct {
-	Kind    string
-	Case    string
-	Healthy bool
-	Status  map[string]any
+	Kind       string
+	Case       string
+	Healthy    bool
+	Generation int64
+	Status     map[string]any
 }
 
 // A Kafka, a topic and a user count as healthy when their operator says that they are Ready, and
@@ -279,7 +280,7 @@ func isHealthy(expressions *apis.HealthCheckExpressions, record status) (bool, e
 	}
 	text, err := json.Marshal(map[string]any{
 		"apiVersion": "kafka.strimzi.io/v1", "kind": record.Kind,
-		"metadata": map[string]any{"name": "x", "generation": 1},
+		"metadata": map[string]any{"name": "x", "generation": record.Generation},
 		"status":   record.Status,
 	})
 	if err != nil {
