@@ -1,13 +1,13 @@
 //! `cargo xtask`: every check of this repository, defined once.
 //!
 //! ```text
-//!  a person  ──► cargo xtask test ─┐
-//!  .ci/run   ──► cargo xtask ci  ──┴─► steps ──► cargo, cargo-deny, tests/clients/run.py ──► closing lines
+//!  developer ──► cargo xtask test ─┐
+//!  .ci/run   ──► cargo xtask ci  ──┴─► steps ──► cargo, cargo-deny, tests/clients/run.py ──► summary
 //! ```
 //!
-//! CI calls what a person calls, so that the two cannot drift apart. Only Rust's own library is
-//! used, here and in the testbed: the task runner must build in seconds on a machine that has
-//! nothing but Rust.
+//! CI runs the same commands as a developer, so that they cannot diverge. Only the standard library
+//! is used, here and in the testbed: the task runner must build in seconds on a machine that has
+//! only Rust.
 
 mod commands;
 mod process;
@@ -17,7 +17,7 @@ mod tools;
 
 use std::process::ExitCode;
 
-/// What a subcommand answers: nothing, or one sentence that names what failed and the way out.
+/// The result of a subcommand; an error is one sentence that names what failed, and the remedy.
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {

@@ -1,15 +1,15 @@
-//! Steps: checks that run one after another, all of them, with one summary at the end.
+//! Steps: checks that run in sequence, with one summary at the end.
 //!
-//! A failed step does not stop the next ones: who waits twenty minutes wants every finding.
+//! A failed step does not stop the next ones: a run of twenty minutes should report every finding.
 
 use std::time::Instant;
 
 use crate::Outcome;
 
-/// The steps that have run, for the summary.
+/// The steps so far, for the summary.
 pub(crate) struct Steps {
     lines: Vec<String>,
-    /// The names and the reasons of those that failed.
+    /// The names and reasons of the failed steps.
     failed: Vec<String>,
 }
 
@@ -19,7 +19,7 @@ impl Steps {
         Self { lines: Vec::new(), failed: Vec::new() }
     }
 
-    /// Runs one step and remembers how it ended.
+    /// Runs a step and records its result.
     pub(crate) fn run(&mut self, name: &'static str, step: impl FnOnce() -> Outcome) {
         println!("\n==> {name}");
         let started = Instant::now();
@@ -35,13 +35,13 @@ impl Steps {
         }
     }
 
-    /// Puts a remark into the summary, where nobody overlooks it.
+    /// Adds a remark to the summary.
     pub(crate) fn note(&mut self, remark: &str) {
         self.lines.push(format!("note             {remark}"));
     }
 
-    /// Prints the summary; an error if any step failed, with the reasons, since of a long log
-    /// often only the end is kept.
+    /// Prints the summary. The error repeats the reasons of failed steps, since often only the end
+    /// of a long log is kept.
     pub(crate) fn finish(self) -> Outcome {
         println!("\n==> summary");
         for line in &self.lines {
@@ -51,7 +51,7 @@ impl Steps {
             Ok(())
         } else {
             let failed = self.failed.join("\n  ");
-            Err(format!("failed (each one's output is above):\n  {failed}"))
+            Err(format!("failed (their output is above):\n  {failed}"))
         }
     }
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::Steps;
 
     #[test]
-    fn a_failed_step_fails_the_whole_but_the_next_one_still_runs() {
+    fn failed_step_fails_the_run_but_not_the_next_step() {
         let mut steps = Steps::new();
         let mut ran = false;
         steps.run("first", || Err("broken".to_owned()));

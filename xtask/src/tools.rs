@@ -1,5 +1,4 @@
-//! Tools: programs outside of this repository that checks need, how to find them, and how to
-//! install those that are missing.
+//! External tools that checks need: how to detect them, and how to install them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +9,7 @@ use crate::{process, repository};
 /// A program that some checks need.
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
-    /// What cannot run without it.
+    /// The checks that cannot run without it.
     pub(crate) without: &'static str,
     /// The command that installs it.
     pub(crate) install: &'static str,
@@ -18,7 +17,7 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// What cannot run without this tool, and how to change that.
+    /// The checks that cannot run without this tool, and how to install it.
     pub(crate) fn not_run(&self) -> String {
         format!("not run: {}; to run it: {}", self.without, self.install)
     }
@@ -28,14 +27,14 @@ pub(crate) const KCAT: Tool = Tool {
     name: "kcat",
     without: "the kcat checks of the client suite",
     install: "sudo apt-get install kcat  (macOS: brew install kcat)",
-    present: || process::answers("kcat".as_ref(), &["-V"]),
+    present: || process::succeeds("kcat".as_ref(), &["-V"]),
 };
 
 pub(crate) const ZSTD: Tool = Tool {
     name: "zstd",
     without: "the examples of the README and the walkthrough",
     install: "sudo apt-get install zstd  (macOS: brew install zstd)",
-    present: || process::answers("zstd".as_ref(), &["--version"]),
+    present: || process::succeeds("zstd".as_ref(), &["--version"]),
 };
 
 pub(crate) const PYTHON: Tool = Tool {
@@ -44,7 +43,7 @@ pub(crate) const PYTHON: Tool = Tool {
     install: "python3 -m venv target/venv && \
               target/venv/bin/pip install --requirement tests/clients/requirements.txt",
     present: || {
-        process::answers(
+        process::succeeds(
             &python(),
             &["-c", "import confluent_kafka, kafka, lz4, snappy, zstandard"],
         )
@@ -57,12 +56,12 @@ pub(crate) const JAVA: Tool = Tool {
     install: "sudo apt-get install default-jdk-headless maven && \
               mvn --quiet --file tests/clients/pom.xml dependency:copy-dependencies",
     present: || {
-        process::answers("javac".as_ref(), &["-version"])
+        process::succeeds("javac".as_ref(), &["-version"])
             && std::fs::read_dir(kafka_jars()).is_ok_and(|mut jars| jars.next().is_some())
     },
 };
 
-/// Less than [`JAVA`]: nothing is compiled.
+/// Less than [`JAVA`]: only a JVM is needed, no compiler.
 pub(crate) const KAFKA: Tool = Tool {
     name: "Apache Kafka",
     without: "the tests and trials on Apache Kafka (they need Java 17 or newer and Kafka's jars)",
@@ -78,7 +77,7 @@ pub(crate) const NODE: Tool = Tool {
         let packages = ["axe-core", "puppeteer-core"];
         let is_there =
             |name: &str| repository::path("tests/pages/node_modules").join(name).is_dir();
-        process::answers("node".as_ref(), &["--version"]) && packages.into_iter().all(is_there)
+        process::succeeds("node".as_ref(), &["--version"]) && packages.into_iter().all(is_there)
     },
 };
 
@@ -87,7 +86,7 @@ pub(crate) const KAFKAJS: Tool = Tool {
     without: "the KafkaJS checks of the client suite (they need Node.js and its package)",
     install: "sudo apt-get install nodejs npm && npm ci --prefix tests/clients/node",
     present: || {
-        process::answers("node".as_ref(), &["--version"])
+        process::succeeds("node".as_ref(), &["--version"])
             && repository::path("tests/clients/node/node_modules/kafkajs").is_dir()
     },
 };
@@ -107,14 +106,14 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
     present: || {
         let modules = "import confluent_kafka, jsonschema, openapi_spec_validator, \
                        prometheus_client, schemathesis";
-        process::answers(&python(), &["-c", modules])
+        process::succeeds(&python(), &["-c", modules])
             && repository::path("tests/api/node_modules/@asyncapi/specs").is_dir()
     },
 };
 
 pub(crate) const GO: Tool = Tool {
     name: "go",
-    without: "the Go clients of the client suite, and the checks of what is deployed (they need Go \
+    without: "the Go clients of the client suite, and the deployment checks (they need Go \
               1.26 or newer)",
     install: "target/venv/bin/pip install --requirement tests/deploy/requirements.txt  \
               (macOS: brew install go)",
@@ -126,43 +125,43 @@ pub(crate) const GO: Tool = Tool {
 
 pub(crate) const HADOLINT: Tool = Tool {
     name: "hadolint",
-    without: "the checks of what is deployed (they need hadolint for the Dockerfile)",
+    without: "the deployment checks (they need hadolint for the Dockerfile)",
     install: "target/venv/bin/pip install --requirement tests/deploy/requirements.txt",
-    present: || process::answers(&hadolint(), &["--version"]),
+    present: || process::succeeds(&hadolint(), &["--version"]),
 };
 
 pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     without: "the licence and advisory checks",
     install: "cargo install --locked cargo-deny",
-    present: || process::answers("cargo-deny".as_ref(), &["--version"]),
+    present: || process::succeeds("cargo-deny".as_ref(), &["--version"]),
 };
 
-/// What the client suite uses.
+/// The tools of the client suite.
 pub(crate) const FOR_CLIENTS: &[Tool] = &[KCAT, ZSTD, PYTHON, JAVA, GO, KAFKAJS];
-/// What the checks of the pages use.
+/// The tools of the page checks.
 pub(crate) const FOR_PAGES: &[Tool] = &[NODE, CHROMIUM];
-/// What the checks of the API documents use.
+/// The tools of the API checks.
 pub(crate) const FOR_API: &[Tool] = &[SCHEMATHESIS];
-/// What the checks of what is deployed use.
+/// The tools of the deployment checks.
 pub(crate) const FOR_DEPLOY: &[Tool] = &[GO, HADOLINT];
-/// What must be there for `ci`.
+/// The tools that `ci` requires.
 pub(crate) const FOR_CI: &[Tool] =
     &[KCAT, ZSTD, PYTHON, JAVA, KAFKA, SCHEMATHESIS, KAFKAJS, NODE, CHROMIUM, GO, HADOLINT, DENY];
 
-/// Those of `tools` that this machine does not have.
+/// The tools that are not installed.
 pub(crate) fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
     tools.iter().filter(|tool| !(tool.present)()).collect()
 }
 
-/// The Python of the suite's own virtual environment, or else the one on the PATH.
+/// The Python of the suite's virtual environment, or else the one on the PATH.
 pub(crate) fn python() -> OsString {
     let own = repository::target("venv/bin/python");
     if own.exists() { own.into_os_string() } else { "python3".into() }
 }
 
-/// Go as it is installed, or else the one of the suite's own virtual environment: distributions
-/// have older ones than `tests/deploy/go.mod` and `tests/clients/go/go.mod` ask for.
+/// The installed Go, or else the one of the suite's virtual environment: distributions often have
+/// older versions than `tests/deploy/go.mod` and `tests/clients/go/go.mod` require.
 pub(crate) fn go() -> OsString {
     let installed = process::capture(Process::new("go").args(["env", "GOVERSION"]));
     if installed.is_ok_and(|version| is_new_enough(&version)) {
@@ -172,20 +171,20 @@ pub(crate) fn go() -> OsString {
     if own.exists() { own.into_os_string() } else { "go".into() }
 }
 
-/// Whether this Go, `go1.26.3`, can build what asks for Go 1.26.
+/// Whether this version of Go, such as `go1.26.3`, is at least Go 1.26.
 fn is_new_enough(version: &str) -> bool {
     let mut numbers = version.trim().trim_start_matches("go").split('.');
     let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok());
     (next(), next()) >= (Some(1), Some(26))
 }
 
-/// hadolint of the suite's own virtual environment, or else the one on the PATH.
+/// hadolint of the suite's virtual environment, or else the one on the PATH.
 pub(crate) fn hadolint() -> OsString {
     let own = repository::target("venv/bin/hadolint");
     if own.exists() { own.into_os_string() } else { "hadolint".into() }
 }
 
-/// A browser of Chromium's kind on the PATH, as an absolute path.
+/// The absolute path of a Chromium-based browser on the PATH.
 pub(crate) fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -193,7 +192,7 @@ pub(crate) fn chromium() -> Option<PathBuf> {
     files.into_iter().find(|file| file.is_file())
 }
 
-/// Where Maven puts Apache Kafka's jars.
+/// The directory to which Maven copies Apache Kafka's jars.
 pub(crate) fn kafka_jars() -> PathBuf {
     repository::path("target/kafka")
 }
@@ -201,7 +200,7 @@ pub(crate) fn kafka_jars() -> PathBuf {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn an_old_go_will_not_do() {
+    fn old_go_is_rejected() {
         for (version, is_enough) in [
             ("go1.26.0\n", true),
             ("go1.27.1", true),

@@ -9,21 +9,21 @@ import java.util.Base64;
 import java.util.List;
 
 /**
- * Makes the certificates of one cluster in the current directory, with the JDK's own keytool.
+ * Creates the certificates of one cluster in the current directory with the JDK's keytool.
  *
  * <pre>
  *   ca.p12 ──signs──► server.p12                              for the brokers
  *      │   ──signs──► client.p12 ──► client.pem, client.key   for clients
  *      └──► ca.pem                                            for both
  *
- *   with the argument "doors", what must be refused:
- *   ca.p12 ──signs──► past.p12       it has ended; a broker's and a client's, past.pem, past.key
- *          ──signs──► elsewhere.p12  for another host
+ *   with the argument "doors", certificates that must be rejected:
+ *   ca.p12 ──signs──► past.p12        expired; for broker and client, past.pem, past.key
+ *          ──signs──► other-host.p12  issued for another host name
  *   other-ca.p12 ──signs──► stranger.p12 ──► stranger.pem, stranger.key
  *      └──► other-ca.pem
  * </pre>
  *
- * One JVM does it all: keytool is a Java program, and starting it a dozen times takes seconds.
+ * Everything runs in one JVM: keytool is a Java program, and a dozen JVM starts take seconds.
  */
 public final class Certificates {
     private static final String CA = "ca";
@@ -31,7 +31,7 @@ public final class Certificates {
     private static final String DAYS = "3650";
     private static final String BOTH = "serverAuth,clientAuth";
     private static final String HERE = "san=ip:127.0.0.1,dns:localhost";
-    /** The file with the password of every key store; it is there before we start. */
+    /** The file with the password of every key store; it exists before this program starts. */
     private static final String PASSWORD = "store.password";
 
     public static void main(String[] arguments) throws Exception {
@@ -40,10 +40,10 @@ public final class Certificates {
         signed(CA, "client", "clientAuth");
         unpack("client");
         if (List.of(arguments).contains("doors")) {
-            // Of two validities the last one counts.
+            // keytool uses the last of two -validity options.
             signed(CA, "past", BOTH, "-ext", HERE, "-startdate", "-10d", "-validity", "1");
             unpack("past");
-            signed(CA, "elsewhere", BOTH, "-ext", "san=dns:kafka.example");
+            signed(CA, "other-host", BOTH, "-ext", "san=dns:kafka.example");
             authority(OTHER_CA);
             signed(OTHER_CA, "stranger", "clientAuth");
             unpack("stranger");
@@ -56,7 +56,7 @@ public final class Certificates {
         in(name, "-exportcert", "-rfc", "-alias", name, "-file", name + ".pem");
     }
 
-    /** A key pair whose certificate that authority has signed, with the whole chain in its store. */
+    /** A key pair whose certificate is signed by {@code by}, with the whole chain in its store. */
     private static void signed(String by, String name, String usage, String... more) throws Exception {
         in(name, "-genkeypair", "-alias", name, "-dname", "CN=" + name, "-keyalg", "EC", "-groupname", "secp256r1");
         in(name, "-certreq", "-alias", name, "-file", name + ".csr");
@@ -68,14 +68,14 @@ public final class Certificates {
         in(name, "-importcert", "-noprompt", "-alias", name, "-file", name + ".crt");
     }
 
-    /** Runs keytool on that key store; it ends this JVM with an error if something is wrong. */
+    /** Runs keytool on a key store. On failure keytool exits this JVM with an error. */
     private static void in(String store, String... arguments) throws Exception {
         List<String> all = new ArrayList<>(List.of(arguments));
         all.addAll(List.of("-keystore", store + ".p12", "-storetype", "PKCS12", "-storepass:file", PASSWORD));
         sun.security.tools.keytool.Main.main(all.toArray(String[]::new));
     }
 
-    /** Writes key and certificates as PEM, which is what clients that are not Java read. */
+    /** Writes key and certificates as PEM, the format of non-Java clients. */
     private static void unpack(String name) throws Exception {
         char[] password = Files.readString(Path.of(PASSWORD)).strip().toCharArray();
         KeyStore store = KeyStore.getInstance("PKCS12");

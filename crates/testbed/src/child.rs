@@ -1,23 +1,23 @@
-//! Child: a process that ends when its owner drops it, and when its owner ends in any way.
+//! A child process that is killed when its owner drops it or exits, however it exits.
 
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::keeper;
+use crate::reaper;
 
-/// How often a process that should end is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Poll interval while waiting for a process to exit.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A signal that tests send.
+/// The signals that tests send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM: end in order.
+    /// SIGTERM: request an orderly exit.
     Terminate,
-    /// SIGINT: what Ctrl-C sends.
+    /// SIGINT, as sent by Ctrl-C.
     Interrupt,
-    /// SIGKILL: end at once.
+    /// SIGKILL: exit immediately.
     Kill,
-    /// SIGSTOP: run no further until [`Signal::Continue`].
+    /// SIGSTOP: suspend until [`Signal::Continue`].
     Stop,
     /// SIGCONT.
     Continue,
@@ -34,9 +34,10 @@ impl Signal {
         }
     }
 
-    /// Sends this signal to a process of which the caller knows that it still is the one meant.
+    /// Sends this signal to the process `pid`. The caller guarantees that the pid has not been
+    /// reused.
     ///
-    /// Rust's library knows SIGKILL only, and the shell has `kill` built in everywhere.
+    /// The standard library can only send SIGKILL; `kill` is a built-in of every shell.
     pub fn send(self, pid: u32) -> Result<(), String> {
         let name = self.name();
         let mut shell = Command::new("sh");
@@ -51,26 +52,26 @@ impl Signal {
     }
 }
 
-/// A process that gets SIGKILL, and is reaped, when this is dropped. If we are killed, it gets
-/// SIGKILL too.
+/// A process that is killed with SIGKILL and reaped when this is dropped. It is also killed when
+/// this process dies.
 #[derive(Debug)]
 pub struct Child {
-    /// Not yet reaped unless `ended` says so; until then nobody else can have its pid.
+    /// Unless `ended` is set, the process is not reaped yet, so its pid cannot be reused.
     process: std::process::Child,
     ended: Option<ExitStatus>,
 }
 
 impl Child {
-    /// Starts it. Standard streams are those of `command`.
+    /// Starts the process with the standard streams of `command`.
     pub fn spawn(command: Command) -> Result<Self, String> {
-        keeper::start();
-        let child = Self::spawn_unkept(command)?;
-        keeper::hold(child.pid());
+        reaper::start();
+        let child = Self::spawn_unmonitored(command)?;
+        reaper::register(child.pid());
         Ok(child)
     }
 
-    /// The same for a process that notices by itself when we are killed.
-    pub(crate) fn spawn_unkept(mut command: Command) -> Result<Self, String> {
+    /// Like [`Self::spawn`], for a process that detects the death of this process by itself.
+    pub(crate) fn spawn_unmonitored(mut command: Command) -> Result<Self, String> {
         let process = command.spawn().map_err(|error| {
             let program = command.get_program().to_string_lossy();
             format!("starting `{program}`: {error} (is it installed, and on the PATH?)")
@@ -78,13 +79,13 @@ impl Child {
         Ok(Self { process, ended: None })
     }
 
-    /// Its process id.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Sends a signal. An error if the process is known to have ended.
+    /// Sends a signal; an error if the process is known to have exited.
     pub fn signal(&self, signal: Signal) -> Result<(), String> {
         match self.ended {
             Some(status) => Err(format!("process {} has ended with {status}", self.pid())),
@@ -92,38 +93,38 @@ impl Child {
         }
     }
 
-    /// Whether it has not ended yet. A stopped process is running.
+    /// Whether the process has not exited. A stopped process counts as running.
     pub fn is_running(&mut self) -> bool {
-        self.look().is_none()
+        self.poll().is_none()
     }
 
-    /// Waits until it ends, at most that long; `None` if it still runs then.
-    pub fn wait(&mut self, at_most: Duration) -> Option<ExitStatus> {
-        let deadline = Instant::now() + at_most;
+    /// Waits for the exit, up to `timeout`; `None` if the process is still running then.
+    pub fn wait(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + timeout;
         loop {
-            let ended = self.look();
+            let ended = self.poll();
             if ended.is_some() || Instant::now() >= deadline {
                 return ended;
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Its standard input, once, if `command` asked for a pipe.
+    /// Takes the standard input, if `command` requested a pipe; `None` the second time.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.process.stdin.take()
     }
 
-    /// Its standard output, once, if `command` asked for a pipe.
+    /// Takes the standard output, if `command` requested a pipe; `None` the second time.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.process.stdout.take()
     }
 
-    fn look(&mut self) -> Option<ExitStatus> {
+    fn poll(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.process.try_wait().ok().flatten();
             if self.ended.is_some() {
-                keeper::release(self.pid());
+                reaper::unregister(self.pid());
             }
         }
         self.ended
@@ -133,10 +134,10 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.is_running() {
-            // It may end by itself just now; that is what is wanted.
+            // An error means that the process has just exited.
             let _ = self.process.kill();
             let _ = self.process.wait();
-            keeper::release(self.pid());
+            reaper::unregister(self.pid());
         }
     }
 }
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_child_has_ended() {
+    fn dropping_a_child_kills_it() {
         let child = sleeper();
         let pid = child.pid();
         assert!(exists(pid));
@@ -172,24 +173,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_child_runs_and_a_killed_one_takes_no_signal() {
+    fn stopped_child_is_running_and_killed_child_rejects_signals() {
         let mut child = sleeper();
         child.signal(Signal::Stop).unwrap();
         assert!(child.is_running());
         child.signal(Signal::Kill).unwrap();
         assert!(!child.wait(SOON).unwrap().success());
-        let refused = child.signal(Signal::Continue).unwrap_err();
-        assert!(refused.contains("has ended"), "{refused}");
+        let error = child.signal(Signal::Continue).unwrap_err();
+        assert!(error.contains("has ended"), "{error}");
     }
 
     #[test]
-    fn the_wait_has_a_limit() {
+    fn wait_times_out() {
         assert!(sleeper().wait(Duration::from_millis(1)).is_none());
     }
 
     #[test]
-    fn what_is_not_installed_is_named() {
-        let refused = Child::spawn(Command::new("no-such-program")).unwrap_err();
-        assert!(refused.contains("no-such-program"), "{refused}");
+    fn missing_program_is_named() {
+        let error = Child::spawn(Command::new("no-such-program")).unwrap_err();
+        assert!(error.contains("no-such-program"), "{error}");
     }
 }

@@ -1,12 +1,12 @@
-//! Link: a loopback TCP proxy in front of one address, that can be cut.
+//! A loopback TCP proxy in front of one address, which can be cut.
 //!
 //! ```text
 //!  client ──► listener ──► pump: read ─► wait while cut ─► write ──► target
 //!         ◄──              pump: write ◄─ wait while cut ◄─ read ◄──
 //! ```
 //!
-//! A cut link is what a switch that has died looks like: nothing arrives, nothing is refused,
-//! nothing is closed. What the systems' socket buffers on the far side hold already still arrives.
+//! A cut link behaves like a dead switch: nothing arrives, nothing is refused, nothing is closed.
+//! Data already in the socket buffers of the far side still arrives.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -15,15 +15,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// More connections than clients of one broker have; one more is closed at once.
+/// More connections than the clients of one broker open; further ones are closed at once.
 const CONNECTIONS_MAX: usize = 512;
-/// What one direction of one connection holds back at most while the link is cut.
+/// Bytes held back per direction of a connection while the link is cut.
 const CHUNK_BYTES: usize = 16 << 10;
-/// A target on this machine answers or refuses at once, unless it is stopped.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// A local target accepts or refuses at once, unless it is stopped.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A loopback TCP proxy in front of one address. Clones are the same proxy; it ends, with its
-/// connections, when the last of them is dropped.
+/// A loopback TCP proxy in front of one address. Clones share the proxy; it stops and closes its
+/// connections when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Link(Arc<Proxy>);
 
@@ -35,7 +35,7 @@ struct Proxy {
 }
 
 impl Link {
-    /// Starts a proxy on a port of its own. `target` need not listen yet.
+    /// Starts a proxy on a free port. `target` need not listen yet.
     pub fn start(target: SocketAddr) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("starting a link to {target}: {error}");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
@@ -50,19 +50,19 @@ impl Link {
         Ok(Self(Arc::new(Proxy { address, shared, acceptor: Some(acceptor) })))
     }
 
-    /// Where clients connect to.
+    /// The address to which clients connect.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }
 
-    /// Makes it a black hole: nothing passes in either direction, nothing is closed, and new
-    /// connections hang.
+    /// Turns the link into a black hole: nothing passes in either direction, nothing is closed, and
+    /// new connections hang.
     pub fn cut(&self) {
         self.0.shared.state().cut = true;
     }
 
-    /// Lets everything pass again, first of all what was held back.
+    /// Restores the link and delivers what was held back.
     pub fn heal(&self) {
         self.0.shared.state().cut = false;
         self.0.shared.changed.notify_all();
@@ -79,14 +79,14 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         {
             let mut state = self.shared.state();
-            state.ended = true;
+            state.stopped = true;
             state.close_all();
         }
         self.shared.changed.notify_all();
-        // Wakes the acceptor, which then sees that the link has ended.
-        let woken = TcpStream::connect_timeout(&self.address, CONNECT_MAX);
+        // Wakes the acceptor, which then sees that the link has stopped.
+        let woken = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT);
         if let (Ok(_), Some(acceptor)) = (woken, self.acceptor.take()) {
-            // It cannot have panicked with anything that matters now.
+            // A panic of the acceptor does not matter any more.
             let _ = acceptor.join();
         }
     }
@@ -102,16 +102,16 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     cut: bool,
-    ended: bool,
+    stopped: bool,
     next: u64,
-    /// The open connections by number: the client's side and, once connected, the target's.
+    /// The open connections by id: the client's stream and, once connected, the target's.
     connections: BTreeMap<u64, Vec<TcpStream>>,
 }
 
 impl State {
     fn close_all(&mut self) {
         for stream in std::mem::take(&mut self.connections).into_values().flatten() {
-            // The peer may have closed it before.
+            // The peer may have closed it already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -124,73 +124,73 @@ impl Shared {
 
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming() {
-            if self.state().ended {
+            if self.state().stopped {
                 return;
             }
-            // A connection that was given up before it was taken is no concern of ours.
+            // The client aborted the connection before it was accepted.
             let Ok(client) = client else { continue };
-            let Some(number) = self.admit(&client) else { continue };
+            let Some(id) = self.register(&client) else { continue };
             let shared = Arc::clone(self);
-            let name = format!("link-{}-{number}", self.target.port());
+            let name = format!("link-{}-{id}", self.target.port());
             let served = thread::Builder::new().name(name).spawn(move || {
-                // An error ends this connection, which is what a proxy does with it.
-                let _ = shared.serve(&client, number);
-                shared.close(number);
+                // An error closes this connection, as the client of a proxy expects.
+                let _ = shared.serve(&client, id);
+                shared.close(id);
             });
             if served.is_err() {
-                self.close(number);
+                self.close(id);
             }
         }
     }
 
-    /// A number for a new connection, if there is room for it.
-    fn admit(&self, client: &TcpStream) -> Option<u64> {
+    /// Registers a new connection and returns its id, if the limit permits.
+    fn register(&self, client: &TcpStream) -> Option<u64> {
         let client = client.try_clone().ok()?;
         let mut state = self.state();
-        if state.ended || state.connections.len() >= CONNECTIONS_MAX {
+        if state.stopped || state.connections.len() >= CONNECTIONS_MAX {
             return None;
         }
-        let number = state.next;
+        let id = state.next;
         state.next += 1;
-        state.connections.insert(number, vec![client]);
-        Some(number)
+        state.connections.insert(id, vec![client]);
+        Some(id)
     }
 
-    fn close(&self, number: u64) {
-        for stream in self.state().connections.remove(&number).unwrap_or_default() {
+    fn close(&self, id: u64) {
+        for stream in self.state().connections.remove(&id).unwrap_or_default() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// One connection, from its target's answer to its end.
-    fn serve(self: &Arc<Self>, client: &TcpStream, number: u64) -> std::io::Result<()> {
-        if !self.may_pass(number) {
+    /// Serves one connection until it is closed.
+    fn serve(self: &Arc<Self>, client: &TcpStream, id: u64) -> std::io::Result<()> {
+        if !self.wait_while_cut(id) {
             return Ok(());
         }
-        let server = TcpStream::connect_timeout(&self.target, CONNECT_MAX)?;
+        let server = TcpStream::connect_timeout(&self.target, CONNECT_TIMEOUT)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        match self.state().connections.get_mut(&number) {
+        match self.state().connections.get_mut(&id) {
             Some(streams) => streams.push(server.try_clone()?),
-            // Reset in the meantime.
+            // Closed by `reset` in the meantime.
             None => return Ok(()),
         }
         let (from, to) = (server.try_clone()?, client.try_clone()?);
         let shared = Arc::clone(self);
-        let back = thread::Builder::new().spawn(move || shared.pump(&from, &to, number))?;
-        self.pump(client, &server, number);
-        // The connection is open until both directions have ended.
+        let back = thread::Builder::new().spawn(move || shared.pump(&from, &to, id))?;
+        self.pump(client, &server, id);
+        // The connection is open until both directions are closed.
         let _ = back.join();
         Ok(())
     }
 
-    /// Carries bytes in one direction to the end, and then the end.
-    fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, number: u64) {
+    /// Copies one direction until end of file, and then propagates it.
+    fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, id: u64) {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let read = from.read(&mut chunk);
-            // Also the end of a connection must not pass a cut link.
-            if !self.may_pass(number) {
+            // A close must not pass a cut link either.
+            if !self.wait_while_cut(id) {
                 return;
             }
             match read {
@@ -199,16 +199,16 @@ impl Shared {
                     return;
                 }
                 Ok(count) if to.write_all(&chunk[..count]).is_ok() => {}
-                _ => return self.close(number),
+                _ => return self.close(id),
             }
         }
     }
 
-    /// Waits while the link is cut; false if the connection has been closed.
-    fn may_pass(&self, number: u64) -> bool {
-        let waiting = |state: &mut State| state.cut && state.connections.contains_key(&number);
+    /// Waits while the link is cut; false if the connection was closed.
+    fn wait_while_cut(&self, id: u64) -> bool {
+        let waiting = |state: &mut State| state.cut && state.connections.contains_key(&id);
         let state = self.changed.wait_while(self.state(), waiting);
-        state.unwrap_or_else(PoisonError::into_inner).connections.contains_key(&number)
+        state.unwrap_or_else(PoisonError::into_inner).connections.contains_key(&id)
     }
 }
 
@@ -221,11 +221,11 @@ mod tests {
     use super::Link;
 
     const SOON: Duration = Duration::from_secs(30);
-    /// Long enough for an echo on this machine to arrive if it is not held back.
+    /// Long enough for a local echo to arrive unless it is held back.
     const SILENCE: Duration = Duration::from_millis(200);
 
-    /// A link to a server that sends back what it gets.
-    fn to_echo() -> Link {
+    /// A link to an echo server.
+    fn to_echo_server() -> Link {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(echo, text.as_bytes());
     }
 
-    fn hears_nothing(client: &mut TcpStream) {
+    fn receives_nothing(client: &mut TcpStream) {
         client.set_read_timeout(Some(SILENCE)).unwrap();
         let kind = client.read(&mut [0]).unwrap_err().kind();
         assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind}");
@@ -265,16 +265,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_link_holds_everything_back_and_a_healed_one_delivers_it() {
-        let link = to_echo();
+    fn cut_link_delays_data_until_healed() {
+        let link = to_echo_server();
         let mut old = client(&link);
         echoes(&mut old, "before");
         link.cut();
         old.write_all(b"during").unwrap();
         let mut new = client(&link);
         new.write_all(b"from a new one").unwrap();
-        hears_nothing(&mut old);
-        hears_nothing(&mut new);
+        receives_nothing(&mut old);
+        receives_nothing(&mut new);
         link.heal();
         expect(&mut old, "during");
         expect(&mut new, "from a new one");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_connection_does_not_pass_a_cut_link() {
+    fn cut_link_delays_a_close() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let link = Link::start(listener.local_addr().unwrap()).unwrap();
         let mut client = client(&link);
@@ -291,14 +291,14 @@ mod tests {
         server.read_exact(&mut [0]).unwrap();
         link.cut();
         drop(server);
-        hears_nothing(&mut client);
+        receives_nothing(&mut client);
         link.heal();
         assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
     }
 
     #[test]
-    fn a_reset_closes_what_is_open_and_takes_new_connections() {
-        let link = to_echo();
+    fn reset_closes_connections_and_accepts_new_ones() {
+        let link = to_echo_server();
         let mut old = client(&link);
         echoes(&mut old, "before");
         link.reset();
@@ -307,8 +307,8 @@ mod tests {
     }
 
     #[test]
-    fn large_amounts_arrive_whole_and_in_order() {
-        let link = to_echo();
+    fn large_transfer_arrives_complete_and_in_order() {
+        let link = to_echo_server();
         let sent: Vec<u8> = (0..3_000_000_u32).map(|index| (index % 251) as u8).collect();
         let mut writer = client(&link);
         let mut reader = writer.try_clone().unwrap();
@@ -323,8 +323,8 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_link_closes_and_refuses() {
-        let link = to_echo();
+    fn dropped_link_closes_connections_and_refuses_new_ones() {
+        let link = to_echo_server();
         let address = link.address();
         let mut open = client(&link);
         echoes(&mut open, "before");
@@ -335,9 +335,9 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_does_not_listen_closes_the_connection() {
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-        let link = Link::start(nobody).unwrap();
+    fn unreachable_target_closes_the_connection() {
+        let unused = SocketAddr::from(([127, 0, 0, 1], 1));
+        let link = Link::start(unused).unwrap();
         assert_eq!(client(&link).read(&mut [0]).unwrap_or(0), 0);
     }
 }

@@ -1,26 +1,25 @@
-//! Ports that servers can be told to listen on before they run.
+//! Free ports for servers whose port must be known before they start.
 //!
 //! Port 0 would be safer, but the brokers of a cluster must know each other's ports before the
-//! first of them starts, and a restarted broker must come back where it was. So ports are chosen
-//! outside of the range from which the system serves outgoing connections: one of those would
-//! otherwise sit on the port of a broker that is down just now.
+//! first one starts, and a restarted broker needs its old port. So ports are chosen outside the
+//! ephemeral range: an outgoing connection could otherwise take the port of a broker that is down.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 
 use crate::random;
 
-/// Where Linux says which ports it gives to outgoing connections.
+/// Linux's range of ephemeral ports.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-/// Above what other programs like to have; below what most systems give away.
-const USUAL: RangeInclusive<u16> = 10_000..=32_767;
-/// A smaller range would make the programs that run at a time choose the same ports.
+/// Above the usual service ports, below the ephemeral range of most systems.
+const DEFAULT_RANGE: RangeInclusive<u16> = 10_000..=32_767;
+/// In a smaller range, concurrent processes would often choose the same ports.
 const RANGE_MIN: u16 = 2_000;
 const TRIES_MAX: u32 = 1_000;
 
-/// `count` different ports on 127.0.0.1 on which nobody listens at the moment.
+/// `count` distinct ports on 127.0.0.1 that are free at the moment.
 pub fn free(count: usize) -> Result<Vec<u16>, String> {
-    let range = outside(std::fs::read_to_string(EPHEMERAL).ok().as_deref());
+    let range = non_ephemeral(std::fs::read_to_string(EPHEMERAL).ok().as_deref());
     let mut held = Vec::with_capacity(count);
     let mut ports = Vec::with_capacity(count);
     for _ in 0..TRIES_MAX {
@@ -29,58 +28,58 @@ pub fn free(count: usize) -> Result<Vec<u16>, String> {
         }
         let width = u64::from(range.end() - range.start()) + 1;
         let port = range.start() + (random::number() % width) as u16;
-        // Held until all are found, so that none is found twice.
+        // Held until all are found, so that none is chosen twice.
         if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             held.push(listener);
             ports.push(port);
         }
     }
     Err(format!(
-        "of {TRIES_MAX} ports from {} to {} on 127.0.0.1 fewer than {count} were free; end some servers",
+        "found fewer than {count} free ports on 127.0.0.1 in {TRIES_MAX} tries from {} to {}; stop some servers",
         range.start(),
         range.end()
     ))
 }
 
-/// Whether nobody listens on that port of 127.0.0.1.
+/// Whether this port of 127.0.0.1 is free.
 pub(crate) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// A range of ports beside the one in `ephemeral` ("32768 60999").
-fn outside(ephemeral: Option<&str>) -> RangeInclusive<u16> {
+/// A range outside the ephemeral one, given as in `EPHEMERAL` ("32768 60999").
+fn non_ephemeral(ephemeral: Option<&str>) -> RangeInclusive<u16> {
     let mut words = ephemeral.unwrap_or_default().split_whitespace().map(str::parse::<u16>);
     let (Some(Ok(low)), Some(Ok(high))) = (words.next(), words.next()) else {
-        return USUAL;
+        return DEFAULT_RANGE;
     };
-    let below = *USUAL.start()..=low.saturating_sub(1).min(*USUAL.end());
+    let below = *DEFAULT_RANGE.start()..=low.saturating_sub(1).min(*DEFAULT_RANGE.end());
     let above = high.saturating_add(1)..=u16::MAX;
     [below, above]
         .into_iter()
         .find(|range| range.end().saturating_sub(*range.start()) >= RANGE_MIN)
-        // Everything is given away: then a port can be taken from us, and the start is repeated.
-        .unwrap_or(USUAL)
+        // All ports are ephemeral: a port may be taken, and then the start is retried.
+        .unwrap_or(DEFAULT_RANGE)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{USUAL, free, outside};
+    use super::{DEFAULT_RANGE, free, non_ephemeral};
 
     #[test]
-    fn the_systems_own_ports_are_left_alone() {
-        let check = |text, wanted| assert_eq!(outside(text), wanted, "{text:?}");
+    fn ephemeral_ports_are_avoided() {
+        let check = |text, wanted| assert_eq!(non_ephemeral(text), wanted, "{text:?}");
         check(Some("32768\t60999\n"), 10_000..=32_767);
         check(Some("20000 60999"), 10_000..=19_999);
         check(Some("10500 60000"), 60_001..=65_535);
-        check(Some("1024 65535"), USUAL);
-        check(Some("nonsense"), USUAL);
-        check(None, USUAL);
+        check(Some("1024 65535"), DEFAULT_RANGE);
+        check(Some("nonsense"), DEFAULT_RANGE);
+        check(None, DEFAULT_RANGE);
     }
 
     #[test]
-    fn free_ports_are_different_and_can_be_bound() {
+    fn free_ports_are_distinct_and_bindable() {
         let ports = free(20).unwrap();
         assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 20);
     }

@@ -1,4 +1,4 @@
-//! Broker: one node to measure on, erboh's own or Apache Kafka.
+//! One broker process to measure: the embedded broker or Apache Kafka.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,17 +12,17 @@ use erboh_testbed::{Child, Cluster, ClusterSettings, Tuning};
 use crate::memory;
 use crate::start::{free_addresses, spawn};
 
-/// Heap of Apache Kafka, as large as its own start script makes it.
+/// The heap of Apache Kafka's own start script.
 const HEAP_MB: u32 = 1_024;
-/// How long a broker may take to start: a JVM needs seconds, and on a busy machine many of them.
-const START_MAX: Duration = Duration::from_mins(2);
-/// How often a starting broker is asked. Each attempt is one refused connection, which costs
-/// microseconds, so that the measured time is right to about a millisecond.
-const ASK_EVERY: Duration = Duration::from_millis(1);
+/// Start-up limit: a JVM needs seconds, and more on a loaded machine.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+/// Poll interval of a starting broker. A refused connection costs microseconds, so the measured
+/// time is accurate to about a millisecond.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// An `ApiVersions` request, version 0: size 10, key 18, version 0, correlation id 7, no client id.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
-/// Which broker.
+/// A kind of broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// `erboh broker`
@@ -40,10 +40,10 @@ impl Kind {
     }
 }
 
-/// A running broker; it ends when this is dropped.
+/// A running broker, stopped when this is dropped.
 pub(crate) struct Broker {
     pub(crate) bootstrap: String,
-    /// From the start of the process to the first answered `ApiVersions`.
+    /// From the start of the process to the first `ApiVersions` response.
     pub(crate) startup: Duration,
     running: Running,
 }
@@ -54,7 +54,8 @@ enum Running {
 }
 
 impl Broker {
-    /// Starts a broker that has no topics, with its data in `directory`, and waits until it serves.
+    /// Starts a broker without topics, with its data in `directory`, and waits until it serves
+    /// requests.
     pub(crate) fn start(kind: Kind, erboh: &Path, directory: &Path) -> anyhow::Result<Self> {
         let (began, bootstrap, running) = match kind {
             Kind::Embedded => embedded(erboh, directory)?,
@@ -62,14 +63,14 @@ impl Broker {
         };
         let address = bootstrap.parse().context("the broker's address")?;
         let mut broker = Self { bootstrap, startup: Duration::ZERO, running };
-        while !answers(address) {
+        while !responds(address) {
             if broker.has_ended() {
-                bail!("the broker has ended; its log is in {}", directory.display());
+                bail!("the broker exited; its log is in {}", directory.display());
             }
-            if began.elapsed() > START_MAX {
-                bail!("nothing answered on {address}; the log is in {}", directory.display());
+            if began.elapsed() > START_TIMEOUT {
+                bail!("no response from {address}; the log is in {}", directory.display());
             }
-            std::thread::sleep(ASK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
         broker.startup = began.elapsed();
         if let Running::Kafka(cluster) = &broker.running {
@@ -85,13 +86,13 @@ impl Broker {
         }
     }
 
-    /// Its resident memory in MB.
+    /// The resident memory in MB.
     pub(crate) fn resident_mb(&self) -> anyhow::Result<f64> {
         let pid = match &self.running {
             Running::Embedded(process) => Some(process.pid()),
             Running::Kafka(cluster) => cluster.pid(1),
         };
-        pid.and_then(memory::resident_mb).context("the memory of the broker is not known")
+        pid.and_then(memory::resident_mb).context("the memory of the broker is unknown")
     }
 }
 
@@ -107,7 +108,7 @@ fn embedded(erboh: &Path, directory: &Path) -> anyhow::Result<(Instant, String, 
     Ok((began, address.to_string(), Running::Embedded(process)))
 }
 
-/// As its own start script would start it, with its own defaults.
+/// Starts Apache Kafka like its own start script, with Kafka's defaults.
 fn apache_kafka(directory: &Path) -> Result<(Instant, String, Running), String> {
     let mut cluster = Cluster::prepare(&ClusterSettings {
         tuning: Tuning::Kafka,
@@ -120,16 +121,16 @@ fn apache_kafka(directory: &Path) -> Result<(Instant, String, Running), String> 
     Ok((began, cluster.bootstrap(), Running::Kafka(Box::new(cluster))))
 }
 
-/// Whether the broker at `address` answers an `ApiVersions` request.
-fn answers(address: SocketAddr) -> bool {
+/// Whether the broker at `address` responds to an `ApiVersions` request.
+fn responds(address: SocketAddr) -> bool {
     let exchange = || -> std::io::Result<[u8; 10]> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.write_all(&API_VERSIONS)?;
         // Size, correlation id, error code.
-        let mut answer = [0; 10];
-        stream.read_exact(&mut answer)?;
-        Ok(answer)
+        let mut response = [0; 10];
+        stream.read_exact(&mut response)?;
+        Ok(response)
     };
-    exchange().is_ok_and(|answer| answer[4..] == [0, 0, 0, 7, 0, 0])
+    exchange().is_ok_and(|response| response[4..] == [0, 0, 0, 7, 0, 0])
 }

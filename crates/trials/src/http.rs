@@ -1,8 +1,7 @@
-//! HTTP: a client that costs as little as possible, because it shares the machine with what is
-//! measured.
+//! A minimal HTTP client, because the client shares the machine with the server under test.
 //!
-//! It speaks to one server that is known to speak HTTP/1.1 properly, on one connection, and believes
-//! what it says: this is a measuring instrument and no browser.
+//! It uses one connection to a server that is known to speak HTTP/1.1 correctly, and does not
+//! validate its responses beyond that.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,31 +9,31 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-/// Longest time without a byte from the server, who answers after five seconds at the latest.
-const SILENCE: Duration = Duration::from_secs(30);
-/// Bytes that are read at once.
+/// Read and write timeout. The server responds after five seconds at most.
+const IO_TIMEOUT: Duration = Duration::from_secs(30);
+/// Size of one read.
 const READ_BYTES: usize = 64 * 1024;
-/// Largest answer that is taken: the results of a request of the largest kind that is sent here.
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest accepted response: the results of the largest request sent here.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// One connection.
+/// An HTTP connection.
 pub(crate) struct Client {
     socket: TcpStream,
-    /// What was read, and of it what has not been looked at yet.
+    /// Bytes read but not parsed yet.
     buffer: Vec<u8>,
 }
 
-/// What the server answered.
+/// An HTTP response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
-    /// The headers with the status line, in small letters.
+    /// The status line and the headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
-    /// The value of a header, whose name is in small letters.
+impl Response {
+    /// The value of a header; `name` is in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let value = |line: &'_ str| -> Option<usize> {
             let (found, _) = line.split_once(':')?;
@@ -46,21 +45,22 @@ impl Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let socket = TcpStream::connect(address).with_context(|| format!("reaching {address}"))?;
+        let socket =
+            TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(SILENCE))?;
-        socket.set_write_timeout(Some(SILENCE))?;
+        socket.set_read_timeout(Some(IO_TIMEOUT))?;
+        socket.set_write_timeout(Some(IO_TIMEOUT))?;
         Ok(Self { socket, buffer: Vec::with_capacity(READ_BYTES) })
     }
 
-    /// Posts ratings, of which `body` is a part that is sent `times` times.
+    /// Posts ratings: `body` repeated `times` times, with the additional header lines `more`.
     pub(crate) fn post(
         &mut self,
         kind: &str,
         more: &str,
         body: &[u8],
         times: usize,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<Response> {
         let head = format!(
             "POST /api/v1/ratings HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n\
              content-length: {}\r\n{more}\r\n",
@@ -74,23 +74,23 @@ impl Client {
             self.socket.write_all(&message)?;
             (0..times).try_for_each(|_| self.socket.write_all(body))?;
         }
-        self.answer()
+        self.response()
     }
 
-    fn answer(&mut self) -> anyhow::Result<Answer> {
+    fn response(&mut self) -> anyhow::Result<Response> {
         let end = self.until(b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
         self.buffer.drain(..end);
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let mut answer =
-            Answer { status: status.context("no status line")?, head, body: Vec::new() };
-        if answer.header("transfer-encoding") == Some("chunked") {
-            answer.body = self.chunks()?;
+        let mut response =
+            Response { status: status.context("no status line")?, head, body: Vec::new() };
+        if response.header("transfer-encoding") == Some("chunked") {
+            response.body = self.chunks()?;
         } else {
-            let length = answer.header("content-length").unwrap_or("0").parse()?;
-            answer.body = self.take(length)?;
+            let length = response.header("content-length").unwrap_or("0").parse()?;
+            response.body = self.take(length)?;
         }
-        Ok(answer)
+        Ok(response)
     }
 
     fn chunks(&mut self) -> anyhow::Result<Vec<u8>> {
@@ -105,15 +105,15 @@ impl Client {
                 return Ok(body);
             }
             body.extend_from_slice(&chunk[..length]);
-            if body.len() > ANSWER_BYTES_MAX {
-                bail!("the answer is larger than {ANSWER_BYTES_MAX} bytes");
+            if body.len() > RESPONSE_BYTES_MAX {
+                bail!("the response is larger than {RESPONSE_BYTES_MAX} bytes");
             }
         }
     }
 
     fn take(&mut self, length: usize) -> anyhow::Result<Vec<u8>> {
-        if length > ANSWER_BYTES_MAX {
-            bail!("the answer is larger than {ANSWER_BYTES_MAX} bytes");
+        if length > RESPONSE_BYTES_MAX {
+            bail!("the response is larger than {RESPONSE_BYTES_MAX} bytes");
         }
         while self.buffer.len() < length {
             self.read()?;
@@ -121,7 +121,7 @@ impl Client {
         Ok(self.buffer.drain(..length).collect())
     }
 
-    /// Reads until these bytes are there; says where they end.
+    /// Reads until the buffer contains `wanted`; returns the index after it.
     fn until(&mut self, wanted: &[u8]) -> anyhow::Result<usize> {
         loop {
             let found = self.buffer.windows(wanted.len()).position(|part| part == wanted);
@@ -129,7 +129,7 @@ impl Client {
                 return Ok(start + wanted.len());
             }
             if self.buffer.len() > READ_BYTES {
-                bail!("a head larger than {READ_BYTES} bytes");
+                bail!("a response head larger than {READ_BYTES} bytes");
             }
             self.read()?;
         }
@@ -141,7 +141,7 @@ impl Client {
         let read = self.socket.read(&mut self.buffer[old..]);
         self.buffer.truncate(old + read.as_ref().copied().unwrap_or(0));
         match read {
-            Ok(0) => bail!("the server closed the connection in the middle of an answer"),
+            Ok(0) => bail!("the server closed the connection before the response was complete"),
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error.into()),
             _ => Ok(()),
         }
@@ -154,38 +154,38 @@ mod tests {
 
     use super::*;
 
-    /// What the client makes of these bytes.
-    fn read(answer: &'static [u8]) -> anyhow::Result<Answer> {
+    /// Parses a response with these bytes.
+    fn read(response: &'static [u8]) -> anyhow::Result<Response> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = Client::connect(listener.local_addr().unwrap()).unwrap();
         let server = std::thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
             let mut request = [0; 1024];
             assert!(socket.read(&mut request).unwrap() > 0);
-            // Byte by byte, as a network may.
-            for byte in answer {
+            // Byte by byte, like a slow network.
+            for byte in response {
                 socket.write_all(&[*byte]).unwrap();
             }
         });
-        let answer = client.post("text/plain", "", b"a", 1);
+        let response = client.post("text/plain", "", b"a", 1);
         server.join().unwrap();
-        answer
+        response
     }
 
     #[test]
-    fn both_kinds_of_bodies_are_read() {
-        let answer = read(b"HTTP/1.1 429 Busy\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno");
-        let answer = answer.unwrap();
-        assert_eq!((answer.status, &answer.body[..]), (429, &b"no"[..]));
-        assert_eq!(answer.header("retry-after"), Some("1"));
-        let answer = read(
+    fn responses_with_length_and_chunks_are_parsed() {
+        let response = read(b"HTTP/1.1 429 Busy\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno");
+        let response = response.unwrap();
+        assert_eq!((response.status, &response.body[..]), (429, &b"no"[..]));
+        assert_eq!(response.header("retry-after"), Some("1"));
+        let response = read(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nA\r\n0123456789\r\n0\r\n\r\n",
         );
-        assert_eq!(answer.unwrap().body, b"ab0123456789");
+        assert_eq!(response.unwrap().body, b"ab0123456789");
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn incomplete_response_is_an_error() {
         assert!(read(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab").is_err());
         assert!(read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n").is_err());
     }

@@ -1,10 +1,10 @@
-//! Machine: the one that numbers come from. Without it they mean nothing.
+//! The machine and the commit of a measurement.
 
 use std::process::Command;
 
 use crate::start::output;
 
-/// Today's date and the machine, as a report names them: `DATE (PROCESSOR, CORES, MEMORY, KERNEL)`.
+/// Date and machine for a report: `DATE (PROCESSOR, CORES, MEMORY, KERNEL)`.
 pub(crate) fn today() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = first_after("/proc/meminfo", "MemTotal:").and_then(|text| {
@@ -22,19 +22,18 @@ pub(crate) fn today() -> String {
     )
 }
 
-/// The commit that is tried, if git knows.
+/// The short hash of the current commit; empty without git.
 pub(crate) fn commit() -> String {
-    let said = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
-    said.unwrap_or_default().trim().to_owned()
+    let hash = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
+    hash.unwrap_or_default().trim().to_owned()
 }
 
-/// A kernel's name and the first two numbers of its version. What follows says how one host was
-/// built.
-fn kernel(said: &str) -> String {
-    said.trim().split('.').take(2).collect::<Vec<_>>().join(".")
+/// The name and the major and minor version of a kernel. The rest identifies a particular build.
+fn kernel(uname: &str) -> String {
+    uname.trim().split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// What stands behind `name` in the first line of the file that begins with it.
+/// The rest of the first line that begins with `name`.
 fn first_after(file: &str, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_version_of_the_kernel_is_told() {
+    fn kernel_has_name_and_version_only() {
         assert_eq!(kernel("Linux 6.18.44-of-this-host\n"), "Linux 6.18");
         assert_eq!(kernel("Darwin 25.1.0"), "Darwin 25.1");
         assert_eq!(kernel(""), "");

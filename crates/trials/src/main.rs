@@ -1,4 +1,5 @@
-//! `trials`: erboh as processes or pods on real Kafka clusters, under faults and measured.
+//! `trials`: fault injection, overload and benchmarks of erboh as processes or pods on real Kafka
+//! clusters.
 //!
 //! ```text
 //!  cargo xtask chaos ──► trials chaos ──► a cluster, consumers, producers, load, faults ──► verdict
@@ -9,8 +10,8 @@
 //!  cargo xtask cluster e2e ──► trials cluster ──► a Kubernetes cluster, load, commits, faults ──► verdict
 //! ```
 //!
-//! Tests ask whether one thing works; a trial runs everything for minutes and asks what came of
-//! it. `cargo xtask` builds the binaries and starts the trials.
+//! A test checks one behaviour; a trial runs a whole system for minutes and judges the result.
+//! `cargo xtask` builds the binaries and starts the trials.
 
 mod broker;
 mod chaos;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// erboh as processes on real Kafka clusters, under faults and measured.
+/// Fault injection, overload and benchmark trials of erboh on real Kafka clusters.
 #[derive(Debug, Parser)]
 #[command(name = "trials", max_term_width = 100)]
 struct Cli {
@@ -41,25 +42,25 @@ struct Cli {
     trial: Trial,
 }
 
-/// What can be tried.
+/// The trials.
 #[derive(Debug, Subcommand)]
 enum Trial {
-    /// Break a running system on purpose, again and again, and see whether every rating counts once
+    /// Inject faults into a running system and verify exactly-once counting
     Chaos(chaos::Flags),
-    /// Measure the embedded broker next to Apache Kafka
+    /// Benchmark the embedded broker next to Apache Kafka
     Broker(side_by_side::Flags),
-    /// Measure how long a consumer takes to be where it was, on short and on long logs
+    /// Benchmark restarts and take-overs of a consumer on short and long logs
     Restore(restore::Flags),
-    /// Measure how fast ratings come in over HTTP, next to Kafka's own producer
+    /// Benchmark ratings over HTTP next to Kafka's own producer
     Ingest(ingest::Flags),
-    /// Offer a producer four times what it can take, and see whether it keeps its promises
+    /// Offer a producer four times its capacity and check its guarantees
     Overload(overload::Flags),
-    /// Tell the story of a Kubernetes cluster under load: scaling, updates, faults, audit
+    /// Run the end-to-end scenario on a Kubernetes cluster: scaling, updates, faults, audit
     Cluster(Box<cluster::Flags>),
-    /// A consumer that the campaign must catch
+    /// The naive consumer, a negative control of the chaos campaign
     #[command(hide = true)]
     NaiveConsumer(chaos::naive::ConsumerFlags),
-    /// A producer that the campaign must catch
+    /// The naive producer, a negative control of the chaos campaign
     #[command(hide = true)]
     NaiveProducer(chaos::naive::ProducerFlags),
 }

@@ -1,24 +1,24 @@
-//! Page: a page of the documentation with a part that a trial writes.
+//! The generated section of a documentation page.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-/// Where a trial's report goes besides standard output.
+/// Where the report of a trial is written in addition to standard output.
 #[derive(Debug, Args)]
 pub(crate) struct PageFlags {
-    /// Put the report between the markers of this page
+    /// Write the report between the markers of this page
     #[arg(long, value_name = "PAGE")]
     write: Option<PathBuf>,
 }
 
 impl PageFlags {
-    /// Puts the report of the trial of that name into the page, if there is to be one.
+    /// Writes the report of the named trial into the page, if one was requested.
     ///
     /// # Errors
-    /// As [`write()`].
-    pub(crate) fn take(&self, name: &str, report: &str) -> anyhow::Result<()> {
+    /// Like [`write()`].
+    pub(crate) fn update(&self, name: &str, report: &str) -> anyhow::Result<()> {
         let Some(page) = &self.write else { return Ok(()) };
         write(page, name, report)?;
         println!("written to {}", page.display());
@@ -26,15 +26,15 @@ impl PageFlags {
     }
 }
 
-/// Puts `text` between `<!-- name: begin -->` and `<!-- name: end -->` of a page.
+/// Replaces the text between `<!-- name: begin -->` and `<!-- name: end -->` of a page.
 ///
 /// # Errors
-/// When the page cannot be read or written, or has no such lines.
+/// When the page cannot be read or written, or has no such markers.
 fn write(page: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let shown = page.display();
     let old = std::fs::read_to_string(page).with_context(|| format!("reading {shown}"))?;
     let Some(new) = replaced(&old, name, text) else {
-        bail!("{shown} has no lines <!-- {name}: begin --> and <!-- {name}: end -->");
+        bail!("{shown} has no markers <!-- {name}: begin --> and <!-- {name}: end -->");
     };
     std::fs::write(page, new).with_context(|| format!("writing {shown}"))
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_between_the_lines_is_replaced() {
+    fn only_text_between_the_markers_is_replaced() {
         let page = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nz <!-- y: end -->\n";
         let wanted = "a\n<!-- x: begin -->\n\nnew\n\n<!-- x: end -->\nz <!-- y: end -->\n";
         assert_eq!(replaced(page, "x", "new\n").as_deref(), Some(wanted));

@@ -1,4 +1,4 @@
-//! Perf: Apache Kafka's own performance tools, and what their last lines say.
+//! Apache Kafka's own performance tools, and the parsing of their output.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use erboh_testbed::java;
 
 use crate::start::output;
 
-/// What the tools' own start script gives them.
+/// JVM options like those of the tools' start script.
 const OPTIONS: [&str; 2] = ["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
 
-/// What the producer's tool measured.
+/// The measurements of the producer tool.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Produced {
     pub(crate) records_per_s: f64,
@@ -24,14 +24,14 @@ pub(crate) fn create_topic(bootstrap: &str, topic: &str, partitions: u32) -> any
     output(tool.args(["--create", "--partitions", &partitions.to_string()])).map(drop)
 }
 
-/// Before the records that are measured go half as many that are not: in its first seconds the
+/// The number of records including warm-up, which is not measured: in its first seconds the
 /// client's JVM is slower than any broker.
 pub(crate) fn with_warm_up(records: u64) -> u64 {
     records + records / 2
 }
 
-/// The command line that produces `records` with acks=all, to be run by [`produced`]. Properties of
-/// the client may follow it, then other arguments.
+/// The command that produces `records` with acks=all, for [`run_producer`]. Client properties may
+/// be appended, then other arguments.
 pub(crate) fn producer(bootstrap: &str, topic: &str, records: u64) -> Command {
     let mut tool = tool("ProducerPerformance", bootstrap, topic);
     tool.args(["--num-records", &with_warm_up(records).to_string()]);
@@ -40,17 +40,17 @@ pub(crate) fn producer(bootstrap: &str, topic: &str, records: u64) -> Command {
     tool
 }
 
-/// Runs [`producer`].
-pub(crate) fn produced(tool: &mut Command, records: u64) -> anyhow::Result<Produced> {
+/// Runs a [`producer`] command.
+pub(crate) fn run_producer(tool: &mut Command, records: u64) -> anyhow::Result<Produced> {
     let text = output(tool)?;
-    parse_produced(&text, records).with_context(|| format!("the producer's tool said: {text}"))
+    parse_produced(&text, records).with_context(|| format!("the producer tool printed: {text}"))
 }
 
-/// Consumes `records`; says how many a second, not counting the time to join the group.
+/// Consumes `records`; returns records per second, without the time to join the group.
 pub(crate) fn consume(bootstrap: &str, topic: &str, records: u64) -> anyhow::Result<f64> {
     let mut tool = tool("ConsumerPerformance", bootstrap, topic);
     let text = output(tool.args(["--num-records", &records.to_string()]))?;
-    parse_consumed(&text, records).with_context(|| format!("the consumer's tool said: {text}"))
+    parse_consumed(&text, records).with_context(|| format!("the consumer tool printed: {text}"))
 }
 
 fn tool(class: &str, bootstrap: &str, topic: &str) -> Command {
@@ -74,7 +74,7 @@ fn parse_produced(text: &str, records: u64) -> Option<Produced> {
     })
 }
 
-/// A line of column names and a line of values.
+/// Parses a line of column names and a line of values.
 fn parse_consumed(text: &str, records: u64) -> Option<f64> {
     let mut lines = text.lines().filter(|line| line.contains(',')).rev();
     let values: Vec<&str> = lines.next()?.split(", ").collect();
@@ -101,7 +101,7 @@ mod tests {
         384122.9193, 419, 362, 79.0338, 828729.2818\n";
 
     #[test]
-    fn the_producers_last_line_is_understood() {
+    fn producer_output_is_parsed() {
         let wanted = Produced { records_per_s: 9_948.269_001, p50_ms: 4.0, p99_ms: 12.0 };
         assert_eq!(parse_produced(PRODUCED, 100_000), Some(wanted));
         assert_eq!(parse_produced(PRODUCED, 150_000), None);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_consumers_table_is_understood() {
+    fn consumer_output_is_parsed() {
         assert_eq!(parse_consumed(CONSUMED, 300_000), Some(828_729.281_8));
         assert_eq!(parse_consumed(CONSUMED, 300_001), None);
         assert_eq!(parse_consumed("", 1), None);

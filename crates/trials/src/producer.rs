@@ -1,4 +1,4 @@
-//! Producer: one process of `erboh producer`.
+//! A process of `erboh producer`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,18 +7,18 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use erboh_testbed::Child;
 
-use crate::start::{LOOK_EVERY, PATIENCE, free_addresses, spawn};
+use crate::start::{POLL_INTERVAL, TIMEOUT, free_addresses, spawn};
 
-/// One process of `erboh producer`; it ends when this is dropped.
+/// A process of `erboh producer`, stopped when this is dropped.
 pub(crate) struct Producer {
     pub(crate) process: Child,
-    /// Where it serves HTTP.
+    /// The address of its HTTP service.
     pub(crate) address: SocketAddr,
 }
 
 impl Producer {
-    /// Starts it and waits until it is ready. The command is `program` and what it needs to be told
-    /// before its own arguments.
+    /// Starts it and waits until it is ready. `program` is the binary, optionally after a command
+    /// prefix.
     pub(crate) fn start(
         program: &[&str],
         bootstrap: &str,
@@ -38,12 +38,12 @@ impl Producer {
         let log = directory.join("producer.log");
         let process = spawn(Path::new(program), &arguments, &log)?;
         let ready = format!("http://{ops}/readyz");
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while ureq::get(&ready).call().is_err() {
             if Instant::now() >= end {
-                bail!("the producer was never ready; see {}", log.display());
+                bail!("the producer was not ready within {TIMEOUT:?}; see {}", log.display());
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(Self { process, address })
     }

@@ -1,4 +1,4 @@
-//! Side by side: the embedded broker next to Apache Kafka.
+//! Broker benchmark: the embedded broker next to Apache Kafka.
 //!
 //! ```text
 //!  start-up and idle memory of each, several times
@@ -7,9 +7,9 @@
 //!  ──► medians ──► a Markdown table
 //! ```
 //!
-//! Both brokers keep running all the time and are measured one after the other, in alternating
-//! order, so that what else the machine does hits both. The client is Apache Kafka's, on a JVM
-//! of its own for every measurement.
+//! Both brokers keep running and are measured one at a time in alternating order, so that other
+//! activity on the machine affects both. The client is Apache Kafka's, in a new JVM for every
+//! measurement.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,36 +24,36 @@ use crate::{machine, perf, start};
 const KINDS: [Kind; 2] = [Kind::Embedded, Kind::Kafka];
 const PARTITIONS: [u32; 2] = [1, 6];
 const RECORD_BYTES: usize = 100;
-/// Latency is measured well below saturation: at full speed it is only the length of the
-/// producer's own queue.
+/// Latency is measured well below saturation: at full speed it only reflects the length of the
+/// producer's queue.
 const STEADY_PER_S: u64 = 10_000;
 const STEADY_SECONDS: u64 = 10;
-/// A JVM that has seen this much has compiled what it will compile.
+/// Enough to warm up the JIT compiler of a JVM.
 const WARM_UP_RECORDS: u64 = 500_000;
 
-/// What the measurement is told.
+/// Command-line options of the benchmark.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// How often everything is measured; the table has the medians
+    /// Number of runs; the report has the medians
     #[arg(long, default_value_t = 5, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
-    /// Records of each run at full speed
+    /// Records per run at full speed
     #[arg(long, default_value_t = 2_000_000, value_name = "N",
           value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     records: u64,
-    /// Where the report goes.
+    /// Where the report is written.
     #[command(flatten)]
     page: PageFlags,
-    /// The erboh to measure; without it the one beside this program
+    /// The erboh binary [default: next to this program]
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,
-    /// Where logs and data go; removed after a measurement that came to its end
+    /// Directory for logs and data; removed after a successful benchmark
     #[arg(long, default_value = "target/broker", value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// What was measured in each run, per broker.
+/// The measurements of all runs of one broker.
 #[derive(Default)]
 struct Series {
     records_per_s: Vec<f64>,
@@ -63,7 +63,7 @@ struct Series {
     full_p99_ms: Vec<f64>,
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     start::empty(&flags.directory)?;
     let erboh = start::erboh(flags.erboh.as_deref())?;
@@ -74,12 +74,12 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     })?;
     let text = report(flags, &rows);
     println!("\n{text}");
-    flags.page.take("bench-broker", &text)?;
+    flags.page.update("bench-broker", &text)?;
     std::fs::remove_dir_all(&flags.directory)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything, in the order in which the module's documentation draws it.
+/// All measurements, in the order of the module documentation.
 fn measure(
     flags: &Flags,
     start: impl Fn(Kind, &str) -> anyhow::Result<Broker>,
@@ -109,7 +109,7 @@ fn measure(
     Ok(rows)
 }
 
-/// Several runs with both brokers; who goes first changes from run to run.
+/// Measures both brokers in several runs; the order changes from run to run.
 fn alternate(flags: &Flags, brokers: &[Broker; 2], partitions: u32) -> anyhow::Result<[Series; 2]> {
     let mut series = [Series::default(), Series::default()];
     for run in 0..flags.runs {
@@ -134,7 +134,7 @@ fn one_run(
     let produce = |records: u64, per_s_max: &str| {
         let mut tool = perf::producer(bootstrap, topic, records);
         tool.args(["--record-size", &RECORD_BYTES.to_string(), "--throughput", per_s_max]);
-        perf::produced(&mut tool, records)
+        perf::run_producer(&mut tool, records)
     };
     perf::create_topic(bootstrap, topic, partitions)?;
     let full = produce(records, "-1")?;
@@ -160,7 +160,7 @@ fn rows_of(partitions: u32, series: &[Series; 2]) -> Vec<String> {
     ]
 }
 
-/// A row of the table: medians, and their ratio.
+/// A table row: medians and their ratio.
 fn row(label: &str, values: &[Vec<f64>; 2]) -> String {
     let [ours, kafka] = [median(&values[0]), median(&values[1])];
     let digits = usize::from(ours < 100.0);

@@ -1,4 +1,4 @@
-//! Start: what every trial does before it begins.
+//! Helpers to start trials and processes.
 
 use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use erboh_testbed::Child;
 
-/// Longest wait for anything that should be quick.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// How often a process is looked at: the resolution of times that are seen from outside.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Limit of an operation that should be fast.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
+/// Poll interval of a process, and the resolution of times measured from outside.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Starts a process whose output goes to the end of a file.
+/// Starts a process whose output is appended to a file.
 pub(crate) fn spawn(program: &Path, arguments: &[String], log: &Path) -> anyhow::Result<Child> {
     let file = OpenOptions::new().create(true).append(true).open(log);
     let file = file.with_context(|| format!("opening {}", log.display()))?;
@@ -24,10 +24,10 @@ pub(crate) fn spawn(program: &Path, arguments: &[String], log: &Path) -> anyhow:
     Child::spawn(command).map_err(|reason| anyhow!(reason))
 }
 
-/// Runs a program to its end; says what it said.
+/// Runs a program to completion and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be started or fails, with what it said of that.
+/// When it cannot be started or fails, with its standard error.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
@@ -38,20 +38,20 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The erboh to try: the one that was named, else the one beside this program.
-pub(crate) fn erboh(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+/// The erboh binary: the given one, or the one next to this program.
+pub(crate) fn erboh(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let beside = || {
-        let own = std::env::current_exe().context("where this program is")?;
+        let own = std::env::current_exe().context("the path of this program")?;
         Ok(own.with_file_name("erboh"))
     };
-    let path = named.map_or_else(beside, |path| anyhow::Ok(path.to_owned()))?;
+    let path = given.map_or_else(beside, |path| anyhow::Ok(path.to_owned()))?;
     if !path.is_file() {
-        bail!("{} does not exist: build it, or name one with --erboh", path.display());
+        bail!("{} does not exist: build it, or name another one with --erboh", path.display());
     }
     Ok(path)
 }
 
-/// An empty directory, whatever was there before.
+/// Creates an empty directory, or empties an existing one.
 pub(crate) fn empty(directory: &Path) -> anyhow::Result<()> {
     let shown = directory.display();
     if directory.exists() {
@@ -60,7 +60,7 @@ pub(crate) fn empty(directory: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("creating {shown}"))
 }
 
-/// Addresses of this machine on which nobody listens.
+/// Free addresses on the loopback interface.
 pub(crate) fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
     let ports = erboh_testbed::free_ports(N).map_err(|reason| anyhow!(reason))?;
     Ok(std::array::from_fn(|nth| SocketAddr::from((Ipv4Addr::LOCALHOST, ports[nth]))))

@@ -1,21 +1,21 @@
-//! Stats: one number that stands for many.
+//! Summary statistics.
 
 use std::time::Duration;
 
-/// The middle one of the values; of an even number the lower of the two.
+/// The median; the lower one of an even number of values, NaN without values.
 pub(crate) fn median(values: &[f64]) -> f64 {
     percentile(values, 50)
 }
 
-/// The value below which so many hundredths of the values are; no number if there are none.
+/// The percentile; NaN without values.
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let place = sorted.len().saturating_sub(1) * percent / 100;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
+    let index = sorted.len().saturating_sub(1) * percent / 100;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// In milliseconds.
+/// A duration in milliseconds.
 pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_does_not_mind_one_outlier() {
+    fn median_is_robust_against_an_outlier() {
         let check = |values: &[f64], expected: &str| {
             assert_eq!(format!("{:?}", median(values)), expected);
         };
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_those_of_the_sorted_values() {
+    fn percentiles_of_sorted_values() {
         let values: Vec<f64> = (1..=101).rev().map(f64::from).collect();
         let found = [0, 50, 99, 100].map(|percent| percentile(&values, percent));
         assert_eq!(format!("{found:?}"), "[1.0, 51.0, 100.0, 101.0]");

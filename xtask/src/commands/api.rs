@@ -1,7 +1,7 @@
-//! `cargo xtask api`: both services against their own documents.
+//! `cargo xtask api`: checks both services against their API documents.
 //!
-//! The suite itself is `tests/api/run.py`: it has schemathesis try every operation of a demo, and
-//! the standards' own schemas judge the documents.
+//! The suite is `tests/api/run.py`: schemathesis calls every operation of a demo, and the documents
+//! are validated against the official schemas.
 
 use std::process::Command as Process;
 
@@ -10,7 +10,7 @@ use crate::{Outcome, process, repository, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "api",
-    summary: "try every operation of the API documents (`--help` lists the options)",
+    summary: "check every operation of the API documents (`--help` lists the options)",
     run,
 };
 
@@ -18,7 +18,7 @@ fn run(arguments: &[String]) -> Outcome {
     if_able(tools::FOR_API, || run_suite(arguments))
 }
 
-/// Runs the suite; `arguments` go to it as they are.
+/// Runs the suite with these arguments.
 pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     let mut suite = Process::new(tools::python());
     suite.arg(repository::path("tests/api/run.py")).arg("--erboh").arg(build_erboh()?);

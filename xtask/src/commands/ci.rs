@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: all that a change must pass. Nothing is skipped: a missing tool is a failure.
+//! `cargo xtask ci`: all checks of a change. Nothing is skipped: a missing tool is a failure.
 
 use super::{Command, api, clients, deploy, fuzz, no_arguments, otlp, pages, test, trials};
 use crate::steps::Steps;
@@ -10,16 +10,16 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-/// Enough to run into what any change breaks at once; who changes a parser fuzzes longer.
+/// Finds immediate regressions; a change of a parser needs a longer run.
 const FUZZ_SECONDS_EACH: u32 = 20;
 
-/// The same for every change, so that none fails by what another could have found as well.
+/// Fixed, so that a run only fails because of the change.
 const FUZZ_SEED: u32 = 20_211_103;
 
-/// Long enough for every kind of fault; the campaign prints its seed, which is always the same.
+/// Covers every kind of fault; the seed is fixed, and printed by the campaign.
 const CHAOS_MINUTES: &str = "3";
 
-/// Memory that grows shows within seconds, because hundreds of clients make it grow.
+/// With hundreds of clients, unbounded memory grows within seconds.
 const OVERLOAD_SECONDS: &str = "10";
 
 fn run(arguments: &[String]) -> Outcome {
@@ -29,7 +29,7 @@ fn run(arguments: &[String]) -> Outcome {
         let lines: Vec<String> =
             missing.iter().map(|tool| format!("  {}: {}", tool.name, tool.install)).collect();
         return Err(format!(
-            "ci skips nothing, and these tools are missing (`bash .ci/run` installs them):\n{}",
+            "ci skips nothing, but these tools are missing (`bash .ci/run` installs them):\n{}",
             lines.join("\n")
         ));
     }
@@ -43,14 +43,14 @@ fn run(arguments: &[String]) -> Outcome {
     dependencies(&mut steps);
     steps.run("lints", || {
         let mut clippy = process::cargo();
-        // What a feature adds is looked at too; without it there is only less.
+        // The feature only adds code, so one run covers both builds.
         clippy.args(["clippy", "--workspace", "--all-targets", "--features", otlp::FEATURE]);
         process::run(clippy.args(["--locked", "--", "-Dwarnings"]))
     });
     steps.run("documentation", || {
         let mut doc = process::cargo();
         doc.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
-        // As for the lints, so that what both depend on is checked once.
+        // The same features as for clippy, so that dependencies are checked once.
         doc.args(["--features", otlp::FEATURE]);
         process::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
     });
@@ -58,7 +58,7 @@ fn run(arguments: &[String]) -> Outcome {
     steps.run("apache kafka", test::apache_kafka);
     steps.run("chaos", || trials::short("chaos", &["--minutes", CHAOS_MINUTES]));
     steps.run("chaos self-test", || trials::short("chaos", &["--self-test"]));
-    // Answering times are printed and not judged: a debug build has others than users have.
+    // Latencies are printed but not judged: a debug build is not representative.
     steps.run("overload", || {
         trials::short("overload", &["--broker", "embedded", "--seconds", OVERLOAD_SECONDS])
     });
@@ -71,15 +71,14 @@ fn run(arguments: &[String]) -> Outcome {
     steps.finish()
 }
 
-/// Licences, bans and sources need only the lock file, and are a matter of the change. Advisories
-/// come from the database of the day, where it can be reached: what it says is noted, and fails
-/// no change.
+/// Licences, bans and sources depend only on the lock file and can fail a change. Advisories depend
+/// on the current database; findings are noted, but do not fail the change.
 fn dependencies(steps: &mut Steps) {
     steps.run("licences, bans, sources", || deny(&["check", "licenses", "bans", "sources"]));
     let found = match process::capture(process::cargo().args(["deny", "--locked", "fetch", "db"])) {
         Ok(_) if deny(&["check", "advisories"]).is_ok() => "none".to_owned(),
-        Ok(_) => "THERE ARE SOME (above)".to_owned(),
-        Err(reason) => format!("NOT CHECKED, for want of their database: {reason}"),
+        Ok(_) => "FOUND (see above)".to_owned(),
+        Err(reason) => format!("NOT CHECKED, the database is not available: {reason}"),
     };
     steps.note(&format!("advisories: {found}; to run it: cargo deny check advisories"));
 }

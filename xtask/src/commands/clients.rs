@@ -1,7 +1,7 @@
-//! `cargo xtask clients`: the embedded broker, used by clients that we did not write.
+//! `cargo xtask clients`: the embedded broker with third-party clients.
 //!
-//! The suite itself is `tests/clients/run.py`; here it gets what it needs: the `erboh` binary,
-//! a Python that has the Kafka clients, and Apache Kafka's jars.
+//! The suite is `tests/clients/run.py`, which needs the `erboh` binary, Python with the Kafka
+//! clients, and Apache Kafka's jars.
 
 use std::process::Command as Process;
 
@@ -11,7 +11,7 @@ use crate::{Outcome, process, repository};
 
 pub(crate) const COMMAND: Command = Command {
     name: "clients",
-    summary: "drive the broker with clients that others wrote (`--help` lists the options)",
+    summary: "test the broker with third-party clients (`--help` lists the options)",
     run,
 };
 
@@ -25,18 +25,18 @@ fn run(arguments: &[String]) -> Outcome {
     run_suite(arguments)
 }
 
-/// Whether any of the suite can run: it is written in Python and prepares its topics with a
-/// Python client.
+/// Whether the suite can run at all: it is written in Python and creates its topics with a Python
+/// client.
 pub(crate) fn can_run() -> bool {
     (tools::PYTHON.present)()
 }
 
-/// The tools that the suite would use and that this machine does not have.
+/// The tools of the suite that are not installed.
 pub(crate) fn missing_tools() -> Vec<&'static Tool> {
     tools::missing(tools::FOR_CLIENTS)
 }
 
-/// Runs the suite with the clients that are there; `arguments` go to it as they are.
+/// Runs the suite with the installed clients and these arguments.
 pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     let mut suite = Process::new(tools::python());
     suite.arg(repository::path("tests/clients/run.py")).arg("--go").arg(tools::go());

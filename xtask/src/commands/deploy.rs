@@ -1,7 +1,8 @@
-//! `cargo xtask deploy`: the chart, the Flux tree, the image and the workflows, without a cluster.
+//! `cargo xtask deploy`: checks the chart, the Flux tree, the image and the workflows without a
+//! cluster.
 //!
-//! The checks themselves are in `tests/deploy`, in Go: there are the libraries of Helm, Flux,
-//! Kubernetes, kind and Prometheus, which then judge what is theirs.
+//! The checks are in `tests/deploy`, in Go, to use the libraries of Helm, Flux, Kubernetes, kind
+//! and Prometheus.
 
 use std::process::Command as Process;
 
@@ -10,11 +11,11 @@ use crate::{Outcome, process, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "deploy",
-    summary: "check chart, Flux tree, image and workflows (`--update-schemas` renews the schemas)",
+    summary: "check chart, Flux tree, image and workflows (`--update-schemas` updates the schemas)",
     run,
 };
 
-/// Writes the schemas of custom resources anew; needs Maven and Java 21 or newer.
+/// Generates the schemas of custom resources again; needs Maven and Java 21 or newer.
 const UPDATE: &str = "--update-schemas";
 
 fn run(arguments: &[String]) -> Outcome {
@@ -24,7 +25,7 @@ fn run(arguments: &[String]) -> Outcome {
     }
 }
 
-/// Runs the checks; `arguments` are words of the names of those to run, where not all.
+/// Runs the checks; `arguments` are parts of the names of the checks, by default all.
 pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     process::run(Process::new(tools::hadolint()).arg("Dockerfile"))?;
     let mut suite = go(&["test", "-count=1"]);
@@ -34,7 +35,7 @@ pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     process::run(&mut suite)
 }
 
-/// Go as it is: it fetches no other Go, and changes no list of modules.
+/// A Go command that neither downloads another toolchain nor changes `go.mod`.
 fn go(arguments: &[&str]) -> Process {
     let mut go = Process::new(tools::go());
     go.args(["-C", "tests/deploy"])

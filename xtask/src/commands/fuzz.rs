@@ -1,9 +1,8 @@
-//! `cargo xtask fuzz`: random bytes for every parser of bytes from outside, for a bounded time.
+//! `cargo xtask fuzz`: fuzzes every parser of untrusted bytes for a limited time.
 //!
-//! libFuzzer needs the coverage counters that LLVM can put into any program; the flags below are
-//! the ones that `cargo fuzz` gives, without the sanitizers (which need a nightly compiler, and
-//! look for faults that a crate which forbids `unsafe` cannot have). So Rust's stable compiler and
-//! the C++ compiler that librdkafka needs anyway are enough.
+//! libFuzzer needs LLVM's coverage instrumentation; the flags below are those of `cargo fuzz`
+//! without the sanitizers, which need a nightly compiler and look for errors that safe Rust cannot
+//! have. So stable Rust and the C++ compiler of librdkafka are sufficient.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
@@ -14,7 +13,7 @@ use crate::{Outcome, process, repository};
 
 pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
-    summary: "fuzz every parser of bytes from outside (--seconds N for each, 60 unless told; --seed N)",
+    summary: "fuzz every parser of untrusted bytes (--seconds N for each, 60 by default; --seed N)",
     run,
 };
 
@@ -24,15 +23,15 @@ const FLAGS: &str = "-Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     --cfg fuzzing";
-/// One input may use this much memory; a length from the wire must not size an allocation.
+/// Memory limit per input; a length from the wire must not size an allocation.
 const MEMORY_MB_MAX: u32 = 1024;
-/// One input may take this long.
+/// Time limit per input.
 const INPUT_SECONDS_MAX: u32 = 10;
-/// Enough for the stack and the input.
+/// Includes the stack trace and the input.
 const LINES_OF_A_FAILURE: usize = 60;
 
 fn run(arguments: &[String]) -> Outcome {
-    // To libFuzzer a seed of 0 is none.
+    // libFuzzer treats a seed of 0 as no seed.
     let any = (RandomState::new().hash_one(()) as u32).max(1);
     let (mut seconds, mut seed) = (60, any);
     for option in arguments.chunks(2) {
@@ -49,16 +48,16 @@ fn run(arguments: &[String]) -> Outcome {
     fuzz(seconds, seed)
 }
 
-/// Builds the targets and runs each for that long, with random numbers from `seed`. Inputs that found something new are kept below
-/// `target/fuzz/runs`, and the next run starts from them.
+/// Builds the targets and runs each for `seconds_each` with this seed. Inputs that increase the
+/// coverage are kept below `target/fuzz/runs`, as the corpus of the next run.
 pub(crate) fn fuzz(seconds_each: u32, seed: u32) -> Outcome {
     let host = host()?;
     let target_dir = repository::target("fuzz");
     let mut build = process::cargo();
     build.args(["build", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
-    // Fully optimised, a minute of fuzzing would take two to build. Debug assertions stay on.
+    // Full optimisation would take minutes to build. Debug assertions stay enabled.
     build.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
-    // With a named target the flags do not reach build scripts, which have no libFuzzer.
+    // With an explicit target the flags do not apply to build scripts, which do not link libFuzzer.
     build.args(["--target", &host]).arg("--target-dir").arg(&target_dir).env("RUSTFLAGS", FLAGS);
     process::run(&mut build)?;
     println!("--seed {seed}");
@@ -67,7 +66,7 @@ pub(crate) fn fuzz(seconds_each: u32, seed: u32) -> Outcome {
     })
 }
 
-/// Runs one target; what it says goes to a file, because most of it is a dictionary.
+/// Runs one target. Its output goes to a file, because most of it is a dictionary.
 fn run_target(program: &Path, name: &str, seconds: u32, seed: u32) -> Outcome {
     let directory = repository::target("fuzz").join("runs").join(name);
     let [corpus, findings] = ["corpus", "findings"].map(|below| directory.join(below));
@@ -87,18 +86,21 @@ fn run_target(program: &Path, name: &str, seconds: u32, seed: u32) -> Outcome {
     fuzzer.arg(format!("-timeout={INPUT_SECONDS_MAX}"));
     let outcome = process::run(fuzzer.stdout(log.try_clone().map_err(failed)?).stderr(log));
 
-    let said = std::fs::read(&path).map_err(failed)?;
-    let said = String::from_utf8_lossy(&said);
+    let output = std::fs::read(&path).map_err(failed)?;
+    let output = String::from_utf8_lossy(&output);
     if outcome.is_ok() {
-        println!("{name}: {}", said.lines().find(|line| line.starts_with("Done ")).unwrap_or("?"));
+        println!(
+            "{name}: {}",
+            output.lines().find(|line| line.starts_with("Done ")).unwrap_or("?")
+        );
         return Ok(());
     }
-    let lines: Vec<&str> = said.lines().collect();
+    let lines: Vec<&str> = output.lines().collect();
     eprintln!("{}", lines[lines.len().saturating_sub(LINES_OF_A_FAILURE)..].join("\n"));
-    Err(format!("{name} found a fault; the input is in {}", findings.display()))
+    Err(format!("{name} failed; the input is in {}", findings.display()))
 }
 
-/// The names of the fuzz targets, which are those of their files.
+/// The names of the fuzz targets, which are the names of their files.
 fn targets() -> Result<Vec<String>, String> {
     let directory = repository::path("fuzz/fuzz_targets");
     let failed = |error: std::io::Error| format!("reading {}: {error}", directory.display());
@@ -113,7 +115,7 @@ fn targets() -> Result<Vec<String>, String> {
     if names.is_empty() { Err(format!("no targets in {}", directory.display())) } else { Ok(names) }
 }
 
-/// The triple of this machine.
+/// The target triple of this machine.
 fn host() -> Result<String, String> {
     let text = process::capture(Process::new("rustc").arg("-vV"))?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));

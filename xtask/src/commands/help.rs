@@ -1,4 +1,4 @@
-//! `cargo xtask help`: what there is.
+//! `cargo xtask help`: lists the subcommands.
 
 use super::{COMMANDS, Command, no_arguments};
 use crate::Outcome;

@@ -1,4 +1,4 @@
-//! `cargo xtask kafka`: Apache Kafka on this machine, for a person, until that person stops it.
+//! `cargo xtask kafka`: Apache Kafka on this machine for interactive use, until it is stopped.
 //!
 //! ```text
 //!  up ──► testbed ──► target/kafka-cluster/{broker-N/, client.properties, cluster}
@@ -22,17 +22,17 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 const USAGE: &str = "`kafka` takes up [--brokers N] [--tls] [--sasl] [--port P], status or down";
-/// The most brokers that the testbed starts.
+/// Most brokers that the testbed starts.
 const BROKERS_MAX: u16 = 9;
-/// The file that says what is up.
+/// The file that describes the running cluster.
 const RECORD: &str = "cluster";
-/// Kafka 4 compares nonces as the standard says, and older clients send them wrong.
-const NOTES: &str = "\n\nWith --sasl, kcat needs librdkafka 2.6.1 or newer (`kcat -V` tells).";
-/// Brokers hand over what they lead before they end; the last ones find nobody to hand it to and
-/// would wait for minutes. Their data goes anyway.
-const STOP_MAX: Duration = Duration::from_secs(5);
-const KILL_MAX: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Kafka 4 checks SCRAM nonces as RFC 5802 requires; older clients send them wrong.
+const NOTES: &str = "\n\nWith --sasl, kcat needs librdkafka 2.6.1 or newer (see `kcat -V`).";
+/// In a controlled shutdown the last brokers find no other leader and would wait for minutes. Their
+/// data is removed anyway.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 fn run(arguments: &[String]) -> Outcome {
     match arguments.split_first() {
@@ -52,7 +52,7 @@ fn parse(arguments: &[String]) -> Result<ClusterSettings, String> {
         first_port: Some(9092),
         directory: Some(directory()),
         heap_mb: 512,
-        // Tests want a mistyped name refused; people type the name of a topic to have it.
+        // Convenient for interactive use; tests need a mistyped name to fail.
         properties: vec![("auto.create.topics.enable".to_owned(), "true".to_owned())],
         ..ClusterSettings::default()
     };
@@ -61,7 +61,7 @@ fn parse(arguments: &[String]) -> Result<ClusterSettings, String> {
         let mut number = |most: u16| {
             let text = words.next().ok_or_else(|| format!("`{word}` needs a number"))?;
             let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-            number.ok_or_else(|| format!("`{word}`: `{text}` is no number from 1 to {most}"))
+            number.ok_or_else(|| format!("`{word}`: `{text}` is not a number from 1 to {most}"))
         };
         match word.as_str() {
             "--brokers" => settings.brokers = number(BROKERS_MAX)?.into(),
@@ -77,19 +77,21 @@ fn parse(arguments: &[String]) -> Result<ClusterSettings, String> {
 fn up(settings: &ClusterSettings) -> Outcome {
     let directory = directory();
     if let Some(record) = Record::read(&directory)?
-        && record.brokers.iter().any(Broker::runs)
+        && record.brokers.iter().any(Broker::is_running)
     {
         return Err(format!(
-            "a cluster is up already, at {}; `cargo xtask kafka down` ends it",
+            "a cluster is running already, at {}; stop it with `cargo xtask kafka down`",
             record.bootstrap
         ));
     }
-    // What is left of a cluster that the machine has ended.
+    // Left behind by a cluster that ended with the machine.
     remove(&directory)?;
-    println!("starting {}; this takes some seconds", brokers(settings.brokers as usize));
+    println!("starting {}; this takes a few seconds", brokers(settings.brokers as usize));
     let cluster = Cluster::start(settings).map_err(|reason| {
         if reason.contains("is taken") {
-            format!("{reason}; end what listens there, or choose another with --port")
+            format!(
+                "{reason}; stop the process that listens there, or choose another port with --port"
+            )
         } else {
             reason
         }
@@ -98,14 +100,14 @@ fn up(settings: &ClusterSettings) -> Outcome {
     let bootstrap = cluster.bootstrap();
     let pid = |id| cluster.pid(id).map(|pid| Broker { id, pid });
     let brokers = (1..=settings.brokers).filter_map(pid).collect();
-    // Before they are let go, so that a failure here ends them.
+    // Written before the brokers are detached, so that a failure here stops them.
     Record { bootstrap, brokers }.write(&directory)?;
     cluster.leave_running()?;
     println!("{guide}");
     Ok(())
 }
 
-/// What there is now, and lines to copy.
+/// How to connect to the cluster.
 fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
     let bootstrap = cluster.bootstrap();
     let (java, librdkafka) = (cluster.client_properties(), cluster.librdkafka_properties());
@@ -113,7 +115,7 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
     let mut flags = vec![format!("--brokers {bootstrap}")];
     let mut file = |flag: &str, path: &Path| flags.push(format!("{flag} {}", shown(path)));
     if settings.tls {
-        // A certificate of the client's own is welcome there, but not demanded.
+        // The listener accepts client certificates, but does not require them.
         file("--kafka-ca-file", &cluster.security_file("ca.pem"));
     }
     if let Some(password) = cluster.sasl_password_file() {
@@ -132,7 +134,7 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
          --bootstrap-server {bootstrap} --command-config {java} --list\n\
          erboh                cargo run -- producer {flags}\n\
          the same flags for   consumer, doctor (is the cluster safe?), audit (are the totals exact?)\n\
-         to end it            cargo xtask kafka down{}",
+         stop it              cargo xtask kafka down{}",
         brokers(settings.brokers as usize),
         if settings.sasl { NOTES } else { "" },
     )
@@ -140,12 +142,12 @@ fn guide(cluster: &Cluster, settings: &ClusterSettings) -> String {
 
 fn status() -> Outcome {
     let Some(record) = Record::read(&directory())? else {
-        println!("no cluster is up; `cargo xtask kafka up` starts one");
+        println!("no cluster is running; `cargo xtask kafka up` starts one");
         return Ok(());
     };
     println!("bootstrap servers: {}", record.bootstrap);
     for broker in &record.brokers {
-        let state = if broker.runs() { "runs" } else { "is DOWN" };
+        let state = if broker.is_running() { "is running" } else { "is DOWN" };
         let log = shown(&broker.directory().join("kafka.log"));
         println!("broker {} {state}: process {}, log {log}", broker.id, broker.pid);
     }
@@ -155,28 +157,28 @@ fn status() -> Outcome {
 fn down() -> Outcome {
     let directory = directory();
     let Some(record) = Record::read(&directory)? else {
-        println!("no cluster is up");
+        println!("no cluster is running");
         return Ok(());
     };
-    end(&record.brokers, Signal::Terminate, STOP_MAX);
-    end(&record.brokers, Signal::Kill, KILL_MAX);
-    if let Some(left) = record.brokers.iter().find(|broker| broker.runs()) {
-        return Err(format!("broker {}, process {}, does not end", left.id, left.pid));
+    stop(&record.brokers, Signal::Terminate, STOP_TIMEOUT);
+    stop(&record.brokers, Signal::Kill, KILL_TIMEOUT);
+    if let Some(left) = record.brokers.iter().find(|broker| broker.is_running()) {
+        return Err(format!("broker {}, process {}, does not exit", left.id, left.pid));
     }
     remove(&directory)?;
-    println!("{} ended, and their data removed", brokers(record.brokers.len()));
+    println!("{} stopped, and their data removed", brokers(record.brokers.len()));
     Ok(())
 }
 
-/// Sends the signal to those that run, and waits for their end, at most that long.
-fn end(brokers: &[Broker], signal: Signal, at_most: Duration) {
-    for broker in brokers.iter().filter(|broker| broker.runs()) {
-        // Whether it has ended is looked at below; it may just have done so by itself.
+/// Sends the signal to the running brokers and waits for their exit, up to `timeout`.
+fn stop(brokers: &[Broker], signal: Signal, timeout: Duration) {
+    for broker in brokers.iter().filter(|broker| broker.is_running()) {
+        // An error may mean that it has just exited, which is checked below.
         let _ = signal.send(broker.pid);
     }
-    let deadline = Instant::now() + at_most;
-    while brokers.iter().any(Broker::runs) && Instant::now() < deadline {
-        std::thread::sleep(LOOK_EVERY);
+    let deadline = Instant::now() + timeout;
+    while brokers.iter().any(Broker::is_running) && Instant::now() < deadline {
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -193,12 +195,12 @@ fn brokers(count: usize) -> String {
     if count == 1 { "1 broker".to_owned() } else { format!("{count} brokers") }
 }
 
-/// A path as it is typed in the repository's root.
+/// A path relative to the repository's root.
 fn shown(path: &Path) -> String {
     path.strip_prefix(repository::root()).unwrap_or(path).display().to_string()
 }
 
-/// One broker that has been started.
+/// A broker that was started.
 #[derive(Debug, PartialEq)]
 struct Broker {
     id: u32,
@@ -210,9 +212,9 @@ impl Broker {
         directory().join(format!("broker-{}", self.id))
     }
 
-    /// Whether the process is there and still is that broker: after a restart of the machine
-    /// its id may be that of any other program.
-    fn runs(&self) -> bool {
+    /// Whether the process is running and is this broker: after a reboot the pid may belong to
+    /// another program.
+    fn is_running(&self) -> bool {
         let mut ps = Process::new("ps");
         let line = process::capture(ps.args(["-ww", "-o", "args=", "-p", &self.pid.to_string()]));
         let settings = self.directory().join("server.properties");
@@ -220,7 +222,7 @@ impl Broker {
     }
 }
 
-/// What is up, as `up` has written it down.
+/// The running cluster, as recorded by `up`.
 #[derive(Debug, PartialEq)]
 struct Record {
     bootstrap: String,
@@ -228,7 +230,7 @@ struct Record {
 }
 
 impl Record {
-    /// `bootstrap=…`, then `broker=id pid` for each.
+    /// `bootstrap=…`, then a line `broker=id pid` per broker.
     fn text(&self) -> String {
         let brokers = self.brokers.iter().map(|each| format!("broker={} {}\n", each.id, each.pid));
         format!("bootstrap={}\n{}", self.bootstrap, brokers.collect::<String>())
@@ -255,7 +257,7 @@ impl Record {
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
         let record = Self::parse(&text);
         record.map(Some).ok_or_else(|| {
-            format!("{} is damaged; end the brokers by hand and remove it", path.display())
+            format!("{} is malformed; stop the brokers by hand and remove it", path.display())
         })
     }
 }
@@ -265,7 +267,7 @@ mod tests {
     use super::{Broker, Record, parse};
 
     #[test]
-    fn the_record_is_read_as_it_was_written() {
+    fn record_round_trips() {
         let brokers = vec![Broker { id: 1, pid: 17 }, Broker { id: 2, pid: 4_000_000 }];
         let record = Record { bootstrap: "127.0.0.1:9092".to_owned(), brokers };
         assert_eq!(Record::parse(&record.text()), Some(record));
@@ -274,22 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_no_broker_is_left_alone() {
-        assert!(!Broker { id: 1, pid: std::process::id() }.runs());
+    fn process_that_is_not_a_broker_is_ignored() {
+        assert!(!Broker { id: 1, pid: std::process::id() }.is_running());
     }
 
     #[test]
-    fn options_are_read_or_refused() {
+    fn options_are_parsed_or_rejected() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let settings = parse(&words("--brokers 3 --tls --port 19092")).unwrap();
         assert_eq!((settings.brokers, settings.tls, settings.sasl), (3, true, false));
         assert_eq!(settings.first_port, Some(19_092));
-        let refused = |text: &str| parse(&words(text)).unwrap_err();
-        assert!(refused("--brokers").contains("needs a number"));
-        assert!(refused("--port many").contains("`many`"));
-        assert!(refused("--port 0").contains("from 1 to 65535"));
-        assert!(refused("--brokers 0").contains("from 1 to 9"));
-        assert!(refused("--brokers 10").contains("from 1 to 9"));
-        assert!(refused("--fast").contains("`--fast`"));
+        let rejected = |text: &str| parse(&words(text)).unwrap_err();
+        assert!(rejected("--brokers").contains("needs a number"));
+        assert!(rejected("--port many").contains("`many`"));
+        assert!(rejected("--port 0").contains("from 1 to 65535"));
+        assert!(rejected("--brokers 0").contains("from 1 to 9"));
+        assert!(rejected("--brokers 10").contains("from 1 to 9"));
+        assert!(rejected("--fast").contains("`--fast`"));
     }
 }

@@ -1,4 +1,4 @@
-//! The subcommands, one per file but for the trials, and the table that names them.
+//! The subcommands, one per file except for the trials, and the table that lists them.
 
 pub(crate) mod help;
 
@@ -19,14 +19,14 @@ use std::path::PathBuf;
 use crate::tools::{self, Tool};
 use crate::{Outcome, process, repository};
 
-/// A subcommand: what a person types, what `help` says about it, and what runs.
+/// A subcommand: its name, its line in `help`, and its function.
 pub(crate) struct Command {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) run: fn(&[String]) -> Outcome,
 }
 
-/// Every subcommand, in the order in which `help` lists them.
+/// All subcommands, in the order of `help`.
 pub(crate) const COMMANDS: &[Command] = &[
     test::COMMAND,
     ci::COMMAND,
@@ -46,22 +46,23 @@ pub(crate) const COMMANDS: &[Command] = &[
     help::COMMAND,
 ];
 
-/// The subcommand of that name.
+/// Finds a subcommand by name.
 pub(crate) fn find(name: &str) -> Result<&'static Command, String> {
-    let asked = if matches!(name, "-h" | "--help") { "help" } else { name };
-    COMMANDS.iter().find(|command| command.name == asked).ok_or_else(|| {
-        format!("there is no subcommand `{name}`; `cargo xtask help` lists what there is")
-    })
+    let wanted = if matches!(name, "-h" | "--help") { "help" } else { name };
+    COMMANDS
+        .iter()
+        .find(|command| command.name == wanted)
+        .ok_or_else(|| format!("there is no subcommand `{name}`; `cargo xtask help` lists them"))
 }
 
-/// Builds the binary that the tests use too, and answers where it is: built alone it would need
-/// other features of the dependencies, and so most of them once more.
+/// Builds the `erboh` binary together with the tests and returns its path. Built alone it would
+/// need other features of its dependencies, most of which would be compiled again.
 fn build_erboh() -> Result<PathBuf, String> {
     process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-run"]))?;
     Ok(repository::target("debug/erboh"))
 }
 
-/// Runs a suite if this machine has all the tools that it needs, and else names one that is missing.
+/// Runs a suite if all its tools are installed; otherwise the error names a missing one.
 fn if_able(needed: &'static [Tool], suite: impl FnOnce() -> Outcome) -> Outcome {
     match tools::missing(needed).first() {
         Some(tool) => Err(tool.not_run()),
@@ -69,7 +70,7 @@ fn if_able(needed: &'static [Tool], suite: impl FnOnce() -> Outcome) -> Outcome 
     }
 }
 
-/// For subcommands that take no arguments: refuses what would otherwise be silently ignored.
+/// For subcommands without arguments: rejects arguments instead of ignoring them.
 fn no_arguments(name: &str, arguments: &[String]) -> Outcome {
     match arguments.first() {
         None => Ok(()),

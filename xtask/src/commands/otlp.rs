@@ -1,20 +1,20 @@
-//! `cargo xtask otlp`: the feature that sends traces works where it is on, and is not there where
-//! it is off.
+//! `cargo xtask otlp`: tests the feature that exports traces, and that builds without it do not
+//! depend on OpenTelemetry.
 
 use super::{Command, no_arguments};
 use crate::{Outcome, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "otlp",
-    summary: "test the sending of traces, and that an ordinary build has nothing of it",
+    summary: "test the export of traces, and that a default build does not include it",
     run,
 };
 
-/// The feature, as it is named from the whole workspace. A package alone would have other features
-/// of what it depends on, and nearly everything would be built a second time.
+/// The feature, named from the whole workspace. Building the package alone would select other
+/// features of its dependencies and compile nearly everything again.
 pub(crate) const FEATURE: &str = "erboh/otlp";
 
-/// What is in a module of this name is only there with the feature.
+/// Modules of this name exist only with the feature.
 const TESTS: &str = "otlp::";
 
 fn run(arguments: &[String]) -> Outcome {
@@ -22,7 +22,7 @@ fn run(arguments: &[String]) -> Outcome {
     check()
 }
 
-/// Looks at what an ordinary build depends on, then runs the tests of the feature.
+/// Checks the dependencies of a default build, then runs the tests of the feature.
 pub(crate) fn check() -> Outcome {
     let mut tree = process::cargo();
     tree.args(["tree", "--package", "erboh", "--edges", "normal,build", "--locked"]);

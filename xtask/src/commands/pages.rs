@@ -1,7 +1,7 @@
-//! `cargo xtask pages`: the pages of a demo, used in a real browser.
+//! `cargo xtask pages`: tests the pages of a demo in a real browser.
 //!
-//! The suite itself is `tests/pages/run.mjs`: it clicks and types as people do, with and without
-//! scripts, and has axe-core look at every page.
+//! The suite is `tests/pages/run.mjs`: it uses mouse and keyboard, with and without JavaScript, and
+//! checks every page with axe-core.
 
 use std::process::Command as Process;
 
@@ -10,7 +10,7 @@ use crate::{Outcome, process, repository, tools};
 
 pub(crate) const COMMAND: Command = Command {
     name: "pages",
-    summary: "use the pages in a browser, by mouse and keyboard; names select checks",
+    summary: "test the pages in a browser, by mouse and keyboard; arguments select checks",
     run,
 };
 
@@ -18,7 +18,7 @@ fn run(arguments: &[String]) -> Outcome {
     if_able(tools::FOR_PAGES, || run_suite(arguments))
 }
 
-/// Runs the suite; `arguments` are words of the names of the checks to run, where not all.
+/// Runs the suite; `arguments` are parts of the names of the checks, by default all.
 pub(crate) fn run_suite(arguments: &[String]) -> Outcome {
     let Some(chromium) = tools::chromium() else { return Err(tools::CHROMIUM.not_run()) };
     let mut suite = Process::new("node");

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test that this machine can run within minutes.
+//! `cargo xtask test`: all tests that this machine can run within minutes.
 
 use super::{Command, api, clients, deploy, no_arguments, pages};
 use crate::steps::Steps;
@@ -7,16 +7,16 @@ use crate::{Outcome, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",
-    summary: "run every test that this machine can run within minutes, and name those that are left out",
+    summary: "run all tests that this machine can run within minutes, and list those left out",
     run,
 };
 
-/// What `ci` runs besides, and the subcommand of each: each of them takes minutes, or builds much.
-const TAKES_MINUTES: [(&str, &str); 4] = [
-    ("the fault campaign", "chaos"),
-    ("a producer under overload", "overload"),
-    ("random bytes for every parser", "fuzz"),
-    ("the sending of traces", "otlp"),
+/// Checks that only `ci` runs, with their subcommands: each takes minutes or a large build.
+const ONLY_IN_CI: [(&str, &str); 4] = [
+    ("the chaos campaign", "chaos"),
+    ("the overload trial", "overload"),
+    ("fuzzing", "fuzz"),
+    ("the export of traces", "otlp"),
 ];
 
 fn run(arguments: &[String]) -> Outcome {
@@ -33,13 +33,13 @@ fn run(arguments: &[String]) -> Outcome {
     suite(&mut steps, "api documents", tools::FOR_API, api::run_suite);
     suite(&mut steps, "pages", tools::FOR_PAGES, pages::run_suite);
     suite(&mut steps, "deployment", tools::FOR_DEPLOY, deploy::run_suite);
-    for (what, command) in TAKES_MINUTES {
+    for (what, command) in ONLY_IN_CI {
         steps.note(&format!("not run: {what}; to run it: cargo xtask {command}"));
     }
     steps.finish()
 }
 
-/// Runs all of a suite, or notes every tool for want of which it cannot run.
+/// Runs a whole suite, or notes every missing tool.
 fn suite(
     steps: &mut Steps,
     name: &'static str,
@@ -60,13 +60,13 @@ pub(crate) fn workspace() -> Outcome {
     process::run(process::cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
 }
 
-/// Each test has clusters of its own, of one to three JVMs; with more at a time a machine of two
-/// cores would make them wait for each other until their deadlines.
-const CLUSTERS_AT_A_TIME: &str = "3";
-/// What is in a module of this name needs Apache Kafka, and is ignored without it.
+/// Each test has its own cluster of one to three JVMs; with more, tests on two cores would slow
+/// each other down until their deadlines.
+const CONCURRENT_CLUSTERS: &str = "3";
+/// Tests in modules of this name need Apache Kafka, and are ignored by default.
 const NEEDS_KAFKA: &str = "kafka::";
 
-/// The tests that start Apache Kafka. They are part of the binaries that `workspace` has built.
+/// The tests with Apache Kafka. They are in the binaries that `workspace` has built.
 pub(crate) fn apache_kafka() -> Outcome {
     let tests = |for_binaries: &[&str]| {
         let mut tests = process::cargo();
@@ -81,10 +81,10 @@ pub(crate) fn apache_kafka() -> Outcome {
     }
     println!("{count} tests");
     erboh_testbed::share_classes()?;
-    process::run(&mut tests(&["--test-threads", CLUSTERS_AT_A_TIME]))
+    process::run(&mut tests(&["--test-threads", CONCURRENT_CLUSTERS]))
 }
 
-/// How many tests a list of the test harness has.
+/// Counts the tests in a list of the test harness.
 fn tests_in(listed: &str) -> usize {
     listed.lines().filter(|line| line.ends_with(": test")).count()
 }
@@ -92,8 +92,8 @@ fn tests_in(listed: &str) -> usize {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_is_not_run_can_be_run() {
-        for (_, command) in super::TAKES_MINUTES {
+    fn omitted_checks_have_subcommands() {
+        for (_, command) in super::ONLY_IN_CI {
             assert!(crate::commands::find(command).is_ok(), "{command}");
         }
     }

@@ -1,6 +1,6 @@
-//! The trials: programs that run erboh for minutes and write what came of it into a page.
+//! The trials: programs that run erboh for minutes and write reports into the documentation.
 //!
-//! What they do is theirs; here they get the binaries and their place in the documentation.
+//! They are defined in `crates/trials`; here they are built and get the paths of their pages.
 
 use std::process::Command as Process;
 
@@ -9,42 +9,42 @@ use crate::{Outcome, process, repository, tools};
 
 pub(crate) const CHAOS: Command = Command {
     name: "chaos",
-    summary: "break a running system for minutes: --minutes M --seed S --write --self-test, --help",
+    summary: "inject faults for minutes: --minutes M --seed S --write --self-test, --help",
     run: |arguments| run("chaos", arguments),
 };
 
 pub(crate) const OVERLOAD: Command = Command {
     name: "overload",
-    summary: "offer a producer four times what it can take (--seconds N, --broker NAME, --help)",
+    summary: "offer a producer four times its capacity (--seconds N, --broker NAME, --help)",
     run: |arguments| run("overload", &[&["--judge-times".to_owned()], arguments].concat()),
 };
 
 pub(crate) const BENCH_BROKER: Command = Command {
     name: "bench-broker",
-    summary: "measure the embedded broker next to Apache Kafka (--runs N, --records N, --write)",
+    summary: "benchmark the embedded broker next to Apache Kafka (--runs N, --records N, --write)",
     run: |arguments| run("broker", arguments),
 };
 
 pub(crate) const BENCH_INGEST: Command = Command {
     name: "bench-ingest",
-    summary: "measure ratings over HTTP next to Kafka's own producer (--runs N, --write, --help)",
+    summary: "benchmark ratings over HTTP next to Kafka's own producer (--runs N, --write, --help)",
     run: |arguments| run("ingest", arguments),
 };
 
 pub(crate) const BENCH_RESTORE: Command = Command {
     name: "bench-restore",
-    summary: "measure restarts and take-overs on long logs (--ratings N,… --runs N, --write, --help)",
+    summary: "benchmark restarts and take-overs on long logs (--ratings N,… --runs N, --write, --help)",
     run: |arguments| run("restore", arguments),
 };
 
-/// The page that a trial is written into.
+/// The page with the report of a trial.
 fn page(trial: &str) -> &'static str {
     if matches!(trial, "broker" | "ingest") { "docs/benchmarks.md" } else { "docs/reliability.md" }
 }
 
-/// Builds the trials and what they try, as users run it, and runs one of them.
+/// Builds release binaries of erboh and the trials, and runs a trial.
 fn run(trial: &str, arguments: &[String]) -> Outcome {
-    // The embedded broker needs nothing.
+    // The embedded broker needs no further tools.
     let embedded = arguments.iter().any(|argument| argument.contains("embedded"));
     if_able(if embedded { &[] } else { &[tools::KAFKA] }, || {
         let mut build = process::cargo();
@@ -54,14 +54,14 @@ fn run(trial: &str, arguments: &[String]) -> Outcome {
     })
 }
 
-/// Runs a trial with the binaries that the tests have built; short enough for every change.
+/// Runs a trial with the debug binaries that the tests have built; short enough for every change.
 pub(super) fn short(trial: &str, arguments: &[&str]) -> Outcome {
     build_erboh()?;
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     run_built("debug", trial, &arguments)
 }
 
-/// Runs a trial that was built with this profile, with its data in a directory of its name.
+/// Runs a trial built with this profile, with its data in a directory of its name.
 fn run_built(profile: &str, trial: &str, arguments: &[String]) -> Outcome {
     let mut trials = Process::new(repository::target(profile).join("trials"));
     trials.arg(trial).arg("--directory").arg(repository::target(trial));

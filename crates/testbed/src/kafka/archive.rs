@@ -1,27 +1,26 @@
-//! Archive: Kafka's classes in the form in which a JVM keeps them in memory.
+//! A class data sharing archive of Kafka's classes, which JVMs map into memory.
 //!
-//! With one a broker starts with not much more than half the work, which counts where dozens of
-//! them start on two cores. A JVM that finds the archive unfit for its jars or for itself does
-//! without it.
+//! It nearly halves the CPU time of a broker start, which matters where dozens of brokers start on
+//! two cores. A JVM ignores an archive that does not match its jars or its own version.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::{Cluster, ClusterSettings, jvm};
 
-/// Beside the directory of the jars.
+/// Next to the directory of the jars.
 fn path() -> PathBuf {
     jvm::jars().with_file_name("kafka-classes.jsa")
 }
 
-/// The option for a JVM, if there is an archive.
+/// The JVM option that uses the archive, if there is one.
 pub(super) fn option() -> Option<String> {
     let path = path();
     path.exists().then(|| format!("-XX:SharedArchiveFile={}", path.display()))
 }
 
-/// Makes the archive that later starts use, if there is none that is newer than the jars: a
-/// broker is started, and writes down its classes as it ends.
+/// Creates the archive for later starts, unless there is one newer than the jars: starts a broker,
+/// which dumps its loaded classes when it exits.
 pub fn share_classes() -> Result<(), String> {
     if is_current() {
         return Ok(());
@@ -31,13 +30,13 @@ pub fn share_classes() -> Result<(), String> {
     let settings = ClusterSettings::default();
     let mut cluster = Cluster::prepare(&settings)?;
     let mut options = settings.jvm_options();
-    // An old one must not be in the way of its successor.
+    // An old archive must not be used to create its successor.
     options.retain(|option| !option.contains("SharedArchiveFile"));
     options.push(format!("-XX:ArchiveClassesAtExit={}", partial.display()));
-    cluster.nodes[0].start(&options, cluster.directory.leftovers())?;
+    cluster.nodes[0].start(&options, cluster.directory.temporary_path())?;
     cluster.wait_until_serving(1)?;
     cluster.stop(1)?;
-    // Whole or not at all, because other processes start brokers at the same time.
+    // Renamed atomically, because other processes start brokers at the same time.
     std::fs::rename(&partial, &path).map_err(|error| {
         format!("the JVM left no archive of its classes at {}: {error}", partial.display())
     })

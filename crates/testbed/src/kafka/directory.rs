@@ -1,10 +1,10 @@
-//! Directory: where a cluster keeps its files, and whether they go with it.
+//! The directory of a cluster's files, temporary or chosen by the caller.
 
 use std::path::{Path, PathBuf};
 
 use crate::random;
 
-/// A directory that is removed when this is dropped, if it is a temporary one.
+/// A directory that is removed when this is dropped, if it is temporary.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
@@ -12,13 +12,13 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// The one that the caller wants, or a new temporary one.
-    pub(super) fn open(wanted: Option<&Path>) -> Result<Self, String> {
-        let path = wanted.map_or_else(unused, Path::to_owned);
-        // The JVMs may have another current directory than we.
+    /// Opens the requested directory, or a new temporary one.
+    pub(super) fn open(requested: Option<&Path>) -> Result<Self, String> {
+        let path = requested.map_or_else(unused, Path::to_owned);
+        // The JVMs may have a different working directory.
         let path = std::path::absolute(&path)
             .map_err(|error| format!("the directory {}: {error}", path.display()))?;
-        let directory = Self { path, temporary: wanted.is_none() };
+        let directory = Self { path, temporary: requested.is_none() };
         std::fs::create_dir_all(&directory.path)
             .map_err(|error| format!("creating {}: {error}", directory.path.display()))?;
         Ok(directory)
@@ -28,8 +28,9 @@ impl Directory {
         &self.path
     }
 
-    /// What somebody else has to remove if this process is killed.
-    pub(super) fn leftovers(&self) -> Option<&Path> {
+    /// The path, if it is temporary: the supervisor of each JVM removes it if this process is
+    /// killed.
+    pub(super) fn temporary_path(&self) -> Option<&Path> {
         self.temporary.then_some(&self.path)
     }
 }
@@ -37,13 +38,13 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         if self.temporary {
-            // Nobody is left to tell; the system clears its temporary directory some day.
+            // Best effort: the system cleans up its temporary directory eventually.
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// A path in the system's temporary directory that nobody else uses.
+/// A unique path in the system's temporary directory.
 fn unused() -> PathBuf {
     let name = format!("erboh-kafka-{}-{:x}", std::process::id(), random::number());
     std::env::temp_dir().join(name)

@@ -1,4 +1,4 @@
-//! Jvm: a Java process that cannot outlive its owner.
+//! A Java process that cannot outlive its owner.
 //!
 //! ```text
 //!  owner ──pipe──► sh, waits ─┬─► watcher: reads the pipe; at its end SIGKILL ──┐
@@ -6,8 +6,8 @@
 //!    └── java's pid ── sh                                (also from the owner)
 //! ```
 //!
-//! The system closes the pipe when the owner ends, however it ends. The shell has no other way to
-//! learn of that, and Java none at all.
+//! The kernel closes the pipe when the owner exits, however it exits. The shell cannot detect that
+//! in another way, and Java cannot detect it at all.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use crate::child::{Child, Signal};
 
-/// `$1` is the log, `$2` what to remove if the owner has gone; the rest is the command line. A
-/// line from the owner lets java go: the watch over it ends. A watcher that has begun to act is
-/// not ended any more, so that its answer tells who was first, it or java.
+/// `$1` is the log, `$2` a directory to remove if the owner has died; the rest is the command line.
+/// A line from the owner detaches java: the watcher exits. A watcher that has started to kill
+/// ignores SIGTERM, so its exit status tells whether it or java ended first.
 const SUPERVISOR: &str = r#"
-log=$1 leftovers=$2; shift 2
+log=$1 cleanup=$2; shift 2
 exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 jvm=$!
@@ -39,43 +39,43 @@ exec 3<&-
 wait "$jvm"
 status=$?
 kill -TERM "$watcher"
-if wait "$watcher" && [ -n "$leftovers" ]; then rm -rf "$leftovers"; fi
+if wait "$watcher" && [ -n "$cleanup" ]; then rm -rf "$cleanup"; fi
 exit "$status"
 "#;
 
-/// SIGKILL takes effect at once, unless the machine is very busy.
-const KILL_MAX: Duration = Duration::from_secs(30);
+/// SIGKILL takes effect immediately, unless the machine is overloaded.
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running Java process.
 #[derive(Debug)]
 pub(crate) struct Jvm {
     supervisor: Child,
     pid: u32,
-    /// Its end is what the watcher waits for.
-    line: Option<ChildStdin>,
+    /// The watcher kills java when this pipe is closed.
+    owner_pipe: Option<ChildStdin>,
 }
 
 impl Jvm {
-    /// Starts `java` with these arguments; what it says is appended to `log`. If its owner is
-    /// killed, `leftovers` are removed after it.
+    /// Starts `java` with these arguments and appends its output to `log`. If the owner is killed,
+    /// the supervisor removes the directory `cleanup`.
     pub(crate) fn start(
         arguments: &[String],
         log: &Path,
-        leftovers: Option<&Path>,
+        cleanup: Option<&Path>,
     ) -> Result<Self, String> {
-        Self::start_program("java", arguments, log, leftovers)
+        Self::start_program("java", arguments, log, cleanup)
     }
 
     fn start_program(
         program: &str,
         arguments: &[String],
         log: &Path,
-        leftovers: Option<&Path>,
+        cleanup: Option<&Path>,
     ) -> Result<Self, String> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             format!("starting {program} (log in {}): {what}: {error}", log.display())
         };
-        // Created here, because the shell would have nobody to tell that it cannot.
+        // Created here, because the shell cannot report a failure.
         OpenOptions::new()
             .create(true)
             .append(true)
@@ -83,34 +83,34 @@ impl Jvm {
             .map_err(|error| failed("creating the log", &error))?;
         let mut shell = Command::new("sh");
         shell.args(["-c", SUPERVISOR, "erboh-testbed"]).arg(log);
-        shell.arg(leftovers.unwrap_or(Path::new("")));
+        shell.arg(cleanup.unwrap_or(Path::new("")));
         shell.arg(program).args(arguments);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // Ctrl-C is for the owner; the cluster then ends with it.
+        // Ctrl-C goes to the owner only; the cluster ends with the owner.
         shell.process_group(0);
-        let mut supervisor = Child::spawn_unkept(shell)?;
-        let line = supervisor.take_stdin();
-        let mut said = String::new();
+        let mut supervisor = Child::spawn_unmonitored(shell)?;
+        let owner_pipe = supervisor.take_stdin();
+        let mut line = String::new();
         if let Some(stdout) = supervisor.take_stdout() {
-            let read = BufReader::new(stdout).read_line(&mut said);
+            let read = BufReader::new(stdout).read_line(&mut line);
             read.map_err(|error| failed("reading its process id", &error))?;
         }
         let pid =
-            said.trim().parse().map_err(|_| failed("its process id", &format!("`{said}`")))?;
-        Ok(Self { supervisor, pid, line })
+            line.trim().parse().map_err(|_| failed("its process id", &format!("`{line}`")))?;
+        Ok(Self { supervisor, pid, owner_pipe })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whether it has not ended; a stopped one has not.
+    /// Whether it has not exited. A stopped process counts as running.
     pub(crate) fn is_running(&mut self) -> bool {
         self.supervisor.is_running()
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), String> {
-        // Its pid is its own at least until the supervisor, which reaps it, has ended too.
+        // The pid cannot be reused before the supervisor, which reaps java, has exited.
         if self.is_running() {
             signal.send(self.pid)
         } else {
@@ -118,28 +118,28 @@ impl Jvm {
         }
     }
 
-    /// Waits for its end, at most that long.
-    pub(crate) fn wait(&mut self, at_most: Duration) -> Option<ExitStatus> {
-        self.supervisor.wait(at_most)
+    /// Waits for its exit, up to `timeout`.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        self.supervisor.wait(timeout)
     }
 
-    /// Ends it at once.
+    /// Kills it with SIGKILL and waits for its exit.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
         if self.is_running() {
-            // It may end by itself just now; whether it has ended is what counts.
+            // An error may mean that java has just exited; only the exit matters.
             let sent = self.signal(Signal::Kill);
-            if self.wait(KILL_MAX).is_none() {
-                let reason = sent.err().unwrap_or_else(|| format!("not within {KILL_MAX:?}"));
+            if self.wait(KILL_TIMEOUT).is_none() {
+                let reason = sent.err().unwrap_or_else(|| format!("not within {KILL_TIMEOUT:?}"));
                 return Err(format!("java process {} does not end: {reason}", self.pid));
             }
         }
         Ok(())
     }
 
-    /// Lets it run on without an owner.
-    pub(crate) fn release(mut self) -> Result<(), String> {
-        let told = self.line.as_mut().map_or(Ok(()), |line| line.write_all(b"go on\n"));
-        match (told, self.wait(KILL_MAX)) {
+    /// Lets java outlive its owner.
+    pub(crate) fn detach(mut self) -> Result<(), String> {
+        let sent = self.owner_pipe.as_mut().map_or(Ok(()), |pipe| pipe.write_all(b"detach\n"));
+        match (sent, self.wait(KILL_TIMEOUT)) {
             (Ok(()), Some(_)) => Ok(()),
             (Err(error), _) => Err(format!("java process {}: {error}", self.pid)),
             (_, None) => Err(format!("the supervisor of java process {} does not end", self.pid)),
@@ -150,13 +150,14 @@ impl Jvm {
 impl Drop for Jvm {
     fn drop(&mut self) {
         if self.kill().is_err() {
-            // The watcher can still do it.
-            self.line = None;
+            // Closing the pipe makes the watcher kill it.
+            self.owner_pipe = None;
         }
     }
 }
 
-/// A JVM with Kafka's jars on its class path, to run the main of `class`: Kafka's own tools.
+/// A command that runs the main method of `class` with Kafka's jars on the class path, for Kafka's
+/// tools.
 #[must_use]
 pub fn java(options: &[&str], class: &str) -> Command {
     let mut java = Command::new("java");
@@ -164,12 +165,12 @@ pub fn java(options: &[&str], class: &str) -> Command {
     java
 }
 
-/// Runs a Java program to its end and answers its standard output.
+/// Runs a Java program to completion and returns its standard output.
 pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
     run_in(Path::new("."), arguments)
 }
 
-/// The same in that directory.
+/// Like [`run`], in `directory`.
 pub(crate) fn run_in(directory: &Path, arguments: &[String]) -> Result<String, String> {
     let mut java = Command::new("java");
     java.current_dir(directory);
@@ -178,29 +179,30 @@ pub(crate) fn run_in(directory: &Path, arguments: &[String]) -> Result<String, S
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!("java ended with {}: {}", output.status, String::from_utf8_lossy(&said).trim()))
+    let output_text = [output.stdout, output.stderr].concat();
+    let output_text = String::from_utf8_lossy(&output_text);
+    Err(format!("java ended with {}: {}", output.status, output_text.trim()))
 }
 
-/// Where Maven puts Apache Kafka's jars.
+/// The directory to which Maven copies Apache Kafka's jars.
 pub(crate) fn jars() -> PathBuf {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     crates.and_then(Path::parent).unwrap_or(Path::new(".")).join("target/kafka")
 }
 
-/// The options that every JVM of ours needs to find Kafka's classes.
+/// The JVM options that put Kafka's jars on the class path.
 pub(crate) fn class_path() -> [String; 2] {
     ["-cp".to_owned(), jars().join("*").to_string_lossy().into_owned()]
 }
 
-/// An error that says what is missing, if there is no JVM or there are no jars for it. Looked at
-/// once per process: a JVM costs a moment.
+/// Checks that a JVM and Kafka's jars are installed; the error names what is missing. The result is
+/// cached for the process, because starting a JVM takes time.
 pub(crate) fn available() -> Result<(), String> {
     static AVAILABLE: OnceLock<Result<(), String>> = OnceLock::new();
-    AVAILABLE.get_or_init(look_for_all).clone()
+    AVAILABLE.get_or_init(check_installation).clone()
 }
 
-fn look_for_all() -> Result<(), String> {
+fn check_installation() -> Result<(), String> {
     let is_kafka = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("kafka_2.13-");
     let has_jars = std::fs::read_dir(jars())
         .is_ok_and(|entries| entries.flatten().any(|entry| is_kafka(&entry.file_name())));
@@ -216,9 +218,9 @@ fn look_for_all() -> Result<(), String> {
     })
 }
 
-/// The end of a log: at most that many lines.
+/// The last `count` lines of a log.
 pub(crate) fn last_lines(log: &Path, count: usize) -> String {
-    /// Enough for the lines that are wanted, stack trace included.
+    /// Enough for the requested lines, including a stack trace.
     const TAIL_BYTES: u64 = 256 << 10;
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
@@ -245,7 +247,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(30);
 
-    /// A supervised process that lives long, with a directory that goes with its owner.
+    /// A supervised long-running process, and a directory that is removed if its owner dies.
     fn sleeper() -> (Jvm, PathBuf) {
         let name = format!("erboh-testbed-{:x}", random::number());
         let directory = std::env::temp_dir().join(name);
@@ -265,20 +267,20 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_owner_is_the_end_of_all() {
+    fn death_of_the_owner_kills_the_jvm_and_removes_its_directory() {
         let (mut jvm, directory) = sleeper();
-        // A stopped process must end too.
+        // A stopped process must be killed too.
         jvm.signal(Signal::Stop).unwrap();
         assert!(exists(jvm.pid()));
-        // What the system does for a process that ends.
-        jvm.line = None;
-        assert!(jvm.wait(SOON).is_some(), "the supervisor goes on");
+        // The kernel does this when a process exits.
+        jvm.owner_pipe = None;
+        assert!(jvm.wait(SOON).is_some(), "the supervisor keeps running");
         assert!(!exists(jvm.pid()));
         assert!(!directory.exists());
     }
 
     #[test]
-    fn who_ends_in_order_keeps_the_files() {
+    fn orderly_exit_keeps_the_directory() {
         let (mut jvm, directory) = sleeper();
         jvm.signal(Signal::Terminate).unwrap();
         assert!(!jvm.wait(SOON).unwrap().success());
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_one_has_ended() {
+    fn dropping_a_jvm_kills_it() {
         let (jvm, directory) = sleeper();
         let pid = jvm.pid();
         drop(jvm);
@@ -297,24 +299,24 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_let_go_runs_on() {
+    fn detached_jvm_keeps_running() {
         let (jvm, directory) = sleeper();
         let pid = jvm.pid();
-        jvm.release().unwrap();
+        jvm.detach().unwrap();
         assert!(exists(pid) && directory.exists());
         Signal::Kill.send(pid).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]
-    fn what_cannot_be_started_stands_in_the_log() {
+    fn failed_start_is_logged() {
         let (jvm, directory) = sleeper();
         drop(jvm);
         let log = directory.join("other");
         let mut absent = Jvm::start_program("no-such-program", &[], &log, None).unwrap();
         assert!(!absent.wait(SOON).unwrap().success());
-        let said = last_lines(&log, 1);
-        assert!(said.contains("no-such-program"), "{said}");
+        let text = last_lines(&log, 1);
+        assert!(text.contains("no-such-program"), "{text}");
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -1,17 +1,17 @@
-//! Cluster: Apache Kafka, every node broker and controller, as child processes.
+//! An Apache Kafka cluster as child processes; every node is a broker and a controller.
 //!
 //! ```text
 //!  directory/broker-1/{server.properties, data/, kafka.log} … broker-N, security/, client.properties
 //!
 //!            ┌ CLIENTS ◄──────────────── bootstrap()          plain, TLS, SASL
-//!  broker n ─┤ LINK_A  ◄──── Link a:n ◄─ bootstrap_via("a")   the same, and advertised at the link
-//!            ├ DOOR_…    ◄──────────────── bootstrap_at(door)   with security of its own
-//!            ├ BROKERS                   among themselves, plain; only with TLS or SASL
+//!  broker n ─┤ LINK_A  ◄──── Link a:n ◄─ bootstrap_via("a")   the same, advertised at the link
+//!            ├ DOOR_…    ◄──────────────── bootstrap_at(door)   with its own security settings
+//!            ├ BROKERS                   inter-broker, plaintext; only with TLS or SASL
 //!            └ CONTROLLER
 //! ```
 //!
-//! A client that starts from `bootstrap_via("a")` is told only the addresses of the links named
-//! `a`: cutting one of them cuts this client, and no other, off that broker.
+//! A client that bootstraps from `bootstrap_via("a")` sees only the addresses of the links named
+//! `a`: cutting one of them disconnects only this client from that broker.
 
 mod archive;
 mod directory;
@@ -27,9 +27,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use directory::Directory;
-use node::{Failure, Node};
+use node::{Node, StartError};
 use security::Security;
-use settings::{Listener, Place};
+use settings::{Listener, NodeConfig};
 
 pub use archive::share_classes;
 pub use jvm::java;
@@ -37,23 +37,23 @@ pub use settings::{ClusterSettings, Door, Tuning};
 
 use crate::{Link, Signal, random};
 
-/// How often other ports are tried when somebody else has taken one of ours.
+/// How often a start is tried with new ports when another process has taken one.
 const STARTS_MAX: u32 = 3;
-/// Enough to see what a broker was about.
-const LINES_AFTER_A_PANIC: usize = 15;
+/// Enough context to diagnose a failed test.
+const LOG_LINES_AFTER_PANIC: usize = 15;
 
-/// A running cluster of Apache Kafka. When it is dropped, or when the process that owns it ends
-/// in any way, its JVMs get SIGKILL and its temporary directory is removed.
+/// A running cluster of Apache Kafka. When it is dropped, or when its owner process exits in any
+/// way, its JVMs get SIGKILL and its temporary directory is removed.
 pub struct Cluster {
     settings: ClusterSettings,
-    /// Before the directory, so that the JVMs end before their files go.
+    /// Declared before the directory, so that the JVMs exit before their files are removed.
     nodes: Vec<Node>,
     security: Security,
     directory: Directory,
 }
 
 impl Cluster {
-    /// Starts a cluster and returns when every broker serves and knows all the others.
+    /// Starts a cluster and returns when every broker serves requests and lists all the others.
     pub fn start(settings: &ClusterSettings) -> Result<Self, String> {
         let mut tries = 0;
         loop {
@@ -61,15 +61,15 @@ impl Cluster {
             let cluster = Self::prepare(settings)?;
             match cluster.launch() {
                 Ok(()) => return Ok(cluster),
-                // Ports that the caller has chosen stay the same.
-                Err(Failure::PortTaken(_))
+                // Ports chosen by the caller stay the same, so a retry is pointless.
+                Err(StartError::PortTaken(_))
                     if tries < STARTS_MAX && settings.first_port.is_none() => {}
-                Err(failure) => return Err(failure.into_reason()),
+                Err(failure) => return Err(failure.into_message()),
             }
         }
     }
 
-    /// Does all that comes before a start; every broker is down.
+    /// Prepares a cluster without starting it: all brokers are down.
     pub fn prepare(settings: &ClusterSettings) -> Result<Self, String> {
         settings.check()?;
         Self::available()?;
@@ -83,27 +83,27 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Whether clusters can be started here: Java and Kafka's jars are there.
+    /// Whether clusters can be started on this machine: Java and Kafka's jars are installed.
     #[must_use]
     pub fn is_available() -> bool {
         jvm::available().is_ok()
     }
 
-    /// The same, with what is missing and how to get it as the error.
+    /// Like [`Self::is_available`]; the error names what is missing and how to install it.
     pub fn available() -> Result<(), String> {
         jvm::available()
     }
 
-    /// `host:port,…` of all brokers, as clients without a link use them.
+    /// The bootstrap servers (`host:port,…`) of all brokers, without a link.
     #[must_use]
     pub fn bootstrap(&self) -> String {
         joined(self.nodes.iter().map(|node| local(node.ports.clients)))
     }
 
-    /// `host:port,…` of that door of all brokers.
+    /// The bootstrap servers at this door of all brokers.
     ///
     /// # Panics
-    /// If the settings have no such door.
+    /// If the settings do not include this door.
     #[must_use]
     pub fn bootstrap_at(&self, door: Door) -> String {
         let index = self.settings.doors.iter().position(|other| *other == door);
@@ -111,16 +111,16 @@ impl Cluster {
         joined(self.nodes.iter().map(|node| local(node.ports.doors[index])))
     }
 
-    /// `host:port,…` of all brokers behind the links of that name.
+    /// The bootstrap servers through the links of this name.
     ///
     /// # Panics
-    /// If the settings have no such link.
+    /// If the settings do not include this link.
     #[must_use]
     pub fn bootstrap_via(&self, link: &str) -> String {
         joined((1..=self.settings.brokers).map(|broker| self.link(link, broker).address()))
     }
 
-    /// The link of that name in front of that broker.
+    /// The link of this name in front of a broker.
     ///
     /// # Panics
     /// If there is no such link or no such broker.
@@ -133,44 +133,44 @@ impl Cluster {
         &self.node(broker).links[index]
     }
 
-    /// SIGKILL to that broker; it has ended when this returns.
+    /// Sends SIGKILL to a broker and waits for its exit.
     pub fn kill(&mut self, broker: u32) -> Result<(), String> {
         self.find(broker)?.kill()
     }
 
-    /// SIGTERM to that broker; waits until it has handed over what it led, and has ended.
+    /// Sends SIGTERM to a broker and waits until it has moved its leaders and exited.
     pub fn stop(&mut self, broker: u32) -> Result<(), String> {
         self.find(broker)?.stop()
     }
 
-    /// SIGSTOP: the broker keeps its connections and answers nothing.
+    /// SIGSTOP: the broker keeps its connections open but does not respond.
     pub fn pause(&mut self, broker: u32) -> Result<(), String> {
         self.find(broker)?.signal(Signal::Stop)
     }
 
-    /// SIGCONT: a paused broker goes on, and finds out by itself what it has missed.
+    /// SIGCONT: resumes a paused broker.
     pub fn resume(&mut self, broker: u32) -> Result<(), String> {
         self.find(broker)?.signal(Signal::Continue)
     }
 
-    /// Starts a broker that is down, on its data and its ports, and waits until it serves.
+    /// Starts a stopped broker with its data and ports, and waits until it serves requests.
     pub fn restart(&mut self, broker: u32) -> Result<(), String> {
         self.start_without_waiting(broker)?;
         self.wait_until_serving(broker)
     }
 
-    /// Starts a broker that is down.
+    /// Starts a stopped broker without waiting.
     pub fn start_without_waiting(&mut self, broker: u32) -> Result<(), String> {
-        self.find(broker)?.start(&self.settings.jvm_options(), self.directory.leftovers())
+        self.find(broker)?.start(&self.settings.jvm_options(), self.directory.temporary_path())
     }
 
-    /// Waits until that broker has caught up and takes part.
+    /// Waits until a broker has caught up and is unfenced.
     pub fn wait_until_serving(&self, broker: u32) -> Result<(), String> {
-        let served = self.find(broker)?.wait_until_it_lists(&[broker]);
-        served.map_err(Failure::into_reason)
+        let serving = self.find(broker)?.wait_until_it_lists(&[broker]);
+        serving.map_err(StartError::into_message)
     }
 
-    /// Whether that broker's process runs; a paused one does.
+    /// Whether the process of a broker is running. A paused broker counts as running.
     ///
     /// # Panics
     /// If there is no such broker.
@@ -179,13 +179,13 @@ impl Cluster {
         self.node(broker).is_running()
     }
 
-    /// The process id of a broker that has been started.
+    /// The process id of a broker that was started.
     #[must_use]
     pub fn pid(&self, broker: u32) -> Option<u32> {
         self.find(broker).ok()?.pid()
     }
 
-    /// Where that broker keeps its logs.
+    /// The log directory (`log.dirs`) of a broker.
     ///
     /// # Panics
     /// If there is no such broker.
@@ -194,7 +194,7 @@ impl Cluster {
         &self.node(broker).data
     }
 
-    /// The broker that is the active controller, as the first broker that answers knows it.
+    /// The active controller, according to the first broker that responds.
     pub fn active_controller(&self) -> Result<u32, String> {
         let mut last = "no broker runs".to_owned();
         for node in self.nodes.iter().filter(|node| node.is_running()) {
@@ -206,7 +206,7 @@ impl Cluster {
         Err(format!("the active controller is not known: {last}"))
     }
 
-    /// What that broker logs.
+    /// The log file of a broker process.
     ///
     /// # Panics
     /// If there is no such broker.
@@ -215,53 +215,52 @@ impl Cluster {
         self.node(broker).log()
     }
 
-    /// The directory of all of the cluster's files.
+    /// The directory of all files of the cluster.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// A properties file with which Java clients reach this cluster: bootstrap servers, TLS, user.
+    /// A properties file for Java clients: bootstrap servers, TLS, credentials.
     #[must_use]
     pub fn client_properties(&self) -> PathBuf {
         self.security.client_properties()
     }
 
-    /// The same for librdkafka and what is built on it, such as kcat (`-F`).
+    /// The same for librdkafka and clients built on it, such as kcat (`-F`).
     #[must_use]
     pub fn librdkafka_properties(&self) -> PathBuf {
         self.security.librdkafka_properties()
     }
 
-    /// The user that every cluster with passwords knows.
+    /// The super user of every cluster with SASL.
     #[must_use]
     pub fn user(&self) -> &'static str {
         security::USER
     }
 
-    /// The file with the password of [`Self::user`], if there are passwords.
+    /// The file with the password of [`Self::user`], if SASL is enabled.
     #[must_use]
     pub fn sasl_password_file(&self) -> Option<PathBuf> {
         self.settings.sasl.then(|| self.security.sasl_password_file())
     }
 
-    /// A file that clients may use, made for this cluster: `ca.pem` of the brokers' authority,
-    /// `client.pem` and `client.key`, and with doors also `other-ca.pem`, `stranger.pem` and
-    /// `stranger.key` of another authority, `past.pem` and `past.key` that have ended; and
-    /// `NAME.password` for each of the users.
+    /// A file for clients: `ca.pem` of the brokers' CA, `client.pem` and `client.key`; with doors
+    /// also `other-ca.pem`, `stranger.pem` and `stranger.key` of a CA that the brokers do not
+    /// trust, and the expired `past.pem` and `past.key`; and `NAME.password` for each of the users.
     #[must_use]
     pub fn security_file(&self, name: &str) -> PathBuf {
         self.security.file(name)
     }
 
-    /// Grants a right on a topic to one of the users, or to whom a certificate names (`CN=…`), by
-    /// the operation's name.
+    /// Adds an ACL that allows a principal an operation on a topic. `user` is one of the users, or
+    /// the distinguished name of a certificate (`CN=…`).
     ///
     /// # Errors
-    /// When the cluster does not answer or refuses.
+    /// When the cluster does not respond or rejects the request.
     ///
     /// # Panics
-    /// For an operation that this does not know.
+    /// For an unknown operation.
     pub fn allow_topic(&self, user: &str, operation: &str, topic: &str) -> Result<(), String> {
         self.allow(user, operation, (wire::TOPIC, topic))
     }
@@ -269,10 +268,10 @@ impl Cluster {
     /// The same for a consumer group.
     ///
     /// # Errors
-    /// When the cluster does not answer or refuses.
+    /// When the cluster does not respond or rejects the request.
     ///
     /// # Panics
-    /// For an operation that this does not know.
+    /// For an unknown operation.
     pub fn allow_group(&self, user: &str, operation: &str, group: &str) -> Result<(), String> {
         self.allow(user, operation, (wire::GROUP, group))
     }
@@ -287,17 +286,16 @@ impl Cluster {
             ("DescribeConfigs", 10),
         ];
         let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
-        let (_, number) =
-            known.unwrap_or_else(|| panic!("the operation `{operation}` is not known"));
-        let done = wire::allow(self.nodes[0].ports.brokers, user, *number, resource);
-        done.map_err(|error| format!("granting {operation} on {} to {user}: {error}", resource.1))
+        let (_, code) = known.unwrap_or_else(|| panic!("unknown operation `{operation}`"));
+        let created = wire::create_acl(self.nodes[0].ports.brokers, user, *code, resource);
+        created.map_err(|error| format!("allowing {user} {operation} on {}: {error}", resource.1))
     }
 
-    /// Runs one of Kafka's own command-line tools against this cluster, by the name of its class,
-    /// and answers what it printed.
+    /// Runs one of Kafka's command-line tools, named by its class, against this cluster and returns
+    /// its standard output.
     ///
     /// # Errors
-    /// What the tool said, if it failed.
+    /// The output of the tool, if it failed.
     pub fn tool(&self, class: &str, arguments: &[&str]) -> Result<String, String> {
         let bootstrap = self.bootstrap();
         let tool = [class, "--bootstrap-server", &bootstrap];
@@ -307,28 +305,28 @@ impl Cluster {
         jvm::run(&java.collect::<Vec<_>>()).map_err(|error| format!("running {class}: {error}"))
     }
 
-    /// Lets the brokers run on without an owner, and answers their process ids. An error if the
-    /// cluster is in a temporary directory, which would be taken away from them.
+    /// Detaches the brokers from this process and returns their process ids. An error if the
+    /// cluster is in a temporary directory, which is removed with the cluster.
     pub fn leave_running(self) -> Result<Vec<u32>, String> {
-        if self.directory.leftovers().is_some() {
+        if self.directory.temporary_path().is_some() {
             return Err("a cluster in a temporary directory cannot be left running".to_owned());
         }
         let pids = self.nodes.iter().filter_map(Node::pid).collect();
-        self.nodes.iter().try_for_each(Node::release)?;
+        self.nodes.iter().try_for_each(Node::detach)?;
         Ok(pids)
     }
 
-    /// Starts all nodes at once, and waits for them.
-    fn launch(&self) -> Result<(), Failure> {
+    /// Starts all nodes concurrently and waits for them.
+    fn launch(&self) -> Result<(), StartError> {
         for node in &self.nodes {
-            node.start(&self.settings.jvm_options(), self.directory.leftovers())
-                .map_err(Failure::Other)?;
+            node.start(&self.settings.jvm_options(), self.directory.temporary_path())
+                .map_err(StartError::Other)?;
         }
         let all: Vec<u32> = self.nodes.iter().map(|node| node.id).collect();
         self.nodes.iter().try_for_each(|node| node.wait_until_it_lists(&all))
     }
 
-    /// Writes what the nodes start from.
+    /// Writes the configuration and formats the storage of all nodes.
     fn write_nodes(&self) -> Result<(), String> {
         let voter = |node: &Node| format!("{}@{}", node.id, local(node.ports.controller));
         let voters = self.nodes.iter().map(voter).collect::<Vec<_>>().join(",");
@@ -336,14 +334,14 @@ impl Cluster {
             let properties = self.properties(node, &voters)?;
             std::fs::create_dir_all(&node.directory)
                 .map_err(|error| format!("creating {}: {error}", node.directory.display()))?;
-            // The password of the key store stands in it.
+            // It contains the password of the key store.
             security::write_secret(&node.properties(), &properties)?;
             let first = &self.nodes[0];
             if storage::is_formatted(&node.data) {
                 continue;
             }
             if node.id == first.id {
-                let users = self.security.users_file();
+                let users = self.security.scram_arguments_file();
                 storage::format(&node.properties(), &random::kafka_id(), users.as_deref())?;
             } else {
                 storage::derive(&first.data, &node.data, node.id)?;
@@ -371,22 +369,22 @@ impl Cluster {
         for (door, port) in self.settings.doors.iter().zip(&node.ports.doors) {
             listeners.push(listener(door.name(), *port, *port, door.protocol()));
         }
-        let mut between_brokers = CLIENTS;
-        if self.settings.has_own_listener() {
-            between_brokers = BROKERS;
+        let mut inter_broker = CLIENTS;
+        if self.settings.has_inter_broker_listener() {
+            inter_broker = BROKERS;
             let brokers = node.ports.brokers;
             listeners.push(listener(BROKERS, brokers, brokers, "PLAINTEXT"));
         }
-        let place = Place {
+        let config = NodeConfig {
             id: node.id,
             data: &node.data,
             listeners: &listeners,
-            between_brokers,
+            inter_broker,
             controller: node.ports.controller,
             voters,
             security: &self.security.for_brokers(&names)?,
         };
-        Ok(settings::server_properties(&self.settings, &place))
+        Ok(settings::server_properties(&self.settings, &config))
     }
 
     fn node(&self, broker: u32) -> &Node {
@@ -402,17 +400,17 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The logs go with the directory, and a failed test is looked into afterwards.
-        if std::thread::panicking() && self.directory.leftovers().is_some() {
+        // The logs are removed with the directory, so print their ends for a failed test.
+        if std::thread::panicking() && self.directory.temporary_path().is_some() {
             for node in &self.nodes {
-                let lines = jvm::last_lines(&node.log(), LINES_AFTER_A_PANIC);
+                let lines = jvm::last_lines(&node.log(), LOG_LINES_AFTER_PANIC);
                 eprintln!("the log of broker {} ends with:\n{lines}", node.id);
             }
         }
     }
 }
 
-/// The listeners' names.
+/// Listener names.
 const CLIENTS: &str = "CLIENTS";
 const BROKERS: &str = "BROKERS";
 

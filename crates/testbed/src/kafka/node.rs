@@ -1,4 +1,4 @@
-//! Node: one broker (and controller) of a cluster.
+//! One broker (and controller) of a cluster.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,36 +8,36 @@ use super::jvm::{self, Jvm};
 use super::wire;
 use crate::{Link, Signal};
 
-/// Nodes start in seconds; a machine with other work may need this long.
-const START_MAX: Duration = Duration::from_mins(2);
-/// Kafka itself waits for its leaders to move, and for clients to leave.
-const STOP_MAX: Duration = Duration::from_secs(90);
-const ASK_EVERY: Duration = Duration::from_millis(50);
-/// What the log of a node says that cannot have its port.
+/// Nodes start in seconds; a loaded machine may need this long.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+/// A controlled shutdown waits for leaders to move and for clients to disconnect.
+const STOP_TIMEOUT: Duration = Duration::from_secs(90);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The log message of a node whose port is in use.
 const PORT_TAKEN: &str = "Address already in use";
 
-/// Where a node listens.
+/// The ports of a node.
 #[derive(Clone, Debug)]
 pub(super) struct Ports {
     pub(super) clients: u16,
     pub(super) controller: u16,
-    /// The plain listener that the brokers use among themselves; often that of the clients.
+    /// The plaintext inter-broker listener; the same as `clients` without TLS and SASL.
     pub(super) brokers: u16,
-    /// One for each door.
+    /// One per door.
     pub(super) doors: Vec<u16>,
-    /// Behind each link.
+    /// The listeners behind the links.
     pub(super) behind_links: Vec<u16>,
 }
 
-/// Why nodes do not start.
-pub(super) enum Failure {
-    /// Somebody else was quicker; with other ports it will work.
+/// Why a node did not start.
+pub(super) enum StartError {
+    /// Another process has taken the port; a retry with other ports can succeed.
     PortTaken(String),
     Other(String),
 }
 
-impl Failure {
-    pub(super) fn into_reason(self) -> String {
+impl StartError {
+    pub(super) fn into_message(self) -> String {
         match self {
             Self::PortTaken(reason) | Self::Other(reason) => reason,
         }
@@ -48,7 +48,7 @@ impl Failure {
 pub(super) struct Node {
     pub(super) id: u32,
     pub(super) ports: Ports,
-    /// In the order of the settings' names.
+    /// In the order of the names in the settings.
     pub(super) links: Vec<Link>,
     pub(super) directory: PathBuf,
     pub(super) data: PathBuf,
@@ -69,8 +69,8 @@ impl Node {
         self.directory.join("kafka.log")
     }
 
-    /// Starts its JVM and does not wait.
-    pub(super) fn start(&self, options: &[String], leftovers: Option<&Path>) -> Result<(), String> {
+    /// Starts the JVM without waiting.
+    pub(super) fn start(&self, options: &[String], cleanup: Option<&Path>) -> Result<(), String> {
         if self.is_running() {
             return Err(format!("broker {} is running already", self.id));
         }
@@ -78,38 +78,38 @@ impl Node {
         arguments.extend(jvm::class_path());
         arguments.push("kafka.Kafka".to_owned());
         arguments.push(self.properties().to_string_lossy().into_owned());
-        *self.jvm() = Some(Jvm::start(&arguments, &self.log(), leftovers)?);
+        *self.jvm() = Some(Jvm::start(&arguments, &self.log(), cleanup)?);
         Ok(())
     }
 
     /// Waits until this broker lists all of `expected` as alive.
-    pub(super) fn wait_until_it_lists(&self, expected: &[u32]) -> Result<(), Failure> {
-        let deadline = Instant::now() + START_MAX;
+    pub(super) fn wait_until_it_lists(&self, expected: &[u32]) -> Result<(), StartError> {
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let last = match wire::brokers(self.ports.brokers) {
                 Ok(listed) if expected.iter().all(|id| listed.contains(id)) => return Ok(()),
-                Ok(listed) => format!("it lists the brokers {listed:?} of {expected:?}"),
+                Ok(listed) => format!("it lists the brokers {listed:?}, expected {expected:?}"),
                 Err(error) => error.to_string(),
             };
             if !self.is_running() {
-                return Err(self.ended());
+                return Err(self.exited());
             }
             if Instant::now() >= deadline {
-                return Err(Failure::Other(
-                    self.with_log(&format!("not within {START_MAX:?}: {last}")),
+                return Err(StartError::Other(
+                    self.with_log(&format!("not within {START_TIMEOUT:?}: {last}")),
                 ));
             }
-            std::thread::sleep(ASK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    fn ended(&self) -> Failure {
-        let reason = self.with_log("it has ended");
-        // The exception stands some lines above the ones about the orderly end.
+    fn exited(&self) -> StartError {
+        let reason = self.with_log("the process exited");
+        // The exception is logged some lines before the messages of the shutdown.
         if jvm::last_lines(&self.log(), 1_000).contains(PORT_TAKEN) {
-            Failure::PortTaken(reason)
+            StartError::PortTaken(reason)
         } else {
-            Failure::Other(reason)
+            StartError::Other(reason)
         }
     }
 
@@ -117,13 +117,13 @@ impl Node {
         let log = self.log();
         let lines = jvm::last_lines(&log, 20);
         format!(
-            "broker {} does not serve: {problem}; its log {} ends with:\n{lines}",
+            "broker {} does not serve requests: {problem}; its log {} ends with:\n{lines}",
             self.id,
             log.display()
         )
     }
 
-    /// SIGKILL; it has ended when this returns.
+    /// Sends SIGKILL and waits for the exit.
     pub(super) fn kill(&self) -> Result<(), String> {
         match self.jvm().take() {
             Some(mut jvm) => jvm.kill().map_err(|error| format!("broker {}: {error}", self.id)),
@@ -131,16 +131,16 @@ impl Node {
         }
     }
 
-    /// SIGTERM; waits for its end.
+    /// Sends SIGTERM and waits for the exit.
     pub(super) fn stop(&self) -> Result<(), String> {
         let mut running = self.jvm();
         let Some(jvm) = running.as_mut() else { return Ok(()) };
         if jvm.is_running() {
             jvm.signal(Signal::Terminate)?;
-            if jvm.wait(STOP_MAX).is_none() {
+            if jvm.wait(STOP_TIMEOUT).is_none() {
                 return Err(format!(
-                    "broker {} has not ended {STOP_MAX:?} after SIGTERM (without a majority of \
-                     controllers it cannot hand over its partitions); kill it instead",
+                    "broker {} has not exited {STOP_TIMEOUT:?} after SIGTERM (without a controller \
+                     quorum it cannot move its leaders); kill it instead",
                     self.id
                 ));
             }
@@ -164,9 +164,9 @@ impl Node {
         self.jvm().as_ref().map(Jvm::pid)
     }
 
-    /// Lets the JVM outlive this process.
-    pub(super) fn release(&self) -> Result<(), String> {
-        self.jvm().take().map_or(Ok(()), Jvm::release)
+    /// Detaches the JVM, so that it outlives this process.
+    pub(super) fn detach(&self) -> Result<(), String> {
+        self.jvm().take().map_or(Ok(()), Jvm::detach)
     }
 
     fn jvm(&self) -> MutexGuard<'_, Option<Jvm>> {

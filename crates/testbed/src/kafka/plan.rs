@@ -1,4 +1,4 @@
-//! Plan: which ports and links the nodes of a cluster get, before the first of them starts.
+//! Assignment of ports and links to the nodes of a cluster, before the first node starts.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use super::node::{self, Node, Ports};
 use super::settings::ClusterSettings;
 use crate::{Link, ports};
 
-/// Gives every node its ports and its links.
+/// Assigns ports and links to every node.
 pub(super) fn nodes(settings: &ClusterSettings, directory: &Path) -> Result<Vec<Node>, String> {
     let per_node = 3 + settings.doors.len() + settings.links.len();
     let mut free = ports::free(per_node * settings.brokers as usize)?.into_iter();
-    // There are as many as are taken.
+    // `free` holds exactly as many ports as are taken here.
     let mut port = || free.next().unwrap_or_default();
     let mut nodes = Vec::new();
     for id in 1..=settings.brokers {
@@ -23,9 +23,9 @@ pub(super) fn nodes(settings: &ClusterSettings, directory: &Path) -> Result<Vec<
             behind_links: settings.links.iter().map(|_| port()).collect(),
         };
         if let Some(first) = settings.first_port {
-            own.clients = wanted(first, id)?;
+            own.clients = required(first, id)?;
         }
-        if !settings.has_own_listener() {
+        if !settings.has_inter_broker_listener() {
             own.brokers = own.clients;
         }
         let links = own.behind_links.iter().map(|port| Link::start(local(*port)));
@@ -35,13 +35,13 @@ pub(super) fn nodes(settings: &ClusterSettings, directory: &Path) -> Result<Vec<
     Ok(nodes)
 }
 
-/// The port that broker `id` has to have.
-fn wanted(first: u16, id: u32) -> Result<u16, String> {
+/// The port that broker `id` must use.
+fn required(first: u16, id: u32) -> Result<u16, String> {
     let port = u16::try_from(u32::from(first) + id - 1)
-        .map_err(|_| format!("from port {first} upward there are not enough ports"))?;
+        .map_err(|_| format!("there are not enough ports from {first} upwards"))?;
     if ports::is_free(port) {
         Ok(port)
     } else {
-        Err(format!("port {port} on 127.0.0.1, which broker {id} should have, is taken"))
+        Err(format!("port {port} on 127.0.0.1, required by broker {id}, is taken"))
     }
 }

@@ -1,17 +1,17 @@
-//! Security: certificates, passwords, and what brokers and clients are told about them.
+//! Certificates and credentials of a cluster, and the properties derived from them.
 //!
 //! ```text
 //!  directory/security/   ca.pem                               both sides trust it
 //!                        server.p12                           brokers
-//!                        client.p12  client.pem  client.key   clients, if they like
-//!                        past.* stranger.* elsewhere.*        with doors: to be refused
-//!                        store.password  sasl.password  USER.password   new for every cluster
+//!                        client.p12  client.pem  client.key   clients, optional
+//!                        past.* stranger.* other-host.*       with doors: must be rejected
+//!                        store.password  sasl.password  USER.password   generated per cluster
 //!  directory/            client.properties                    for Java clients
 //!                        librdkafka.properties                for kcat and others
 //! ```
 //!
-//! Nothing here protects anything but a test from another one. It is done as it should be done
-//! all the same, because people copy what they see.
+//! This only isolates tests from each other. It follows the usual practice nevertheless, because
+//! readers copy examples.
 
 use std::fs;
 use std::io::Write as _;
@@ -22,12 +22,12 @@ use super::jvm;
 use super::settings::{ClusterSettings, Door};
 use crate::random;
 
-/// The user that every cluster with passwords knows, and who may do everything.
+/// The super user of every cluster with SASL.
 pub(super) const USER: &str = "erboh";
 const MECHANISM: &str = "SCRAM-SHA-512";
 const LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
 
-/// A Java program in one file, which `java` compiles as it runs it.
+/// A single-file Java program, which `java` compiles and runs.
 const PROGRAM: &str = include_str!("../../java/Certificates.java");
 const PROGRAM_NAME: &str = "Certificates.java";
 const PROGRAM_OPTIONS: [&str; 4] = [
@@ -39,7 +39,7 @@ const PROGRAM_OPTIONS: [&str; 4] = [
 
 type Properties = Vec<(String, String)>;
 
-/// What a cluster's clients and brokers need to trust each other.
+/// The TLS and SASL material of a cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Security {
     directory: PathBuf,
@@ -50,7 +50,7 @@ pub(super) struct Security {
 }
 
 impl Security {
-    /// Where it is, or will be.
+    /// The material of a cluster; its directory need not exist yet.
     pub(super) fn new(settings: &ClusterSettings, directory: &Path) -> Self {
         Self {
             directory: directory.join("security"),
@@ -61,7 +61,7 @@ impl Security {
         }
     }
 
-    /// Makes certificates and passwords, unless an earlier start has made them.
+    /// Creates certificates and passwords, unless they exist already.
     pub(super) fn prepare(&self) -> Result<(), String> {
         if !self.tls && !self.sasl {
             return Ok(());
@@ -93,9 +93,9 @@ impl Security {
             let user = format!("{MECHANISM}=[name={user},password={password}]");
             arguments.extend(["--add-scram\n", &user, "\n"]);
         }
-        // The tool that formats the storage reads its arguments from here, so that no password
-        // stands in a command line.
-        write_secret(&self.users(), &arguments)
+        // The storage tool reads these arguments from a file, so that no password appears on a
+        // command line.
+        write_secret(&self.scram_arguments(), &arguments)
     }
 
     fn make_certificates(&self) -> Result<(), String> {
@@ -114,7 +114,7 @@ impl Security {
         })
     }
 
-    /// The security protocol of the listeners that clients use.
+    /// The security protocol of the client listeners.
     pub(super) fn protocol(&self) -> &'static str {
         match (self.tls, self.sasl) {
             (false, false) => "PLAINTEXT",
@@ -124,12 +124,12 @@ impl Security {
         }
     }
 
-    /// The file with further arguments for the tool that formats the storage.
-    pub(super) fn users_file(&self) -> Option<PathBuf> {
-        self.sasl.then(|| self.users())
+    /// A file with further arguments for the storage tool.
+    pub(super) fn scram_arguments_file(&self) -> Option<PathBuf> {
+        self.sasl.then(|| self.scram_arguments())
     }
 
-    /// What the brokers are told; `listeners` are those that clients use.
+    /// The broker properties; `listeners` are the client listeners.
     pub(super) fn for_brokers(&self, listeners: &[String]) -> Result<Properties, String> {
         let mut properties = Vec::new();
         if self.tls {
@@ -142,7 +142,7 @@ impl Security {
                 line("ssl.truststore.type", "PEM"),
                 line("ssl.truststore.location", &self.shown("ca.pem")),
             ]);
-            // With SASL the brokers obey this only where it names the listener.
+            // With SASL the brokers apply this only if the property names the listener.
             let requested = |name: &String| {
                 line(&format!("listener.name.{}.ssl.client.auth", name.to_lowercase()), "requested")
             };
@@ -152,7 +152,7 @@ impl Security {
         if !self.users.is_empty() {
             let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
             properties.push(line("authorizer.class.name", authorizer));
-            // Between the brokers nobody is asked who they are.
+            // The inter-broker listener does not authenticate.
             properties.push(line("super.users", &format!("User:{USER};User:ANONYMOUS")));
         }
         if self.sasl {
@@ -166,18 +166,18 @@ impl Security {
         Ok(properties)
     }
 
-    /// What makes a door another one than the other listeners with TLS.
+    /// The property in which a door differs from the other TLS listeners.
     fn for_door(&self, door: Door) -> Option<(String, String)> {
         let (setting, value) = match door {
             Door::Plain => return None,
             Door::Certificate => ("ssl.client.auth", "required".to_owned()),
             Door::Expired => ("ssl.keystore.location", self.shown("past.p12")),
-            Door::OtherHost => ("ssl.keystore.location", self.shown("elsewhere.p12")),
+            Door::OtherHost => ("ssl.keystore.location", self.shown("other-host.p12")),
         };
         Some(line(&format!("listener.name.{}.{setting}", door.name().to_lowercase()), &value))
     }
 
-    /// What a client built on librdkafka is told, without the password, which is in
+    /// The properties of a librdkafka client, without the password, which is in
     /// [`Self::sasl_password_file`].
     pub(super) fn for_librdkafka(&self) -> Properties {
         let mut properties = vec![line("security.protocol", &self.protocol().to_lowercase())];
@@ -216,7 +216,7 @@ impl Security {
         Ok(properties)
     }
 
-    /// Writes the files that clients are given.
+    /// Writes the properties files for clients.
     pub(super) fn write_client_files(&self, bootstrap: &str) -> Result<(), String> {
         let start = line("bootstrap.servers", bootstrap);
         let mut java = self.for_java()?;
@@ -246,7 +246,7 @@ impl Security {
         self.file("store.password")
     }
 
-    fn users(&self) -> PathBuf {
+    fn scram_arguments(&self) -> PathBuf {
         self.file("users")
     }
 
@@ -263,17 +263,17 @@ impl Security {
     }
 }
 
-/// Lines of a properties file.
+/// Formats a properties file.
 pub(super) fn text(properties: &[(String, String)]) -> String {
     properties.iter().flat_map(|(key, value)| [key, "=", value, "\n"]).collect()
 }
 
-/// Writes a file that only its owner can read, from the first byte on.
+/// Writes a file that is readable only by its owner from its creation on.
 pub(super) fn write_secret(path: &Path, content: &str) -> Result<(), String> {
     let write = || -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();
         let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(path)?;
-        // The mode above is that of a new file only.
+        // The mode above applies only to a new file.
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         file.write_all(content.as_bytes())
     };

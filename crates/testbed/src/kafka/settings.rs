@@ -1,52 +1,52 @@
-//! Settings: what a cluster is made of, and the `server.properties` that follow from it.
+//! The settings of a cluster, and the `server.properties` derived from them.
 
 use std::path::{Path, PathBuf};
 
 use super::{archive, security};
 
-/// The most brokers that one machine is asked to run.
+/// Most brokers on one machine.
 const BROKERS_MAX: u32 = 9;
-/// With less the brokers do not start.
+/// Brokers do not start with less.
 const HEAP_MB_MIN: u32 = 128;
 
-/// What a [`Cluster`](super::Cluster) is made of.
+/// Settings of a [`Cluster`](super::Cluster).
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
-    /// 1 to 9; each is a controller too.
+    /// Number of brokers, 1 to 9; each is a controller too.
     pub brokers: u32,
-    /// Clients must use TLS. The brokers' own listener stays plain.
+    /// Requires TLS of clients. The inter-broker listener stays plaintext.
     pub tls: bool,
-    /// Clients must give a name and a password (SCRAM-SHA-512).
+    /// Requires SCRAM-SHA-512 authentication of clients.
     pub sasl: bool,
-    /// Users besides the first, who may do nothing until they are granted a right. Needs `sasl`.
+    /// Users besides the super user, without any ACL. Needs `sasl`.
     pub users: Vec<String>,
-    /// Listeners besides, each with something that a client must get right. They need `tls`.
+    /// Additional listeners with their own security settings. Needs `tls`.
     pub doors: Vec<Door>,
-    /// Names of clients that get a listener of their own on every broker, behind a
+    /// Names of clients that get their own listener on every broker, behind a
     /// [`Link`](crate::Link): letters, digits and `-`.
     pub links: Vec<String>,
-    /// Lines for `server.properties`; they go before ours.
+    /// Properties that override the generated `server.properties`.
     pub properties: Vec<(String, String)>,
-    /// Largest heap of each JVM in MB; 128 at least.
+    /// Maximum heap of each JVM in MB, at least 128.
     pub heap_mb: u32,
-    /// Where data and logs go; `None` is a temporary directory that goes with the cluster.
+    /// Directory of data and logs; `None` is a temporary directory, removed with the cluster.
     pub directory: Option<PathBuf>,
-    /// The clients' port of broker 1; the next brokers get the next ones. `None` is any.
+    /// Client port of broker 1; the next brokers get the following ports. `None` is any.
     pub first_port: Option<u16>,
     /// What the brokers are tuned for.
     pub tuning: Tuning,
 }
 
-/// A listener with security of its own, for clients that shall meet it.
+/// An additional listener with its own security settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// Neither TLS nor passwords. Whoever comes by it may do everything, as the brokers may.
+    /// Plaintext without authentication. Its clients are super users, like the brokers.
     Plain,
-    /// TLS for whoever shows a certificate of the cluster's authority, and is who it names.
+    /// TLS with a required client certificate, whose name is the principal.
     Certificate,
-    /// TLS, with a broker's certificate that has ended.
+    /// TLS with an expired broker certificate.
     Expired,
-    /// TLS, with a broker's certificate for another host.
+    /// TLS with a broker certificate for another host name.
     OtherHost,
 }
 
@@ -69,10 +69,10 @@ impl Door {
 /// What brokers and JVMs are tuned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tuning {
-    /// Quick starts, quick fail-over, little memory.
+    /// Fast starts, fast failover, little memory.
     Tests,
-    /// Kafka's own defaults, as far as that many brokers can have them, and the collector that
-    /// its start script chooses: for measuring.
+    /// For benchmarks: Kafka's defaults, as far as the number of brokers permits, and the garbage
+    /// collector of its start script.
     Kafka,
 }
 
@@ -95,7 +95,7 @@ impl Default for ClusterSettings {
 }
 
 impl ClusterSettings {
-    /// An error that names the setting, if one is out of its range.
+    /// Checks the ranges; the error names the setting.
     pub(super) fn check(&self) -> Result<(), String> {
         if !(1..=BROKERS_MAX).contains(&self.brokers) {
             return Err(format!("brokers: {} is not from 1 to {BROKERS_MAX}", self.brokers));
@@ -104,29 +104,29 @@ impl ClusterSettings {
             return Err(format!("heap_mb: {} is less than {HEAP_MB_MIN}", self.heap_mb));
         }
         if !self.users.is_empty() && !self.sasl {
-            return Err("users: nobody is asked who they are without sasl".to_owned());
+            return Err("users: they need sasl, which authenticates them".to_owned());
         }
         if !self.doors.is_empty() && !self.tls {
-            return Err("doors: they need certificates, which tls brings".to_owned());
+            return Err("doors: they need tls, which creates the certificates".to_owned());
         }
         for (index, link) in self.links.iter().enumerate() {
-            let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            if link.is_empty() || !link.chars().all(is_fit) {
-                return Err(format!("links: `{link}` is not made of letters, digits and `-`"));
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            if link.is_empty() || !link.chars().all(is_allowed) {
+                return Err(format!("links: `{link}` must consist of letters, digits and `-`"));
             }
             if self.links[..index].iter().any(|other| other.eq_ignore_ascii_case(link)) {
-                return Err(format!("links: `{link}` stands there twice"));
+                return Err(format!("links: `{link}` is listed twice"));
             }
         }
         Ok(())
     }
 
-    /// Whether the brokers need a listener that clients do not use.
-    pub(super) fn has_own_listener(&self) -> bool {
+    /// Whether the brokers need a separate inter-broker listener.
+    pub(super) fn has_inter_broker_listener(&self) -> bool {
         self.tls || self.sasl
     }
 
-    /// What goes before the class path.
+    /// The JVM options before the class path.
     pub(super) fn jvm_options(&self) -> Vec<String> {
         let heap_mb = self.heap_mb;
         let mut options = vec![
@@ -137,11 +137,11 @@ impl ClusterSettings {
         ];
         let tuned: &[&str] = match self.tuning {
             Tuning::Tests => &[
-                // Short lives: the optimising compiler would not earn what it costs.
+                // The processes are short-lived: C2 compilation does not pay off.
                 "-XX:TieredStopAtLevel=1",
-                // No threads and no memory besides the heap.
+                // No collector threads, little memory besides the heap.
                 "-XX:+UseSerialGC",
-                // No files in the system's temporary directory that a killed JVM leaves there.
+                // Otherwise a killed JVM leaves files in the system's temporary directory.
                 "-XX:-UsePerfData",
             ],
             Tuning::Kafka => &[
@@ -165,56 +165,56 @@ impl ClusterSettings {
 pub(super) struct Listener {
     pub(super) name: String,
     pub(super) port: u16,
-    /// What clients are told: the same, or the port of a proxy.
+    /// The advertised port: the same, or the port of a proxy.
     pub(super) advertised: u16,
     pub(super) protocol: &'static str,
 }
 
-/// What `server.properties` of one broker says about where things are.
-pub(super) struct Place<'a> {
+/// The node-specific part of `server.properties`.
+pub(super) struct NodeConfig<'a> {
     pub(super) id: u32,
     pub(super) data: &'a Path,
     pub(super) listeners: &'a [Listener],
-    pub(super) between_brokers: &'a str,
+    pub(super) inter_broker: &'a str,
     pub(super) controller: u16,
     /// `1@127.0.0.1:port,…`
     pub(super) voters: &'a str,
-    /// What TLS and SASL add.
+    /// The properties of TLS and SASL.
     pub(super) security: &'a [(String, String)],
 }
 
-/// The name of the controllers' listener.
+/// The name of the controller listener.
 const CONTROLLER: &str = "CONTROLLER";
 
-/// Everything that `server.properties` says. Of two lines for the same key the last one counts,
-/// so those that the settings bring come last.
-pub(super) fn server_properties(settings: &ClusterSettings, place: &Place<'_>) -> String {
+/// The content of `server.properties`. Kafka uses the last line of a key, so the properties of the
+/// settings come last.
+pub(super) fn server_properties(settings: &ClusterSettings, config: &NodeConfig<'_>) -> String {
     let listed = |of: &dyn Fn(&Listener) -> String| {
-        place.listeners.iter().map(of).collect::<Vec<_>>().join(",")
+        config.listeners.iter().map(of).collect::<Vec<_>>().join(",")
     };
     let listening = listed(&|each| format!("{}://127.0.0.1:{}", each.name, each.port));
     let advertised = listed(&|each| format!("{}://127.0.0.1:{}", each.name, each.advertised));
     let protocols = listed(&|each| format!("{}:{}", each.name, each.protocol));
     let mut lines: Vec<(String, String)> = [
         ("process.roles", "broker,controller".to_owned()),
-        ("node.id", place.id.to_string()),
-        ("log.dirs", place.data.to_string_lossy().into_owned()),
-        ("listeners", format!("{listening},{CONTROLLER}://127.0.0.1:{}", place.controller)),
+        ("node.id", config.id.to_string()),
+        ("log.dirs", config.data.to_string_lossy().into_owned()),
+        ("listeners", format!("{listening},{CONTROLLER}://127.0.0.1:{}", config.controller)),
         ("advertised.listeners", advertised),
         ("listener.security.protocol.map", format!("{protocols},{CONTROLLER}:PLAINTEXT")),
-        ("inter.broker.listener.name", place.between_brokers.to_owned()),
+        ("inter.broker.listener.name", config.inter_broker.to_owned()),
         ("controller.listener.names", CONTROLLER.to_owned()),
-        ("controller.quorum.voters", place.voters.to_owned()),
+        ("controller.quorum.voters", config.voters.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
     lines.extend(replication(settings.brokers));
-    // The embedded broker does not wait either for members that a test does not start.
+    // Tests do not wait for further members, and neither does the embedded broker.
     lines.push(line("group.initial.rebalance.delay.ms", &0));
     if settings.tuning == Tuning::Tests {
-        lines.extend(for_tests());
+        lines.extend(test_tuning());
     }
-    lines.extend_from_slice(place.security);
+    lines.extend_from_slice(config.security);
     lines.extend_from_slice(&settings.properties);
     security::text(&lines)
 }
@@ -223,8 +223,9 @@ fn line(key: &str, value: &impl ToString) -> (String, String) {
     (key.to_owned(), value.to_string())
 }
 
-/// Kafka's defaults want three brokers for its own topics. With three or more, two must have what
-/// is acknowledged with acks=all: less would make "acknowledged" mean little, as one broker does.
+/// Replication for the number of brokers: Kafka's internal topics need three by default. With three
+/// or more brokers, acks=all requires two in-sync replicas; with one, an acknowledgement would
+/// guarantee no more than a single broker does.
 fn replication(brokers: u32) -> Vec<(String, String)> {
     let factor = brokers.min(3);
     let in_sync = if brokers >= 3 { 2 } else { 1 };
@@ -239,24 +240,24 @@ fn replication(brokers: u32) -> Vec<(String, String)> {
     ]
 }
 
-fn for_tests() -> Vec<(String, String)> {
+fn test_tuning() -> Vec<(String, String)> {
     vec![
-        // A dead broker is noticed after 3 s instead of 9; its heartbeats must then be closer.
+        // A dead broker is fenced after 3 s instead of 9, which needs more frequent heartbeats.
         line("broker.session.timeout.ms", &3_000),
         line("broker.heartbeat.interval.ms", &500),
-        // A follower that is slow leaves the in-sync replicas after 5 s instead of 30.
+        // A slow follower leaves the in-sync replicas after 5 s instead of 30.
         line("replica.lag.time.max.ms", &5_000),
-        // Tests create what they need; a mistyped name must not make a topic.
+        // A mistyped topic name must fail.
         line("auto.create.topics.enable", &false),
-        // Each partition of these costs files and start-up time; 50 are for large clusters.
+        // Each partition costs files and start-up time; 50 are for large clusters.
         line("offsets.topic.num.partitions", &1),
         line("transaction.state.log.num.partitions", &1),
         line("share.coordinator.state.topic.num.partitions", &1),
-        // So that tests may let members die quickly.
+        // Short session timeouts for tests of dead members.
         line("group.min.session.timeout.ms", &1_000),
-        // A transaction whose producer is gone ends a second after its time-out instead of ten.
+        // The broker aborts a timed-out transaction within 1 s instead of 10.
         line("transaction.abort.timed.out.transaction.cleanup.interval.ms", &1_000),
-        // The cleaner takes 128 MB of heap by default, which is half of ours.
+        // The log cleaner takes 128 MB of heap by default, half of the heap here.
         line("log.cleaner.dedupe.buffer.size", &(8 << 20)),
     ]
 }
@@ -265,7 +266,7 @@ fn for_tests() -> Vec<(String, String)> {
 mod tests {
     use std::path::Path;
 
-    use super::{ClusterSettings, Door, Listener, Place, Tuning, server_properties};
+    use super::{ClusterSettings, Door, Listener, NodeConfig, Tuning, server_properties};
 
     fn properties(settings: &ClusterSettings) -> String {
         let listener = |name: &str, port, advertised| Listener {
@@ -275,16 +276,16 @@ mod tests {
             protocol: "PLAINTEXT",
         };
         let listeners = [listener("CLIENTS", 1001, 1001), listener("LINK_A", 1002, 5000)];
-        let place = Place {
+        let config = NodeConfig {
             id: 2,
             data: Path::new("/data"),
             listeners: &listeners,
-            between_brokers: "CLIENTS",
+            inter_broker: "CLIENTS",
             controller: 1003,
             voters: "1@127.0.0.1:1003",
             security: &[],
         };
-        server_properties(settings, &place)
+        server_properties(settings, &config)
     }
 
     #[test]
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn three_brokers_acknowledge_twice_and_one_cannot() {
+    fn min_insync_replicas_follow_the_number_of_brokers() {
         let with = |brokers| properties(&ClusterSettings { brokers, ..Default::default() });
         assert!(with(1).contains("\nmin.insync.replicas=1\n"));
         assert!(with(3).contains("\nmin.insync.replicas=2\n"));
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_properties_come_last() {
+    fn properties_of_the_caller_come_last() {
         let properties_own = vec![("min.insync.replicas".to_owned(), "1".to_owned())];
         let settings =
             ClusterSettings { brokers: 3, properties: properties_own, ..Default::default() };
@@ -317,14 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn measured_brokers_have_kafkas_own_settings() {
+    fn benchmark_tuning_keeps_kafkas_defaults() {
         let settings = ClusterSettings { tuning: Tuning::Kafka, ..Default::default() };
         assert!(!properties(&settings).contains("broker.session.timeout.ms"));
         assert!(settings.jvm_options().contains(&"-XX:+UseG1GC".to_owned()));
     }
 
     #[test]
-    fn what_is_out_of_range_is_named() {
+    fn settings_out_of_range_are_named() {
         let check = |settings: ClusterSettings, wanted: &str| {
             let error = settings.check().unwrap_err();
             assert!(error.contains(wanted), "{error}");

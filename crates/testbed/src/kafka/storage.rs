@@ -1,12 +1,12 @@
-//! Storage: the two files without which a node does not start.
+//! The storage format of a node: the two files without which it does not start.
 //!
 //! ```text
-//!  meta.properties        node.id, cluster.id, and an id of the directory
-//!  bootstrap.checkpoint   the cluster's first records: feature levels, users
+//!  meta.properties        node.id, cluster.id and directory.id
+//!  bootstrap.checkpoint   the initial metadata records: feature levels, SCRAM users
 //! ```
 //!
-//! Kafka's own tool writes them for the first node. The other nodes get the same checkpoint and
-//! their own ids, because a JVM for each costs more time than everything else before the start.
+//! Kafka's storage tool formats the first node. The other nodes get a copy of the checkpoint with
+//! their own ids, because one JVM per node would take longer than the rest of the preparation.
 
 use std::fs;
 use std::path::Path;
@@ -16,15 +16,15 @@ use crate::random;
 
 const META: &str = "meta.properties";
 const CHECKPOINT: &str = "bootstrap.checkpoint";
-/// The tool needs little; a small heap starts quickest.
+/// A small heap starts fastest and is sufficient.
 const OPTIONS: [&str; 3] = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
-/// Formats the data directory that `properties` names. `users` is a file with
-/// further arguments, one a line.
+/// Formats the data directory named in `properties`. `users` is a file with further arguments, one
+/// per line.
 pub(super) fn format(properties: &Path, cluster: &str, users: Option<&Path>) -> Result<(), String> {
     let mut arguments: Vec<String> = OPTIONS.map(str::to_owned).into();
     arguments.extend(archive::option());
-    // Its errors go to the standard streams, not to a logger.
+    // Errors go to the standard streams, not to the logger.
     arguments.push("-Dorg.slf4j.simpleLogger.defaultLogLevel=error".to_owned());
     arguments.extend(jvm::class_path());
     arguments.extend(["kafka.tools.StorageTool", "format", "-t", cluster, "-c"].map(str::to_owned));
@@ -34,7 +34,7 @@ pub(super) fn format(properties: &Path, cluster: &str, users: Option<&Path>) -> 
     formatted.map(drop).map_err(|error| format!("formatting {}: {error}", properties.display()))
 }
 
-/// Makes the data directory of node `id` from that of another node of its cluster.
+/// Creates the data directory of node `id` from that of another node of the cluster.
 pub(super) fn derive(from: &Path, to: &Path, id: u32) -> Result<(), String> {
     let derive = || -> std::io::Result<()> {
         fs::create_dir_all(to)?;
@@ -45,7 +45,7 @@ pub(super) fn derive(from: &Path, to: &Path, id: u32) -> Result<(), String> {
     derive().map_err(|error| format!("formatting {}: {error}", to.display()))
 }
 
-/// Whether a node has run, or can run, in this data directory.
+/// Whether this data directory is formatted.
 pub(super) fn is_formatted(data: &Path) -> bool {
     data.join(META).exists()
 }
@@ -62,7 +62,7 @@ fn derived(meta: &str, id: u32, directory: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn only_the_ids_of_node_and_directory_change() {
+    fn only_node_id_and_directory_id_change() {
         let meta = "#\nnode.id=1\ndirectory.id=8OrE\nversion=1\ncluster.id=ZXJi\n";
         let wanted = "#\nnode.id=3\ndirectory.id=eNew\nversion=1\ncluster.id=ZXJi\n";
         assert_eq!(super::derived(meta, 3, "eNew"), wanted);

@@ -1,4 +1,4 @@
-//! Audit: the product's own recount, called as a person would.
+//! Runs `erboh audit` as a user would.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 
 use super::campaign::System;
-use super::violation::{Promise, Violations};
+use super::violation::{Guarantee, Violations};
 
-/// Runs `erboh audit` against every board and says what it found.
+/// Runs `erboh audit` against every board and returns its result.
 ///
 /// # Errors
-/// Only when it cannot be started.
+/// When it cannot be started.
 pub(super) fn run(
     erboh: &Path,
     system: &System,
@@ -25,8 +25,8 @@ pub(super) fn run(
     if output.status.success() {
         return Ok("exact".to_owned());
     }
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    let (out, err) = (said(&output.stdout), said(&output.stderr));
-    violations.add(Promise::Audit, format!("{}: {out} {err}", output.status));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    violations.add(Guarantee::Audit, format!("{}: {out} {err}", output.status));
     Ok(format!("{}", output.status))
 }

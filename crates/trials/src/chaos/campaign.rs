@@ -1,4 +1,4 @@
-//! Campaign: sets everything up, lets it be broken, and asks what came of it.
+//! A campaign: starts the system, injects faults, and verifies the result.
 //!
 //! ```text
 //!                    ┌ producer-0 ┐ own link to each   ┌ broker 1 ┐   own link to each ┌ consumer-0 ┐
@@ -16,45 +16,46 @@ use anyhow::{Context as _, anyhow, bail};
 use erboh_testbed::{Cluster, ClusterSettings};
 
 use super::fault::{BROKERS, CONSUMERS, Fault, PARTITIONS, PRODUCERS};
-use super::inflict::link_name;
+use super::injector::link_name;
 use super::observer::GROUP;
 use super::replica::{Program, Replica};
 use super::report::Report;
 use super::run::Run;
 use super::schedule::Schedule;
-use super::shared::{EndOnDrop, Shared};
-use super::violation::{Promise, Violations};
-use super::watch::Browser;
-use super::{Sabotage, verdict};
+use super::shared::{Shared, StopOnDrop};
+use super::violation::{Guarantee, Violations};
+use super::watch::BoardClient;
+use super::{NegativeControl, verdict};
 use crate::ratings::rating::Ratings;
 
-/// The shortest session that Kafka's default settings permit.
+/// The default of `group.min.session.timeout.ms`.
 const SESSION_MS: u32 = 6_000;
-/// Of a naive consumer where nothing is inflicted: that the machine stalls must be no fault to it.
-const CALM_SESSION_MS: u32 = 30_000;
-/// What a broker may be silent before the controller gives it up: Kafka's default.
+/// Session timeout of a naive consumer in a run without faults: a stalled machine must not look
+/// like a fault.
+const CONTROL_SESSION_MS: u32 = 30_000;
+/// `broker.session.timeout.ms`, Kafka's default.
 const BROKER_SESSION_MS: u32 = 9_000;
-/// How often a broker says that it lives: Kafka's default.
+/// `broker.heartbeat.interval.ms`, Kafka's default.
 const BROKER_HEARTBEAT_MS: u32 = 2_000;
 /// Heap of each broker.
 const HEAP_MB: u32 = 384;
 
-/// What a campaign is made of.
+/// The settings of a campaign.
 pub(super) struct Campaign {
     pub(super) erboh: PathBuf,
     pub(super) directory: PathBuf,
     pub(super) seed: u64,
-    pub(super) lasts: Duration,
+    pub(super) duration: Duration,
     pub(super) rate: u32,
-    pub(super) sabotage: Option<Sabotage>,
-    /// What is inflicted.
+    pub(super) control: Option<NegativeControl>,
+    /// The kinds of faults to inject.
     pub(super) kinds: Vec<Fault>,
 }
 
-/// What is running.
+/// The running system.
 pub(super) struct System {
     pub(super) cluster: Mutex<Cluster>,
-    /// The brokers without a link between.
+    /// The bootstrap servers without a link.
     pub(super) bootstrap: String,
     pub(super) consumers: Vec<Replica>,
     pub(super) producers: Vec<Replica>,
@@ -64,26 +65,27 @@ impl Campaign {
     /// Runs the campaign.
     ///
     /// # Errors
-    /// When it could not be carried out. Broken promises are no error of the campaign.
+    /// When the campaign could not be carried out. Violated guarantees are not an error.
     pub(super) fn run(&self) -> anyhow::Result<(Report, Violations)> {
         let shared = Shared::new(Ratings::new(self.seed));
         let system = self.set_up()?;
-        let run = Run::new(&shared, &system, self.sabotage != Some(Sabotage::Acks0))?;
-        let undisturbed = std::thread::scope(|scope| {
-            let _end = EndOnDrop(&shared);
+        let run = Run::new(&shared, &system, self.control != Some(NegativeControl::Acks0))?;
+        let baseline = std::thread::scope(|scope| {
+            let _stop = StopOnDrop(&shared);
             scope.spawn(|| super::interrupt::watch(&shared));
             run.wait_until_ready()?;
             println!("all ready; {} ratings/s, seed {}", self.rate, self.seed);
             run.start(scope, self.rate);
-            let undisturbed = run.measure_undisturbed();
-            run.break_it(&Schedule::new(self.seed, self.lasts, &self.kinds), self.lasts)?;
-            run.come_to_rest();
-            Ok::<_, anyhow::Error>(undisturbed)
+            let baseline = run.measure_baseline();
+            let schedule = Schedule::new(self.seed, self.duration, &self.kinds);
+            run.inject_faults(&schedule, self.duration)?;
+            run.drain();
+            Ok::<_, anyhow::Error>(baseline)
         })?;
         if shared.was_interrupted() {
             bail!("interrupted");
         }
-        self.judge(&run, &undisturbed)
+        self.verify(&run, &baseline)
     }
 
     /// Starts the cluster and all replicas.
@@ -139,15 +141,15 @@ impl Campaign {
         if is_consumer {
             words.push(format!("--group={GROUP}"));
         }
-        let naive = match self.sabotage {
-            Some(Sabotage::AutoCommit) if is_consumer => {
+        let naive = match self.control {
+            Some(NegativeControl::AutoCommit) if is_consumer => {
                 words.push(format!("--directory={}", self.directory.join("naive").display()));
-                let calm = self.kinds.is_empty();
-                let session_ms = if calm { CALM_SESSION_MS } else { SESSION_MS };
+                let without_faults = self.kinds.is_empty();
+                let session_ms = if without_faults { CONTROL_SESSION_MS } else { SESSION_MS };
                 words.push(format!("--session-ms={session_ms}"));
                 Some("naive-consumer")
             }
-            Some(Sabotage::Acks0) if !is_consumer => Some("naive-producer"),
+            Some(NegativeControl::Acks0) if !is_consumer => Some("naive-producer"),
             _ => None,
         };
         let role = naive.unwrap_or(if is_consumer { "consumer" } else { "producer" });
@@ -161,46 +163,48 @@ impl Campaign {
             }
         }
         let path = match naive {
-            Some(_) => std::env::current_exe().context("where this program is")?,
+            Some(_) => std::env::current_exe().context("the path of this program")?,
             None => self.erboh.clone(),
         };
         let arguments = std::iter::once(role.to_owned()).chain(words);
         Ok(Program { path, arguments: arguments.map(OsString::from).collect() })
     }
 
-    /// Holds everything against everything, stops what runs, and reports.
-    fn judge(&self, run: &Run<'_>, undisturbed: &[u64]) -> anyhow::Result<(Report, Violations)> {
+    /// Verifies the log, the boards and the audit, stops the replicas, and reports.
+    fn verify(&self, run: &Run<'_>, baseline: &[u64]) -> anyhow::Result<(Report, Violations)> {
         println!("reading the whole log");
         let Run { shared, system, .. } = run;
-        let naive_consumers = self.sabotage == Some(Sabotage::AutoCommit);
+        let naive_consumers = self.control == Some(NegativeControl::AutoCommit);
         let ledger = shared.ledger();
         let evidence =
-            verdict::examine(&system.bootstrap, shared.ratings, &ledger, naive_consumers)?;
+            verdict::verify_log(&system.bootstrap, shared.ratings, &ledger, naive_consumers)?;
         let mut violations = shared.violations();
         violations.extend(evidence.violations);
-        let browser = Browser::new();
+        let client = BoardClient::new();
         for replica in &system.consumers {
-            match browser.totals(replica) {
+            match client.totals(replica) {
                 Some(board) => {
                     verdict::check_board(&replica.name, &board, &evidence.totals, &mut violations);
                 }
-                None => violations
-                    .add(Promise::CountedOnce, format!("the board of {} is silent", replica.name)),
+                None => violations.add(
+                    Guarantee::CountedOnce,
+                    format!("the board of {} does not respond", replica.name),
+                ),
             }
         }
-        let audit = match self.sabotage {
+        let audit = match self.control {
             None => super::audit::run(&self.erboh, system, &mut violations)?,
-            Some(_) => "not for naive parts".to_owned(),
+            Some(_) => "skipped for naive services".to_owned(),
         };
         for replica in system.consumers.iter().chain(&system.producers) {
             if let Err(error) = replica.stop() {
-                violations.add(Promise::Behaves, error.to_string());
+                violations.add(Guarantee::Behaves, error.to_string());
             }
         }
         let report = Report {
-            inflicted: run.inflicted(undisturbed, &mut violations),
+            faults: run.injected_faults(baseline, &mut violations),
             seed: self.seed,
-            minutes: self.lasts.as_secs_f64() / 60.0,
+            minutes: self.duration.as_secs_f64() / 60.0,
             rate: self.rate,
             sent: ledger.sent(),
             acknowledged: ledger.acknowledged(),
@@ -210,9 +214,9 @@ impl Campaign {
             duplicates: evidence.totals.duplicates,
             dead: evidence.totals.dead,
             snapshots: evidence.snapshots,
-            looks: shared.looks.load(std::sync::atomic::Ordering::Relaxed),
+            polls: shared.polls.load(std::sync::atomic::Ordering::Relaxed),
             audit,
-            violations: violations.promises(),
+            violations: violations.guarantees(),
             ..Report::default()
         };
         Ok((report, violations))

@@ -1,59 +1,61 @@
-//! Faults: what can go wrong, whom it meets, and how long it lasts.
+//! The kinds of faults, their targets and their durations.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::random::Random;
 
-/// Consumers of a campaign.
+/// Number of consumers.
 pub(super) const CONSUMERS: usize = 3;
-/// Producers of a campaign.
+/// Number of producers.
 pub(super) const PRODUCERS: usize = 2;
-/// Brokers of a campaign; each is a controller too.
+/// Number of brokers; each is a controller too.
 pub(super) const BROKERS: u32 = 3;
-/// Partitions of the ratings.
+/// Partitions of the ratings topic.
 pub(super) const PARTITIONS: i32 = 12;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Fault {
-    /// kill -9 of a consumer, which is started again later.
+    /// SIGKILL of a consumer, which is restarted later.
     ConsumerKilled,
-    /// SIGSTOP of a consumer past its session: others take over, then it wakes up and is a zombie.
+    /// SIGSTOP of a consumer beyond its session timeout: its partitions are reassigned, then it
+    /// resumes as a zombie.
     ConsumerFrozen,
-    /// kill -9 of a producer, which is started again later.
+    /// SIGKILL of a producer, which is restarted later.
     ProducerKilled,
-    /// SIGSTOP of a producer: connections are accepted and nothing is answered.
+    /// SIGSTOP of a producer: the kernel accepts connections, but nothing responds.
     ProducerFrozen,
-    /// kill -9 of the broker that leads a partition.
+    /// SIGKILL of the leader of a partition.
     LeaderKilled,
-    /// SIGSTOP of a broker until the others have given it up.
+    /// SIGSTOP of a broker until the controller fences it.
     BrokerFrozen,
-    /// kill -9 of the node with the active controller.
+    /// SIGKILL of the active controller.
     ControllerKilled,
-    /// Every broker is stopped in order and started again, one after the other.
+    /// Controlled shutdown and restart of every broker in turn.
     RollingRestart,
-    /// SIGSTOP of a broker for moments, as a disk would that does not answer.
+    /// SIGSTOP of a broker for seconds, which resembles a stalled disk.
     SlowDisk,
-    /// Nothing passes between one client and one broker, and nobody is told.
+    /// Nothing passes between one client and one broker, and no connection is closed.
     LinkCut,
     /// All connections between one client and one broker are closed at once.
     LinkReset,
-    /// Ratings that are on the queue come again by the thousand, over HTTP and from a stranger.
+    /// Ratings already in the log are sent again by the thousand, over HTTP and by a foreign
+    /// client.
     DuplicateFlood,
-    /// A stranger writes what are no ratings.
+    /// A foreign client writes records that are not ratings.
     MalformedRecords,
 }
 
-/// Whom a fault meets. Consumers and producers are counted from 0, brokers from 1.
+/// The target of a fault. Consumers and producers are numbered from 0, brokers from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     Consumer(usize),
     Producer(usize),
-    /// Whoever leads this partition of the ratings when it happens.
+    /// The leader of this partition of the ratings at the time of the fault.
     LeaderOf(i32),
     Broker(u32),
-    /// Whoever is the active controller when it happens.
+    /// The active controller at the time of the fault.
     Controller,
     AllBrokers,
     /// The connections of a client (consumers first, then producers) to one broker.
@@ -64,9 +66,9 @@ pub(super) enum Target {
     Queue,
 }
 
-/// What must not be met by two faults at once. A second broker that fails leaves fewer replicas
-/// than an acknowledgement needs; that proves nothing about erboh and takes the time of faults
-/// that do.
+/// A resource that only one fault may affect at a time. A second failed broker would leave fewer
+/// in-sync replicas than acks=all requires, which says nothing about erboh and takes time from
+/// other faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Lane {
     Brokers,
@@ -75,7 +77,7 @@ pub(super) enum Lane {
 }
 
 impl Fault {
-    /// Every kind.
+    /// All kinds.
     pub(super) const ALL: [Self; 13] = [
         Self::ConsumerKilled,
         Self::ConsumerFrozen,
@@ -92,7 +94,7 @@ impl Fault {
         Self::MalformedRecords,
     ];
 
-    /// What a person calls it.
+    /// The name in schedules and reports.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::ConsumerKilled => "consumer killed",
@@ -111,17 +113,18 @@ impl Fault {
         }
     }
 
-    /// How long it lasts before it is healed, in milliseconds. What is started again starts after
-    /// this time; 0 where it is over as soon as it is done.
-    pub(super) fn lasts_ms(self) -> RangeInclusive<u64> {
+    /// Duration before the fault is healed, in milliseconds. A killed process is restarted after
+    /// it. 0 for faults that end by themselves.
+    pub(super) fn duration_ms(self) -> RangeInclusive<u64> {
         match self {
-            // Shorter and longer than the session: the same member comes back, or others take over.
+            // Below and above the session timeout: the member returns, or its partitions are
+            // reassigned.
             Self::ConsumerKilled => 500..=10_000,
             Self::ConsumerFrozen => 8_000..=12_000,
             Self::ProducerKilled => 200..=4_000,
             Self::ProducerFrozen => 1_000..=8_000,
             Self::LeaderKilled | Self::ControllerKilled => 1_000..=6_000,
-            // A controller gives a silent broker up after 9 s.
+            // The controller fences a silent broker after 9 s.
             Self::BrokerFrozen => 10_000..=13_000,
             Self::SlowDisk => 1_500..=5_000,
             Self::LinkCut => 2_000..=12_000,
@@ -132,9 +135,9 @@ impl Fault {
         }
     }
 
-    /// Time that the lane stays free after the fault was healed, in milliseconds: a broker has to
-    /// start and to catch up, and the next fault should find a system that works.
-    pub(super) fn settles_ms(self) -> u64 {
+    /// Idle time of the lane after the fault is healed, in milliseconds: a broker has to start and
+    /// catch up before the next fault.
+    pub(super) fn settle_ms(self) -> u64 {
         match self {
             Self::RollingRestart => 40_000,
             Self::LeaderKilled | Self::ControllerKilled => 12_000,
@@ -144,23 +147,23 @@ impl Fault {
         }
     }
 
-    /// Somebody whom it can meet.
+    /// A random target of this fault.
     pub(super) fn target(self, random: &mut Random) -> Target {
         let mut broker = || random.within(1..=u64::from(BROKERS)) as u32;
         match self {
             Self::ConsumerKilled | Self::ConsumerFrozen => {
-                Target::Consumer(random.place(CONSUMERS))
+                Target::Consumer(random.index(CONSUMERS))
             }
             Self::ProducerKilled | Self::ProducerFrozen => {
-                Target::Producer(random.place(PRODUCERS))
+                Target::Producer(random.index(PRODUCERS))
             }
-            Self::LeaderKilled => Target::LeaderOf(random.place(PARTITIONS as usize) as i32),
+            Self::LeaderKilled => Target::LeaderOf(random.index(PARTITIONS as usize) as i32),
             Self::BrokerFrozen | Self::SlowDisk => Target::Broker(broker()),
             Self::ControllerKilled => Target::Controller,
             Self::RollingRestart => Target::AllBrokers,
             Self::LinkCut | Self::LinkReset => {
                 let broker = broker();
-                Target::Link { client: random.place(CONSUMERS + PRODUCERS), broker }
+                Target::Link { client: random.index(CONSUMERS + PRODUCERS), broker }
             }
             Self::DuplicateFlood | Self::MalformedRecords => Target::Queue,
         }
@@ -168,7 +171,7 @@ impl Fault {
 }
 
 impl Target {
-    /// What it must not share with another fault at the same time.
+    /// The lane in which no other fault may run at the same time.
     pub(super) fn lane(self) -> Lane {
         match self {
             Self::Consumer(number) => Lane::Client(number),

@@ -1,4 +1,4 @@
-//! Interrupt: Ctrl-C ends a campaign in order, so that no process is left behind.
+//! Ctrl-C stops a campaign in order, so that no process is left behind.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::shared::Shared;
 
-/// How often it is looked whether the campaign has ended by itself.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often the end of the campaign is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Ends everything at SIGINT or SIGTERM; returns when everything has ended anyway.
+/// Stops the campaign on SIGINT or SIGTERM; returns when the campaign has stopped.
 pub(super) fn watch(shared: &Shared) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    // Without this Ctrl-C ends the process at once, and the brokers notice that by themselves.
+    // Without a handler, Ctrl-C kills this process, and the children are killed with it.
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
-        while !shared.is_over() {
+        while !shared.is_stopping() {
             tokio::select! {
                 _ = interrupt.recv() => shared.interrupt(),
                 _ = terminate.recv() => shared.interrupt(),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     });

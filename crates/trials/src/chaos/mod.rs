@@ -1,20 +1,21 @@
-//! Chaos: a running system is broken on purpose for minutes, and every rating must still count once.
+//! Chaos: injects faults into a running system for minutes and verifies exactly-once counting.
 //!
 //! ```text
 //!  seed ─► schedule ─► faults on brokers, consumers, producers, links, the queue
 //!                          │
 //!  load ─► producers ══ 3 brokers ══► consumers ─► boards ◄─ watch
-//!    └ ledger: what was acknowledged, where         │
+//!    └ ledger: acknowledged ids and offsets         │
 //!          └────────── verdict: recount of the log ─┘ ─► report
 //! ```
 //!
-//! A campaign that cannot fail is worthless, so there are saboteurs: naive parts, as many demos
-//! have them, in the place of erboh's own. The campaign must catch them.
+//! A campaign that cannot fail is worthless. So there are negative controls: naive services that
+//! replace erboh's and whose failures the campaign must detect.
 
 mod audit;
 mod campaign;
 mod fault;
-mod inflict;
+mod foreign_client;
+mod injector;
 mod interrupt;
 mod load;
 pub(crate) mod naive;
@@ -27,7 +28,6 @@ mod report;
 mod run;
 mod schedule;
 mod shared;
-mod stranger;
 mod verdict;
 mod violation;
 mod watch;
@@ -44,66 +44,67 @@ use crate::{machine, start};
 use campaign::Campaign;
 use fault::Fault;
 use schedule::Schedule;
-use violation::Promise;
+use violation::Guarantee;
 
-/// The seed of a campaign that was given none: any fixed number, so that two runs are comparable.
+/// The default seed: fixed, so that two runs are comparable.
 const SEED: u64 = 2021;
-/// How long each saboteur is left alone: it must not be caught for anything but a fault.
-const CONTROL: Duration = Duration::from_secs(10);
-/// How long each saboteur is given.
-const SELF_TEST: Duration = Duration::from_secs(40);
+/// Duration of a negative control without faults, in which it must pass.
+const CONTROL_DURATION: Duration = Duration::from_secs(10);
+/// Duration of a negative control with faults, in which it must fail.
+const SELF_TEST_DURATION: Duration = Duration::from_secs(40);
 
-/// What a campaign is told.
+/// Command-line options of a campaign.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// How long faults are inflicted, in minutes
+    /// How long faults are injected, in minutes
     #[arg(long, default_value_t = 3.0, value_name = "M", value_parser = minutes)]
     minutes: f64,
-    /// What the schedule of the faults is drawn from
+    /// The seed of the fault schedule
     #[arg(long, default_value_t = SEED, value_name = "S")]
     seed: u64,
-    /// Ratings sent a second
+    /// Ratings per second
     #[arg(long, default_value_t = 200, value_name = "N",
           value_parser = clap::value_parser!(u32).range(16..=5_000))]
     rate: u32,
-    /// Inflict only these kinds of faults, and none else
+    /// Inject only these kinds of faults
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = kind)]
     only: Vec<Fault>,
-    /// Keep logs and data even if every promise was kept
+    /// Keep logs and data even if all guarantees held
     #[arg(long)]
     keep: bool,
-    /// Print the schedule and do nothing
+    /// Print the schedule and exit
     #[arg(long)]
     schedule: bool,
-    /// Where the report goes.
+    /// Where the report is written.
     #[command(flatten)]
     page: PageFlags,
-    /// Replace a part by a naive one, which the campaign must catch
-    #[arg(long, value_enum, value_name = "NAME")]
-    sabotage: Option<Sabotage>,
-    /// Run short campaigns with each sabotage; well only if each of them is caught by faults alone
-    #[arg(long, conflicts_with_all = ["sabotage", "write"])]
+    /// Replace one role by a naive one as a negative control, which must fail
+    #[arg(long = "sabotage", value_enum, value_name = "NAME")]
+    control: Option<NegativeControl>,
+    /// Run a short campaign with each negative control; passes only if each fails under faults and
+    /// not without
+    #[arg(long, conflicts_with_all = ["control", "write"])]
     self_test: bool,
-    /// The erboh to try; without it the one beside this program
+    /// The erboh binary [default: next to this program]
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,
-    /// Where logs and data go; kept if a promise was broken
+    /// Directory for logs and data; kept if a guarantee was violated
     #[arg(long, default_value = "target/chaos", value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// A part that is replaced by a naive one.
+/// A naive role that replaces erboh's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sabotage {
-    /// Consumers that save totals now and then and let the client commit offsets by itself
+enum NegativeControl {
+    /// Consumers that save totals periodically and use the client's auto-commit
     AutoCommit,
-    /// Producers that do not wait for the brokers
+    /// Producers that do not wait for acknowledgements
     #[value(name = "acks-0")]
     Acks0,
 }
 
-impl Sabotage {
-    /// What it is helpless against.
+impl NegativeControl {
+    /// Faults that it does not survive.
     fn faults(self) -> &'static [Fault] {
         match self {
             Self::AutoCommit => &[Fault::ConsumerKilled],
@@ -111,28 +112,28 @@ impl Sabotage {
         }
     }
 
-    /// The promise that it breaks.
-    fn breaks(self) -> Promise {
+    /// The guarantee that it violates.
+    fn violates(self) -> Guarantee {
         match self {
-            Self::AutoCommit => Promise::CountedOnce,
-            Self::Acks0 => Promise::NothingLost,
+            Self::AutoCommit => Guarantee::CountedOnce,
+            Self::Acks0 => Guarantee::NothingLost,
         }
     }
 }
 
 /// Runs a campaign.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
-    let lasts = Duration::from_secs_f64(flags.minutes * 60.0);
+    let duration = Duration::from_secs_f64(flags.minutes * 60.0);
     if flags.schedule {
-        print!("{}", Schedule::new(flags.seed, lasts, flags.kinds()));
+        print!("{}", Schedule::new(flags.seed, duration, flags.kinds()));
         return Ok(ExitCode::SUCCESS);
     }
     if flags.self_test {
         return self_test(flags);
     }
-    let kinds = flags.sabotage.map_or(flags.kinds(), |sabotage| sabotage.faults());
-    let campaign = flags.campaign(lasts, flags.sabotage, kinds)?;
-    let kept = || format!("everything is kept in {}", campaign.directory.display());
+    let kinds = flags.control.map_or(flags.kinds(), |control| control.faults());
+    let campaign = flags.campaign(duration, flags.control, kinds)?;
+    let kept = || format!("logs and data are kept in {}", campaign.directory.display());
     let (mut report, violations) = campaign.run().with_context(kept)?;
     report.date = jiff::Zoned::now().date().to_string();
     report.commit = machine::commit();
@@ -141,7 +142,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         println!("{violations}\n{}", kept());
         return Ok(ExitCode::FAILURE);
     }
-    flags.page.take("chaos", &report.to_string())?;
+    flags.page.update("chaos", &report.to_string())?;
     if flags.keep {
         println!("{}", kept());
     } else {
@@ -150,22 +151,26 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the campaign catches what it is for, and nothing where nothing is inflicted.
+/// Verifies that the campaign detects the failures of the negative controls, and only under faults.
 fn self_test(flags: &Flags) -> anyhow::Result<ExitCode> {
-    for sabotage in [Sabotage::AutoCommit, Sabotage::Acks0] {
-        for (lasts, kinds) in [(CONTROL, &[][..]), (SELF_TEST, sabotage.faults())] {
-            let campaign = flags.campaign(lasts, Some(sabotage), kinds)?;
-            let (promise, expected) = (sabotage.breaks(), !kinds.is_empty());
-            let word = if expected { "must break" } else { "and no faults: must keep" };
-            println!("\nsabotage {sabotage:?} {word} \"{}\"", promise.words());
+    for control in [NegativeControl::AutoCommit, NegativeControl::Acks0] {
+        let runs = [(CONTROL_DURATION, &[][..]), (SELF_TEST_DURATION, control.faults())];
+        for (duration, kinds) in runs {
+            let campaign = flags.campaign(duration, Some(control), kinds)?;
+            let (guarantee, must_fail) = (control.violates(), !kinds.is_empty());
+            let expectation = if must_fail { "must violate" } else { "without faults must keep" };
+            println!(
+                "\nnegative control {control:?} {expectation} \"{}\"",
+                guarantee.description()
+            );
             let (_, violations) = campaign.run()?;
             print!("{violations}");
-            if (violations.count(promise) > 0) != expected {
-                let wrong = if expected { "NOT CAUGHT" } else { "CAUGHT WITHOUT A FAULT" };
-                println!("{wrong}: {sabotage:?}; see {}", campaign.directory.display());
+            if (violations.count(guarantee) > 0) != must_fail {
+                let wrong = if must_fail { "NOT DETECTED" } else { "FAILED WITHOUT A FAULT" };
+                println!("{wrong}: {control:?}; see {}", campaign.directory.display());
                 return Ok(ExitCode::FAILURE);
             }
-            println!("{}: {sabotage:?}", if expected { "caught" } else { "let pass" });
+            println!("{}: {control:?}", if must_fail { "detected" } else { "passed" });
             remove(&campaign.directory)?;
         }
     }
@@ -175,25 +180,26 @@ fn self_test(flags: &Flags) -> anyhow::Result<ExitCode> {
 impl Flags {
     fn campaign(
         &self,
-        lasts: Duration,
-        sabotage: Option<Sabotage>,
+        duration: Duration,
+        control: Option<NegativeControl>,
         kinds: &[Fault],
     ) -> anyhow::Result<Campaign> {
         erboh_testbed::Cluster::available().map_err(anyhow::Error::msg)?;
         let erboh = start::erboh(self.erboh.as_deref())?;
         let directory = self.directory.join(std::process::id().to_string());
-        let directory = match sabotage {
+        let directory = match control {
             None => directory,
-            Some(sabotage) => directory.with_extension(format!("{sabotage:?}")),
+            Some(control) => directory.with_extension(format!("{control:?}")),
         };
         let shown = directory.display();
         std::fs::create_dir_all(&directory).with_context(|| format!("creating {shown}"))?;
         let directory = directory.canonicalize()?;
         let kinds = kinds.to_vec();
-        Ok(Campaign { erboh, directory, seed: self.seed, lasts, rate: self.rate, sabotage, kinds })
+        let (seed, rate) = (self.seed, self.rate);
+        Ok(Campaign { erboh, directory, seed, duration, rate, control, kinds })
     }
 
-    /// The kinds of faults: those that were chosen, or all.
+    /// The selected kinds of faults, by default all.
     fn kinds(&self) -> &[Fault] {
         if self.only.is_empty() { &Fault::ALL } else { &self.only }
     }
@@ -204,7 +210,7 @@ fn remove(directory: &Path) -> anyhow::Result<()> {
     std::fs::remove_dir_all(directory).with_context(|| format!("removing {shown}"))
 }
 
-/// A kind of fault by the beginning of its name, with `-` for spaces.
+/// Parses a prefix of a fault's name, with `-` for spaces.
 fn kind(text: &str) -> Result<Fault, String> {
     let known = |fault: Fault| fault.name().replace(' ', "-");
     let mut fitting = Fault::ALL.into_iter().filter(|fault| known(*fault).starts_with(text));
@@ -212,11 +218,11 @@ fn kind(text: &str) -> Result<Fault, String> {
         return Ok(fault);
     }
     let names: Vec<_> = Fault::ALL.into_iter().map(known).collect();
-    Err(format!("expected the beginning of one of: {}", names.join(", ")))
+    Err(format!("expected a prefix of one of: {}", names.join(", ")))
 }
 
-/// Shorter campaigns would be over before the system has started; longer ones would need more
-/// memory for what was sent.
+/// Parses the duration. Shorter campaigns would end before the system has started; longer ones
+/// would exceed the memory limit of the ledger.
 fn minutes(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(minutes) if (0.5..=600.0).contains(&minutes) => Ok(minutes),

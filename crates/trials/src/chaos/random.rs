@@ -1,21 +1,21 @@
-//! Random: numbers that look random and are a function of their seed alone.
+//! A pseudo-random number generator.
 //!
-//! `SplitMix64` (Steele, Lea and Flood, 2014). A seed must give the same campaign in every version
-//! of every library, so the generator is written out here.
+//! `SplitMix64` (Steele, Lea and Flood, 2014). A seed must give the same campaign with every
+//! version of every library, so the generator is implemented here.
 
 use std::ops::RangeInclusive;
 
-/// A source of numbers.
+/// A random number generator.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers that belong to `seed`.
+    /// A generator with this seed.
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Any number.
+    /// The next number.
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -24,21 +24,21 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number of the range; the slight bias of a remainder does no harm to ranges this small.
+    /// A number in the range. The modulo bias is negligible for ranges this small.
     pub(super) fn within(&mut self, range: RangeInclusive<u64>) -> u64 {
         let span = range.end() - range.start() + 1;
         range.start() + self.next() % span
     }
 
-    /// A place in something of `len` elements, at least 1.
-    pub(super) fn place(&mut self, len: usize) -> usize {
+    /// An index into a collection of `len` elements, at least 1.
+    pub(super) fn index(&mut self, len: usize) -> usize {
         self.within(0..=len as u64 - 1) as usize
     }
 
-    /// Brings `items` into any order.
+    /// Shuffles `items`.
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            items.swap(last, self.place(last + 1));
+            items.swap(last, self.index(last + 1));
         }
     }
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_those_of_the_published_generator() {
+    fn generator_matches_the_published_one() {
         let mut random = Random::new(1_234_567);
         let numbers = [(); 3].map(|()| random.next());
         assert_eq!(
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffle_loses_nothing() {
+    fn shuffle_keeps_all_items() {
         let mut items: Vec<u32> = (0..50).collect();
         Random::new(7).shuffle(&mut items);
         assert_ne!(items, (0..50).collect::<Vec<_>>());

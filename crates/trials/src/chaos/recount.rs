@@ -1,26 +1,27 @@
-//! Recount: what the log adds up to, counted again in the simplest way there is.
+//! An independent recount of the log, as simple as possible.
 //!
 //! ```text
-//!  log, record by record ─► whose is it? ─► is it as it was sent, at the acknowledged place?
-//!                               └► counted, a duplicate, or dead ─► equal to every snapshot on the way
+//!  log, record by record ─► a sent rating? ─► unchanged, at the acknowledged offset?
+//!                               └► counted, duplicate or dead ─► equal to every snapshot on the way
 //! ```
 //!
-//! It shares no code with the product: ids stand in a map with their last offset, voices in another.
+//! It shares no code with the product: one map has the last offset of each id, another the voices.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::violation::{Promise, Violations};
-use crate::ratings::ledger::{Ledger, Place, State};
+use super::violation::{Guarantee, Violations};
+use crate::ratings::ledger::{Ledger, RecordLocation, State};
 use crate::ratings::rating::Ratings;
 use crate::ratings::totals::{Snapshot, Totals, Voices, differences};
 
-/// A rating is a duplicate if its id stands in so many offsets before it; promised in `docs/adr/0006`.
+/// The duplicate window: a rating is a duplicate if its id occurs in this many preceding offsets,
+/// see `docs/adr/0006`.
 const WINDOW_OFFSETS: i64 = 131_072;
 
-/// What the keys of records begin with that were written to be no ratings.
+/// Key prefix of the malformed records.
 pub(super) const MALFORMED: &str = "malformed-";
 
 /// A record of the log.
@@ -31,26 +32,26 @@ pub(super) struct Entry<'a> {
     pub(super) value: Option<&'a [u8]>,
 }
 
-/// What one partition adds up to so far.
+/// The totals of one partition so far.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     partition: i32,
     next_offset: i64,
     counted: u64,
     duplicates: u64,
-    /// The offsets of what is no rating.
+    /// The offsets of records that are not ratings.
     pub(super) dead: Vec<i64>,
     voices: Voices,
     last: HashMap<Uuid, i64>,
 }
 
 impl Count {
-    /// Counts nothing of that partition.
+    /// An empty count of a partition.
     pub(super) fn of(partition: i32) -> Self {
         Self { partition, ..Self::default() }
     }
 
-    /// Records that were counted in any way.
+    /// The number of records counted in any way.
     pub(super) fn records(&self) -> u64 {
         self.counted + self.duplicates + self.dead.len() as u64
     }
@@ -67,8 +68,8 @@ impl Count {
         }
     }
 
-    /// Holds a snapshot against what this adds up to where the snapshot ends.
-    fn hold_against(&self, snapshot: &Snapshot) -> Result<(), String> {
+    /// Compares a snapshot with the count at the snapshot's offset.
+    fn compare(&self, snapshot: &Snapshot) -> Result<(), String> {
         let dead = self.dead.len() as u64;
         let own = (self.counted, self.duplicates, dead);
         let its = (snapshot.counted, snapshot.duplicates, snapshot.dead);
@@ -77,8 +78,8 @@ impl Count {
         }
         let voices = differences(&self.voices, &snapshot.voices);
         Err(format!(
-            "partition {} up to offset {}: a snapshot of {} says (counted, duplicates, dead) = \
-             {its:?} from offset {}, the log adds up to {own:?}{voices}",
+            "partition {} up to offset {}: a snapshot by {} has (counted, duplicates, dead) = \
+             {its:?} from offset {}, the recount {own:?}{voices}",
             self.partition, snapshot.next_offset, snapshot.writer, snapshot.from_offset
         ))
     }
@@ -88,47 +89,47 @@ impl Count {
 pub(super) struct Recount<'a> {
     ratings: Ratings,
     ledger: &'a Ledger,
-    /// For each rating whether it is in the log, and whether it is at its acknowledged place.
+    /// For each rating whether it is in the log, and whether it is at its acknowledged offset.
     found: Vec<(bool, bool)>,
     pub(super) counts: Vec<Count>,
     pub(super) violations: Violations,
 }
 
 impl<'a> Recount<'a> {
-    /// A recount that has seen nothing yet.
+    /// An empty recount.
     pub(super) fn new(ratings: Ratings, ledger: &'a Ledger) -> Self {
         let found = vec![(false, false); ledger.sent()];
         Self { ratings, ledger, found, counts: Vec::new(), violations: Violations::default() }
     }
 
-    /// Adds the next record of a partition, after the snapshots that end before it.
+    /// Adds the next record of a partition. Snapshots up to this offset have been checked.
     pub(super) fn add(&mut self, count: &mut Count, entry: Entry<'_>) {
         let Entry { offset, key, value } = entry;
         if offset != count.next_offset {
             let (partition, next) = (count.partition, count.next_offset);
             let proof = format!("partition {partition}: offset {offset} comes after {next}");
-            self.violations.add(Promise::NothingLost, proof);
+            self.violations.add(Guarantee::NothingLost, proof);
         }
         count.next_offset = offset + 1;
         if key.is_some_and(|key| key.starts_with(MALFORMED.as_bytes())) {
             count.dead.push(offset);
             return;
         }
-        let Some((id, number)) = self.recognise(key, value) else {
+        let Some((id, number)) = self.identify(key, value) else {
             let value = String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
             let proof = format!("partition {}, offset {offset}: {value:.200}", count.partition);
-            self.violations.add(Promise::NothingInvented, proof);
+            self.violations.add(Guarantee::NothingInvented, proof);
             return;
         };
-        let here = Place { partition: count.partition, offset };
+        let here = RecordLocation { partition: count.partition, offset };
         let found = &mut self.found[number as usize];
         found.0 = true;
         found.1 |= self.ledger.state(number) == Some(State::Acknowledged(Some(here)));
         count.rating(offset, id, number);
     }
 
-    /// The rating that a record is, if it is one that was sent and is as it was sent.
-    fn recognise(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Uuid, u64)> {
+    /// The id and number of a record, if it is an unchanged rating of this campaign.
+    fn identify(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Uuid, u64)> {
         let value: Value = serde_json::from_slice(value?).ok()?;
         let id: Uuid = value["id"].as_str()?.parse().ok()?;
         let number = self.ratings.number(id)?;
@@ -141,43 +142,43 @@ impl<'a> Recount<'a> {
         same.then_some((id, number))
     }
 
-    /// Holds snapshots against the counting, which has come to where they end.
+    /// Compares snapshots with the count, which has reached their offset.
     pub(super) fn check(&mut self, count: &Count, snapshots: &[Snapshot]) {
         for snapshot in snapshots {
-            if let Err(proof) = count.hold_against(snapshot) {
-                self.violations.add(Promise::SnapshotsAgree, proof);
+            if let Err(proof) = count.compare(snapshot) {
+                self.violations.add(Guarantee::SnapshotsAgree, proof);
             }
         }
     }
 
-    /// Ends a partition.
-    pub(super) fn end(&mut self, count: Count) {
+    /// Finishes a partition.
+    pub(super) fn finish(&mut self, count: Count) {
         self.counts.push(Count { last: HashMap::new(), ..count });
     }
 
-    /// Looks for acknowledged ratings that are not in the log, or elsewhere. To be called when all
-    /// partitions have ended.
+    /// Checks that acknowledged ratings are in the log at their acknowledged offsets. Called when
+    /// all partitions are finished.
     pub(super) fn check_acknowledged(&mut self) {
         for (number, (found, in_place)) in (0..).zip(std::mem::take(&mut self.found)) {
-            let Some(State::Acknowledged(place)) = self.ledger.state(number) else { continue };
+            let Some(State::Acknowledged(location)) = self.ledger.state(number) else { continue };
             let id = self.ratings.id(number);
-            let said = match place {
-                None => "acknowledged without a place".to_owned(),
-                Some(Place { partition, offset }) => {
+            let acknowledged = match location {
+                None => "acknowledged without an offset".to_owned(),
+                Some(RecordLocation { partition, offset }) => {
                     format!("acknowledged at partition {partition}, offset {offset}")
                 }
             };
             if !found {
-                let proof = format!("rating {id}: {said}, is nowhere in the log");
-                self.violations.add(Promise::NothingLost, proof);
-            } else if !in_place && place.is_some() {
-                let proof = format!("rating {id}: {said}, stands elsewhere in the log");
-                self.violations.add(Promise::RightPlace, proof);
+                let proof = format!("rating {id}: {acknowledged}, but not in the log");
+                self.violations.add(Guarantee::NothingLost, proof);
+            } else if !in_place && location.is_some() {
+                let proof = format!("rating {id}: {acknowledged}, but elsewhere in the log");
+                self.violations.add(Guarantee::RightOffset, proof);
             }
         }
     }
 
-    /// What a board must show in the end.
+    /// The totals that every board must show at the end.
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals { exact: true, ..Totals::default() };
         for count in &self.counts {
@@ -193,13 +194,14 @@ impl<'a> Recount<'a> {
         totals
     }
 
-    /// Every place that holds no rating.
-    pub(super) fn dead(&self) -> Vec<Place> {
-        let places = |count: &Count| {
+    /// The locations of all records that are not ratings.
+    pub(super) fn dead(&self) -> Vec<RecordLocation> {
+        let locations = |count: &Count| {
             let partition = count.partition;
-            count.dead.iter().map(move |offset| Place { partition, offset: *offset }).collect()
+            let at = move |offset: &i64| RecordLocation { partition, offset: *offset };
+            count.dead.iter().map(at).collect()
         };
-        self.counts.iter().flat_map(|count| -> Vec<Place> { places(count) }).collect()
+        self.counts.iter().flat_map(|count| -> Vec<RecordLocation> { locations(count) }).collect()
     }
 }
 
@@ -211,18 +213,18 @@ mod tests {
 
     const RATINGS: Ratings = Ratings::new(9);
 
-    /// Ratings 0 to 3 are acknowledged at offsets 0 to 3 of partition 0, rating 4 was only sent.
+    /// Ratings 0 to 3 are acknowledged at offsets 0 to 3 of partition 0, rating 4 was sent only.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
         for offset in 0..4 {
             let number = ledger.next().unwrap();
-            ledger.acknowledge(number, Some(Place { partition: 0, offset }));
+            ledger.acknowledge(number, Some(RecordLocation { partition: 0, offset }));
         }
         ledger.next().unwrap();
         ledger
     }
 
-    /// Recounts a log of partition 0 that has these ratings.
+    /// Recounts a log of partition 0 with these ratings.
     fn recount<'a>(ledger: &'a Ledger, numbers: &[u64]) -> Recount<'a> {
         let mut recount = Recount::new(RATINGS, ledger);
         let mut count = Count::of(0);
@@ -232,48 +234,48 @@ mod tests {
             let entry = Entry { offset, key: Some(key.as_bytes()), value: Some(value.as_bytes()) };
             recount.add(&mut count, entry);
         }
-        recount.end(count);
+        recount.finish(count);
         recount.check_acknowledged();
         recount
     }
 
     #[track_caller]
-    fn check(numbers: &[u64], broken: &[(Promise, usize)]) {
+    fn check(numbers: &[u64], broken: &[(Guarantee, usize)]) {
         let ledger = ledger();
         let recount = recount(&ledger, numbers);
-        for (promise, times) in broken {
-            assert_eq!(recount.violations.count(*promise), *times, "{}", recount.violations);
+        for (guarantee, times) in broken {
+            assert_eq!(recount.violations.count(*guarantee), *times, "{}", recount.violations);
         }
         assert_eq!(recount.violations.is_empty(), broken.is_empty(), "{}", recount.violations);
     }
 
     #[test]
-    fn a_log_with_everything_in_its_place_is_well() {
+    fn complete_log_has_no_violations() {
         check(&[0, 1, 2, 3], &[]);
         check(&[0, 1, 2, 3, 4, 4, 1], &[]);
     }
 
     #[test]
-    fn what_is_missing_or_elsewhere_is_found() {
-        check(&[0, 1, 2], &[(Promise::NothingLost, 1)]);
-        check(&[], &[(Promise::NothingLost, 4)]);
-        check(&[0, 1, 3, 2], &[(Promise::RightPlace, 2)]);
-        check(&[0, 1, 2, 3, 77], &[(Promise::NothingInvented, 1)]);
+    fn missing_and_misplaced_ratings_are_reported() {
+        check(&[0, 1, 2], &[(Guarantee::NothingLost, 1)]);
+        check(&[], &[(Guarantee::NothingLost, 4)]);
+        check(&[0, 1, 3, 2], &[(Guarantee::RightOffset, 2)]);
+        check(&[0, 1, 2, 3, 77], &[(Guarantee::NothingInvented, 1)]);
     }
 
     #[test]
-    fn a_changed_rating_is_found() {
+    fn changed_rating_is_reported() {
         let ledger = ledger();
         let mut recount = Recount::new(RATINGS, &ledger);
         let key = RATINGS.id(0).to_string();
         let value = RATINGS.json(0).replace("\"rating\":0", "\"rating\":1");
         let entry = Entry { offset: 0, key: Some(key.as_bytes()), value: Some(value.as_bytes()) };
         recount.add(&mut Count::of(0), entry);
-        assert_eq!(recount.violations.count(Promise::NothingInvented), 1);
+        assert_eq!(recount.violations.count(Guarantee::NothingInvented), 1);
     }
 
     #[test]
-    fn copies_and_malformed_records_do_not_count() {
+    fn duplicates_and_malformed_records_are_not_counted() {
         let ledger = ledger();
         let mut recount = Recount::new(RATINGS, &ledger);
         let mut count = Count::of(7);
@@ -283,23 +285,23 @@ mod tests {
             recount.add(&mut count, entry);
         }
         recount.add(&mut count, Entry { offset: 3, key: Some(b"malformed-1"), value: None });
-        // So far behind that it is a new rating.
+        // Beyond the duplicate window, so that it is a new rating.
         count.next_offset = 3 + WINDOW_OFFSETS;
         let offset = 3 + WINDOW_OFFSETS;
         recount.add(
             &mut count,
             Entry { offset, key: Some(key.as_bytes()), value: Some(value.as_bytes()) },
         );
-        recount.end(count);
+        recount.finish(count);
         let totals = recount.totals();
         assert_eq!((totals.counted, totals.duplicates, totals.dead), (2, 2, 1));
         assert_eq!(totals.position, BTreeMap::from([(7, offset + 1)]));
         assert_eq!(totals.voices.values().flatten().sum::<u64>(), 4);
-        assert_eq!(recount.dead(), [Place { partition: 7, offset: 3 }]);
+        assert_eq!(recount.dead(), [RecordLocation { partition: 7, offset: 3 }]);
     }
 
     #[test]
-    fn a_snapshot_that_counted_one_too_many_is_found() {
+    fn snapshot_that_counts_one_too_many_is_reported() {
         let ledger = ledger();
         let mut recount = recount(&ledger, &[0, 1, 2, 3]);
         let count = recount.counts.pop().unwrap();
@@ -310,12 +312,12 @@ mod tests {
             duplicates: 0,
             dead: 0,
             voices: count.voices.clone(),
-            writer: "somebody".to_owned(),
+            writer: "consumer-0".to_owned(),
         };
         recount.check(&count, std::slice::from_ref(&snapshot));
         assert!(recount.violations.is_empty(), "{}", recount.violations);
         snapshot.voices.values_mut().next().unwrap()[0] += 1;
         recount.check(&count, &[snapshot]);
-        assert_eq!(recount.violations.count(Promise::SnapshotsAgree), 1);
+        assert_eq!(recount.violations.count(Guarantee::SnapshotsAgree), 1);
     }
 }

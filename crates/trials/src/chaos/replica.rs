@@ -1,4 +1,4 @@
-//! Replica: one process of erboh, with a supervisor that starts it again where it was.
+//! A replica: a process of erboh that can be killed and restarted with the same command line.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -13,33 +13,33 @@ use erboh_testbed::{Child, Signal};
 
 use super::shared::lock;
 
-/// How long a process that was told to stop may take: it drains for 5 s and flushes for 2 s.
-const STOP_WAIT: Duration = Duration::from_secs(20);
-/// How long a killed process may take to be gone.
-const KILL_WAIT: Duration = Duration::from_secs(10);
+/// Limit of an orderly exit: the process drains for 5 s and flushes for 2 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Limit until a killed process has exited.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is started.
+/// A command line.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
     pub(super) arguments: Vec<OsString>,
 }
 
-/// One life of a replica.
+/// One run of a replica's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Life {
-    /// Counts from 1.
+pub(super) struct Incarnation {
+    /// Counted from 1.
     pub(super) number: u64,
     pub(super) began: Instant,
 }
 
 struct State {
     child: Option<Child>,
-    life: Option<Life>,
-    lives: u64,
+    incarnation: Option<Incarnation>,
+    starts: u64,
 }
 
-/// One process of erboh.
+/// A process of erboh.
 pub(super) struct Replica {
     pub(super) name: String,
     pub(super) port: u16,
@@ -50,7 +50,7 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    /// A replica that does not run yet; its output will go to `<name>.log` in `directory`.
+    /// A stopped replica, whose output will be appended to `<name>.log` in `directory`.
     pub(super) fn new(
         name: &str,
         [port, ops_port]: [u16; 2],
@@ -58,7 +58,7 @@ impl Replica {
         directory: &Path,
     ) -> Self {
         let log = directory.join(format!("{name}.log"));
-        let state = Mutex::new(State { child: None, life: None, lives: 0 });
+        let state = Mutex::new(State { child: None, incarnation: None, starts: 0 });
         Self { name: name.to_owned(), port, ops_port, program, log, state }
     }
 
@@ -69,79 +69,80 @@ impl Replica {
         let mut command = Command::new(&self.program.path);
         command.args(&self.program.arguments).stdin(Stdio::null());
         command.stdout(file.try_clone()?).stderr(file);
-        // Ctrl-C is for the campaign, which ends its replicas itself.
+        // Ctrl-C goes to the campaign only, which stops its replicas itself.
         command.process_group(0);
         let mut state = lock(&self.state);
         state.child = Some(Child::spawn(command).map_err(|reason| anyhow!(reason))?);
-        state.lives += 1;
-        state.life = Some(Life { number: state.lives, began: Instant::now() });
+        state.starts += 1;
+        state.incarnation = Some(Incarnation { number: state.starts, began: Instant::now() });
         Ok(())
     }
 
-    /// kill -9
+    /// Kills the process with SIGKILL.
     pub(super) fn kill(&self) -> anyhow::Result<()> {
         let mut state = lock(&self.state);
-        state.life = None;
+        state.incarnation = None;
         let Some(mut child) = state.child.take() else { return Ok(()) };
         child.signal(Signal::Kill).map_err(|reason| anyhow!("{}: {reason}", self.name))?;
-        child.wait(KILL_WAIT).with_context(|| format!("{} outlives kill -9", self.name))?;
+        child.wait(KILL_TIMEOUT).with_context(|| format!("{} survived SIGKILL", self.name))?;
         Ok(())
     }
 
-    /// Sends a signal that does not end it.
+    /// Sends a signal that does not end the process.
     pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let state = lock(&self.state);
-        let child = state.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        let child =
+            state.child.as_ref().with_context(|| format!("{} is not running", self.name))?;
         child.signal(signal).map_err(|reason| anyhow!("{}: {reason}", self.name))
     }
 
-    /// The life it lives now; none while it is down.
-    pub(super) fn life(&self) -> Option<Life> {
-        lock(&self.state).life
+    /// The current incarnation; `None` while the process is down.
+    pub(super) fn incarnation(&self) -> Option<Incarnation> {
+        lock(&self.state).incarnation
     }
 
-    /// Says so if the process has ended by itself, and starts it again.
-    pub(super) fn revive(&self) -> Option<String> {
+    /// Restarts the process if it has exited by itself, and returns a description of the exit.
+    pub(super) fn restart_if_exited(&self) -> Option<String> {
         let mut state = lock(&self.state);
         let child = state.child.as_mut()?;
         let status = child.wait(Duration::ZERO)?;
         state.child = None;
         drop(state);
-        let again = self.start().err().map(|error| format!("; {error}")).unwrap_or_default();
+        let restart = self.start().err().map(|error| format!("; {error}")).unwrap_or_default();
         Some(format!(
-            "{} ended by itself with {status}, see {}{again}",
+            "{} exited unexpectedly with {status}, see {}{restart}",
             self.name,
             self.log.display()
         ))
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits for the exit.
     ///
     /// # Errors
-    /// When it takes too long or ends with a failure.
+    /// On a timeout or a failure status.
     pub(super) fn stop(&self) -> anyhow::Result<()> {
         let child = {
             let mut state = lock(&self.state);
-            state.life = None;
+            state.incarnation = None;
             state.child.take()
         };
         let Some(mut child) = child else { return Ok(()) };
         child.signal(Signal::Terminate).map_err(|reason| anyhow!("{}: {reason}", self.name))?;
-        match child.wait(STOP_WAIT) {
+        match child.wait(STOP_TIMEOUT) {
             Some(status) if status.success() => Ok(()),
             Some(status) => {
                 bail!("{} stopped with {status}, see {}", self.name, self.log.display())
             }
-            None => bail!("{} did not stop within {STOP_WAIT:?}", self.name),
+            None => bail!("{} did not stop within {STOP_TIMEOUT:?}", self.name),
         }
     }
 
-    /// The address of its service.
+    /// A URL of its service port.
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The address of its ops port.
+    /// A URL of its ops port.
     pub(super) fn ops_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.ops_port)
     }
@@ -157,38 +158,38 @@ mod tests {
     }
 
     #[test]
-    fn every_start_is_another_life() {
+    fn every_start_is_a_new_incarnation() {
         let directory = tempfile::tempdir().unwrap();
         let replica = replica(directory.path(), "exec sleep 600");
-        assert_eq!(replica.life(), None);
+        assert_eq!(replica.incarnation(), None);
         replica.start().unwrap();
-        assert_eq!(replica.life().unwrap().number, 1);
+        assert_eq!(replica.incarnation().unwrap().number, 1);
         replica.kill().unwrap();
-        assert_eq!(replica.life(), None);
+        assert_eq!(replica.incarnation(), None);
         replica.start().unwrap();
-        assert_eq!(replica.life().unwrap().number, 2);
-        assert_eq!(replica.revive(), None);
+        assert_eq!(replica.incarnation().unwrap().number, 2);
+        assert_eq!(replica.restart_if_exited(), None);
     }
 
     #[test]
-    fn who_ends_by_itself_is_named_and_started_again() {
+    fn unexpected_exit_is_reported_and_restarted() {
         let directory = tempfile::tempdir().unwrap();
         let replica = replica(directory.path(), "exit 7");
         replica.start().unwrap();
         let deadline = Instant::now() + Duration::from_mins(1);
-        let said = loop {
-            if let Some(said) = replica.revive() {
-                break said;
+        let report = loop {
+            if let Some(report) = replica.restart_if_exited() {
+                break report;
             }
             assert!(Instant::now() < deadline);
             std::thread::sleep(Duration::from_millis(5));
         };
-        assert!(said.contains("sleeper ended by itself") && said.contains('7'), "{said}");
-        assert_eq!(replica.life().unwrap().number, 2);
+        assert!(report.contains("sleeper exited unexpectedly") && report.contains('7'), "{report}");
+        assert_eq!(replica.incarnation().unwrap().number, 2);
     }
 
     #[test]
-    fn a_stop_that_fails_is_said() {
+    fn failed_stop_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let replica = replica(directory.path(), "exec sleep 600");
         replica.start().unwrap();

@@ -1,4 +1,4 @@
-//! Report: what was done to the system and what came of it, for people and for the documentation.
+//! The report of a campaign, for the terminal and the documentation.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,23 +7,23 @@ use std::time::Duration;
 use super::fault::Fault;
 use crate::ratings::ledger::Retries;
 
-/// One fault that was inflicted.
+/// One injected fault.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Inflicted {
-    /// None: nothing was done, for comparison.
+pub(super) struct FaultReport {
+    /// `None`: a baseline measurement without a fault.
     pub(super) fault: Option<Fault>,
-    /// Nothing else was broken meanwhile.
-    pub(super) alone: bool,
-    /// From when it began until the whole worked again, on the boards that ran.
+    /// No other fault was active at the same time.
+    pub(super) isolated: bool,
+    /// From the start of the fault until the system worked again, on the running boards.
     pub(super) from_begin: Option<Duration>,
-    /// From when it was healed until the whole worked again, on all boards.
+    /// From the healing until the system worked again, on all boards.
     pub(super) from_heal: Option<Duration>,
 }
 
-/// What there is to say of a campaign.
+/// The result of a campaign.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Report {
-    pub(super) inflicted: Vec<Inflicted>,
+    pub(super) faults: Vec<FaultReport>,
     pub(super) seed: u64,
     pub(super) minutes: f64,
     pub(super) rate: u32,
@@ -37,12 +37,12 @@ pub(super) struct Report {
     pub(super) duplicates: u64,
     pub(super) dead: u64,
     pub(super) snapshots: u64,
-    pub(super) looks: u64,
+    pub(super) polls: u64,
     pub(super) audit: String,
     pub(super) violations: usize,
 }
 
-/// Median and maximum, if there is anything.
+/// Median and maximum; `None` without durations.
 fn spread(durations: impl Iterator<Item = Duration>) -> [Option<Duration>; 2] {
     let mut durations: Vec<Duration> = durations.collect();
     durations.sort_unstable();
@@ -58,28 +58,30 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| fault | alone | works again: p50 | max | all boards after its end: p50 | max | among others | works again: max |"
+            "| fault | isolated | recovery: p50 | max | all boards after healing: p50 | max | overlapping | recovery: max |"
         )?;
         writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
-        let mut kinds: BTreeMap<Option<Fault>, Vec<Inflicted>> = BTreeMap::new();
-        for inflicted in &self.inflicted {
-            kinds.entry(inflicted.fault).or_default().push(*inflicted);
+        let mut kinds: BTreeMap<Option<Fault>, Vec<FaultReport>> = BTreeMap::new();
+        for report in &self.faults {
+            kinds.entry(report.fault).or_default().push(*report);
         }
-        for (fault, times) in kinds {
-            let name = fault.map_or("nothing (for comparison)", Fault::name);
-            let (alone, among): (Vec<_>, Vec<_>) = times.into_iter().partition(|one| one.alone);
-            let begin = spread(alone.iter().filter_map(|one| one.from_begin));
-            let heal = spread(alone.iter().filter_map(|one| one.from_heal));
-            let [_, worst] = spread(among.iter().filter_map(|one| one.from_begin));
+        for (fault, reports) in kinds {
+            let name = fault.map_or("none (baseline)", Fault::name);
+            let (isolated, overlapping): (Vec<_>, Vec<_>) =
+                reports.into_iter().partition(|one| one.isolated);
+            let begin = spread(isolated.iter().filter_map(|one| one.from_begin));
+            let heal = spread(isolated.iter().filter_map(|one| one.from_heal));
+            let [_, worst] = spread(overlapping.iter().filter_map(|one| one.from_begin));
             let cells = [begin[0], begin[1], heal[0], heal[1]].map(cell).join(" | ");
-            let (alone, among) = (alone.len(), among.len());
-            writeln!(f, "| {name} | {alone} | {cells} | {among} | {} |", cell(worst))?;
+            let (isolated, overlapping) = (isolated.len(), overlapping.len());
+            let worst = cell(worst);
+            writeln!(f, "| {name} | {isolated} | {cells} | {overlapping} | {worst} |")?;
         }
-        let Retries { silent, unavailable, unknown, other } = self.retries;
+        let Retries { no_response, unavailable, unknown, other } = self.retries;
         writeln!(f)?;
         writeln!(
             f,
-            "- {} ratings sent at {}/s, {} acknowledged; {} requests sent again (no answer {silent}, 503 {unavailable}, 504 {unknown}, other {other})",
+            "- {} ratings sent at {}/s, {} acknowledged; {} retries (no response {no_response}, 503 {unavailable}, 504 {unknown}, other {other})",
             self.sent,
             self.rate,
             self.acknowledged,
@@ -92,12 +94,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "- {} snapshots held against the log, {} looks at boards; audit: {}",
-            self.snapshots, self.looks, self.audit
+            "- {} snapshots compared with the log, {} board polls; audit: {}",
+            self.snapshots, self.polls, self.audit
         )?;
         let verdict = match self.violations {
             0 => "lost 0, double 0, no position went back, no alarm".to_owned(),
-            count => format!("{count} PROMISES BROKEN"),
+            count => format!("{count} GUARANTEES VIOLATED"),
         };
         writeln!(f, "- **{verdict}**")?;
         writeln!(
@@ -112,16 +114,16 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn inflicted(fault: Fault, alone: bool, seconds: u64) -> Inflicted {
+    fn report(fault: Fault, isolated: bool, seconds: u64) -> FaultReport {
         let from_begin = Some(Duration::from_secs(seconds));
-        Inflicted { fault: Some(fault), alone, from_begin, from_heal: None }
+        FaultReport { fault: Some(fault), isolated, from_begin, from_heal: None }
     }
 
     #[test]
-    fn the_table_has_a_line_for_every_kind() {
+    fn table_has_a_row_per_kind_of_fault() {
         let report = Report {
-            inflicted: [(true, 9), (true, 1), (true, 2), (false, 30)]
-                .map(|(alone, seconds)| inflicted(Fault::ConsumerKilled, alone, seconds))
+            faults: [(true, 9), (true, 1), (true, 2), (false, 30)]
+                .map(|(isolated, seconds)| report(Fault::ConsumerKilled, isolated, seconds))
                 .to_vec(),
             ..Report::default()
         };
@@ -132,6 +134,6 @@ mod tests {
         );
         assert!(text.contains("lost 0, double 0"), "{text}");
         let text = Report { violations: 2, ..report }.to_string();
-        assert!(text.contains("2 PROMISES BROKEN") && !text.contains("lost 0"), "{text}");
+        assert!(text.contains("2 GUARANTEES VIOLATED") && !text.contains("lost 0"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Shared: what the threads of a campaign have in common.
+//! State shared by the threads of a campaign.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use super::fault::{CONSUMERS, PARTITIONS};
 use super::recovery::Recoveries;
-use super::violation::{Promise, Violations};
+use super::violation::{Guarantee, Violations};
 use crate::ratings::ledger::Ledger;
 use crate::ratings::rating::Ratings;
 
-/// How often a thread that waits looks whether it should go on waiting.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Poll interval of a waiting thread.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What the threads of a campaign have in common.
+/// State shared by the threads of a campaign.
 pub(super) struct Shared {
     pub(super) ratings: Ratings,
     ledger: Mutex<Ledger>,
     recoveries: Mutex<Recoveries>,
     violations: Mutex<Violations>,
-    /// No new ratings; those under way are brought to an end.
-    load_ends: AtomicBool,
-    /// How often a board was looked at.
-    pub(super) looks: AtomicU64,
-    /// Every thread ends.
-    over: AtomicBool,
+    /// No new ratings are sent; outstanding ones are retried.
+    load_stopped: AtomicBool,
+    /// Number of board polls.
+    pub(super) polls: AtomicU64,
+    /// Every thread exits.
+    stopping: AtomicBool,
     interrupted: AtomicBool,
     workers: AtomicUsize,
 }
@@ -36,9 +36,9 @@ impl Shared {
             ledger: Mutex::default(),
             recoveries: Mutex::new(Recoveries::new(CONSUMERS, PARTITIONS as usize)),
             violations: Mutex::default(),
-            load_ends: AtomicBool::new(false),
-            looks: AtomicU64::new(0),
-            over: AtomicBool::new(false),
+            load_stopped: AtomicBool::new(false),
+            polls: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             workers: AtomicUsize::new(0),
         }
@@ -52,98 +52,99 @@ impl Shared {
         lock(&self.recoveries)
     }
 
-    /// Notes a violation.
-    pub(super) fn violated(&self, promise: Promise, proof: impl Into<String>) {
+    /// Records a violation, and prints the first one of each guarantee.
+    pub(super) fn violated(&self, guarantee: Guarantee, proof: impl Into<String>) {
         let proof = proof.into();
         let mut violations = lock(&self.violations);
-        if violations.count(promise) == 0 {
-            println!("  VIOLATED: {}: {proof}", promise.words());
+        if violations.count(guarantee) == 0 {
+            println!("  VIOLATED: {}: {proof}", guarantee.description());
         }
-        violations.add(promise, proof);
+        violations.add(guarantee, proof);
     }
 
-    /// What was found so far.
+    /// The violations so far.
     pub(super) fn violations(&self) -> Violations {
         lock(&self.violations).clone()
     }
 
-    pub(super) fn end_load(&self) {
-        self.load_ends.store(true, Ordering::Release);
+    pub(super) fn stop_load(&self) {
+        self.load_stopped.store(true, Ordering::Release);
     }
 
-    pub(super) fn load_ends(&self) -> bool {
-        self.load_ends.load(Ordering::Acquire) || self.is_over()
+    pub(super) fn load_stopped(&self) -> bool {
+        self.load_stopped.load(Ordering::Acquire) || self.is_stopping()
     }
 
-    pub(super) fn end(&self) {
-        self.over.store(true, Ordering::Release);
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
-    /// Ends everything because a person wants so.
+    /// Stops the campaign at the user's request.
     pub(super) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
-        self.end();
+        self.stop();
     }
 
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
     }
 
-    /// Counts one worker of the load until the answer is dropped.
-    pub(super) fn working(&self) -> Working<'_> {
+    /// Counts a load worker until the guard is dropped.
+    pub(super) fn worker(&self) -> WorkerGuard<'_> {
         self.workers.fetch_add(1, Ordering::AcqRel);
-        Working(self)
+        WorkerGuard(self)
     }
 
-    /// Workers that still bring ratings to an end.
+    /// The number of load workers that have not finished.
     pub(super) fn workers(&self) -> usize {
         self.workers.load(Ordering::Acquire)
     }
 
-    /// Sleeps until then. False if everything was ended before.
+    /// Sleeps until `then`; false if the campaign is stopping.
     pub(super) fn sleep_until(&self, then: Instant) -> bool {
         self.wait(then, || false);
-        !self.is_over()
+        !self.is_stopping()
     }
 
-    /// Waits until `done`, until that time or until everything ends. Answers whether it was done.
+    /// Polls `done` until it is true, until the deadline or until the campaign stops. Returns
+    /// whether it was true.
     pub(super) fn wait(&self, until: Instant, mut done: impl FnMut() -> bool) -> bool {
         loop {
             if done() {
                 return true;
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.is_over() {
+            if left.is_zero() || self.is_stopping() {
                 return false;
             }
-            std::thread::sleep(left.min(LOOK_EVERY));
+            std::thread::sleep(left.min(POLL_INTERVAL));
         }
     }
 }
 
-/// A worker of the load.
-pub(super) struct Working<'a>(&'a Shared);
+/// Counts a load worker.
+pub(super) struct WorkerGuard<'a>(&'a Shared);
 
-impl Drop for Working<'_> {
+impl Drop for WorkerGuard<'_> {
     fn drop(&mut self) {
         self.0.workers.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// Ends all threads however its scope is left; the scope would wait for them for ever.
-pub(super) struct EndOnDrop<'a>(pub(super) &'a Shared);
+/// Stops all threads when its scope is left in any way; the thread scope would otherwise never end.
+pub(super) struct StopOnDrop<'a>(pub(super) &'a Shared);
 
-impl Drop for EndOnDrop<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.stop();
     }
 }
 
-/// A lock whose holder panicked is taken all the same: the campaign fails by the panic itself.
+/// Locks a mutex and ignores poisoning: the panic itself fails the campaign.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! Verdict: at the end, everything that was promised is held against everything that is there.
+//! The verdict: compares the ledger, the log, the totals, the dead letters and the boards.
 //!
 //! ```text
 //!  ledger ──┐
-//!  log ─────┼─► recount ─► lost? misplaced? invented?
+//!  log ─────┼─► recount ─► lost? misplaced? unexpected?
 //!  totals ──┘      ├─► every snapshot on the way
-//!  dead letters ───┼─► exactly what is no rating
+//!  dead letters ───┼─► exactly the records that are not ratings
 //!  boards ─────────┤
 //!  group offset ───┴─► not ahead of the snapshots
 //! ```
@@ -18,13 +18,13 @@ use erboh::queue::{KafkaSettings, Reader};
 use super::fault::PARTITIONS;
 use super::observer::{DEAD_LETTERS, Observer, RATINGS, TOTALS};
 use super::recount::{Count, Entry, Recount};
-use super::violation::{Promise, Violations};
-use crate::ratings::ledger::{Ledger, Place};
+use super::violation::{Guarantee, Violations};
+use crate::ratings::ledger::{Ledger, RecordLocation};
 use crate::ratings::rating::Ratings;
 use crate::ratings::totals::Position;
 use crate::ratings::totals::{Snapshot, Totals, differences};
 
-/// What the topics add up to.
+/// What the topics contain.
 pub(super) struct Evidence {
     pub(super) totals: Totals,
     pub(super) records: u64,
@@ -32,9 +32,9 @@ pub(super) struct Evidence {
     pub(super) violations: Violations,
 }
 
-/// Reads the topics from their starts and holds them against the ledger and each other. Naive
-/// consumers have neither snapshots nor dead letters.
-pub(super) fn examine(
+/// Reads the topics from the beginning and compares them with the ledger and each other. Naive
+/// consumers write neither snapshots nor dead letters.
+pub(super) fn verify_log(
     bootstrap: &str,
     ratings: Ratings,
     ledger: &Ledger,
@@ -69,7 +69,7 @@ pub(super) fn examine(
     })
 }
 
-/// Every snapshot of a partition that is still there; compaction may have taken some.
+/// Every snapshot of a partition that compaction has not removed.
 fn read_snapshots(
     reader: &Reader,
     observer: &Observer,
@@ -82,7 +82,7 @@ fn read_snapshots(
         match serde_json::from_slice(record.value().unwrap_or_default()) {
             Ok(snapshot) => snapshots.push(snapshot),
             Err(error) => violations.add(
-                Promise::SnapshotsAgree,
+                Guarantee::SnapshotsAgree,
                 format!("{TOTALS} {partition}, offset {}: {error}", record.offset()),
             ),
         }
@@ -90,7 +90,7 @@ fn read_snapshots(
     Ok(snapshots)
 }
 
-/// Recounts a partition, and holds each snapshot against the part of the log that it is of.
+/// Recounts a partition, and compares each snapshot with the count at its offset.
 fn recount_partition(
     reader: &Reader,
     observer: &Observer,
@@ -112,16 +112,16 @@ fn recount_partition(
     recount.check(&count, left);
     if let Some(ahead) = left.iter().find(|one| one.next_offset > end) {
         let proof = format!(
-            "partition {partition}: a snapshot of {} counted up to {}, the log ends at {end}",
+            "partition {partition}: a snapshot by {} counted up to {}, the log ends at {end}",
             ahead.writer, ahead.next_offset
         );
-        recount.violations.add(Promise::SnapshotsAgree, proof);
+        recount.violations.add(Guarantee::SnapshotsAgree, proof);
     }
-    recount.end(count);
+    recount.finish(count);
     Ok(())
 }
 
-/// The places that the dead letters name; the same place may stand there more than once.
+/// The locations named by the dead letters; one location may have several dead letters.
 fn read_dead_letters(reader: &Reader, observer: &Observer) -> anyhow::Result<BTreeSet<(i32, i64)>> {
     let mut keys = Vec::new();
     for partition in 0..PARTITIONS {
@@ -130,40 +130,45 @@ fn read_dead_letters(reader: &Reader, observer: &Observer) -> anyhow::Result<BTr
             keys.push(String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned());
         })?;
     }
-    keys.iter().map(|key| place_of(key).with_context(|| format!("dead letter {key:?}"))).collect()
+    keys.iter().map(|key| location(key).with_context(|| format!("dead letter {key:?}"))).collect()
 }
 
-/// `log|partition|offset`
-fn place_of(key: &str) -> anyhow::Result<(i32, i64)> {
+/// Parses a key, `log|partition|offset`.
+fn location(key: &str) -> anyhow::Result<(i32, i64)> {
     let mut parts = key.rsplit('|');
-    let mut part = || parts.next().ok_or_else(|| anyhow!("the key names no place"));
+    let mut part = || parts.next().ok_or_else(|| anyhow!("the key has no partition and offset"));
     let offset = part()?.parse()?;
     Ok((part()?.parse()?, offset))
 }
 
-fn check_dead_letters(dead: &[Place], letters: &BTreeSet<(i32, i64)>, violations: &mut Violations) {
+fn check_dead_letters(
+    dead: &[RecordLocation],
+    letters: &BTreeSet<(i32, i64)>,
+    violations: &mut Violations,
+) {
     let dead: BTreeSet<(i32, i64)> = dead.iter().map(|at| (at.partition, at.offset)).collect();
-    let mut add = |places: Vec<&(i32, i64)>, what: &str| {
-        for (partition, offset) in places {
+    let mut add = |locations: Vec<&(i32, i64)>, what: &str| {
+        for (partition, offset) in locations {
             let proof = format!("partition {partition}, offset {offset} {what}");
-            violations.add(Promise::DeadLetters, proof);
+            violations.add(Guarantee::DeadLetters, proof);
         }
     };
-    add(dead.difference(letters).collect(), "is no rating and has no dead letter");
-    add(letters.difference(&dead).collect(), "has a dead letter and is a rating");
+    add(dead.difference(letters).collect(), "is not a rating and has no dead letter");
+    add(letters.difference(&dead).collect(), "is a rating and has a dead letter");
 }
 
 fn check_committed(committed: &Position, newest: &Position, violations: &mut Violations) {
     for (partition, offset) in committed {
         let saved = newest.get(partition).copied().unwrap_or(0);
         if *offset > saved {
-            let proof = format!("partition {partition}: {offset} is committed, {saved} is saved");
-            violations.add(Promise::CommittedIsSaved, proof);
+            let proof =
+                format!("partition {partition}: committed {offset}, newest snapshot {saved}");
+            violations.add(Guarantee::CommittedIsSaved, proof);
         }
     }
 }
 
-/// Holds what a board shows in the end against what the log adds up to.
+/// Compares a board at the end with the recount.
 pub(super) fn check_board(name: &str, board: &Totals, log: &Totals, violations: &mut Violations) {
     let numbers = |of: &Totals| {
         BTreeMap::from([("counted", of.counted), ("duplicates", of.duplicates), ("dead", of.dead)])
@@ -184,10 +189,10 @@ pub(super) fn check_board(name: &str, board: &Totals, log: &Totals, violations: 
         }
     }
     if !board.exact {
-        wrong.push_str("; it says that it is not exact");
+        wrong.push_str("; it reports that it is not exact");
     }
     if !wrong.is_empty() {
-        violations.add(Promise::CountedOnce, format!("the board of {name}{wrong}"));
+        violations.add(Guarantee::CountedOnce, format!("the board of {name}{wrong}"));
     }
 }
 
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_must_show_exactly_what_the_log_adds_up_to() {
+    fn board_must_match_the_log_exactly() {
         check(|_| {}, "");
         check(|board| board.counted += 1, "counted 7, 1 more than the log's 6");
         check(|board| board.dead = 0, "dead 0, 1 less than the log's 1");
@@ -230,24 +235,24 @@ mod tests {
     }
 
     #[test]
-    fn dead_letters_are_exactly_what_is_no_rating() {
+    fn dead_letters_must_match_the_malformed_records() {
         let mut violations = Violations::default();
-        let dead = [1, 2].map(|offset| Place { partition: 0, offset });
+        let dead = [1, 2].map(|offset| RecordLocation { partition: 0, offset });
         check_dead_letters(&dead, &BTreeSet::from([(0, 1), (0, 2)]), &mut violations);
         assert!(violations.is_empty());
         check_dead_letters(&dead, &BTreeSet::from([(0, 1), (1, 2)]), &mut violations);
-        assert_eq!(violations.count(Promise::DeadLetters), 2);
-        assert_eq!(place_of("7b1c|11|12345").unwrap(), (11, 12_345));
-        assert!(place_of("7").is_err() && place_of("a|b|c").is_err());
+        assert_eq!(violations.count(Guarantee::DeadLetters), 2);
+        assert_eq!(location("7b1c|11|12345").unwrap(), (11, 12_345));
+        assert!(location("7").is_err() && location("a|b|c").is_err());
     }
 
     #[test]
-    fn a_commit_ahead_of_the_snapshots_is_found() {
+    fn commit_ahead_of_the_snapshots_is_reported() {
         let mut violations = Violations::default();
         let newest = BTreeMap::from([(0, 5)]);
         check_committed(&BTreeMap::from([(0, 5)]), &newest, &mut violations);
         assert!(violations.is_empty());
         check_committed(&BTreeMap::from([(0, 6), (1, 1)]), &newest, &mut violations);
-        assert_eq!(violations.count(Promise::CommittedIsSaved), 2);
+        assert_eq!(violations.count(Guarantee::CommittedIsSaved), 2);
     }
 }

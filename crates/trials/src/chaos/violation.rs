@@ -1,100 +1,100 @@
-//! Violations: promises that were broken, with what, where and the proof.
+//! Violations of erboh's guarantees, with examples as proof.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What is promised.
+/// A guarantee of erboh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Promise {
+pub(super) enum Guarantee {
     /// An acknowledged rating is in the log.
     NothingLost,
-    /// It stands where the producer said.
-    RightPlace,
-    /// The log holds nothing that nobody sent, and nothing that was changed.
+    /// It is at the offset of its acknowledgement.
+    RightOffset,
+    /// The log contains no record that was not sent, and no changed record.
     NothingInvented,
-    /// A board counts every rating of the log, and none of them twice.
+    /// A board counts every rating of the log exactly once.
     CountedOnce,
-    /// Every snapshot is what its part of the log adds up to.
+    /// Every snapshot matches its prefix of the log.
     SnapshotsAgree,
-    /// What is no rating is among the dead letters, and nothing else is.
+    /// The records that are not ratings have dead letters, and no others.
     DeadLetters,
-    /// The position of a board never goes back while its process lives.
+    /// The position of a board never goes back while its process runs.
     NeverBack,
-    /// A replica that says that it is ready shows what was committed before it started.
+    /// A ready replica shows at least what was committed before its start.
     ReadyIsCaughtUp,
-    /// The group's offset is never ahead of the snapshots.
+    /// The committed offset is never ahead of the snapshots.
     CommittedIsSaved,
     /// No two replicas contradict each other, and no partition halts.
     NoAlarm,
-    /// After every fault the whole works again.
+    /// The system recovers from every fault.
     Recovers,
-    /// Processes end only when they are told to, and producers refuse no valid rating.
+    /// Processes exit only when told to, and producers reject no valid rating.
     Behaves,
-    /// `erboh audit` finds everything exact.
+    /// `erboh audit` succeeds.
     Audit,
 }
 
-impl Promise {
-    /// The promise in words, for the report of a violation.
-    pub(super) fn words(self) -> &'static str {
+impl Guarantee {
+    /// The text for reports.
+    pub(super) fn description(self) -> &'static str {
         match self {
             Self::NothingLost => "an acknowledged rating is in the log",
-            Self::RightPlace => "a rating stands where its acknowledgement said",
-            Self::NothingInvented => "the log holds what was sent and nothing else",
+            Self::RightOffset => "a rating is at the offset of its acknowledgement",
+            Self::NothingInvented => "the log contains what was sent and nothing else",
             Self::CountedOnce => "every rating counts exactly once on every board",
-            Self::SnapshotsAgree => "every snapshot is what its part of the log adds up to",
+            Self::SnapshotsAgree => "every snapshot matches its prefix of the log",
             Self::DeadLetters => "exactly the malformed records are dead letters",
             Self::NeverBack => "the position of a board never goes back",
             Self::ReadyIsCaughtUp => "a ready replica shows what was committed before it started",
-            Self::CommittedIsSaved => "the group's offset is never ahead of the snapshots",
+            Self::CommittedIsSaved => "the committed offset is never ahead of the snapshots",
             Self::NoAlarm => "no alarm is raised and no partition halts",
-            Self::Recovers => "the whole works again after every fault",
-            Self::Behaves => "processes keep running and valid ratings are taken",
+            Self::Recovers => "the system recovers from every fault",
+            Self::Behaves => "processes keep running and valid ratings are accepted",
             Self::Audit => "erboh audit finds everything exact",
         }
     }
 }
 
-/// Examples of one broken promise that are kept; the rest is counted.
+/// Examples kept per guarantee; further violations are only counted.
 const EXAMPLES_MAX: usize = 5;
 
-/// All violations that were found.
+/// All violations.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Violations {
-    found: BTreeMap<Promise, (usize, Vec<String>)>,
+    found: BTreeMap<Guarantee, (usize, Vec<String>)>,
 }
 
 impl Violations {
-    /// Notes a violation.
-    pub(super) fn add(&mut self, promise: Promise, proof: impl Into<String>) {
-        let (count, examples) = self.found.entry(promise).or_default();
+    /// Adds a violation.
+    pub(super) fn add(&mut self, guarantee: Guarantee, proof: impl Into<String>) {
+        let (count, examples) = self.found.entry(guarantee).or_default();
         *count += 1;
         if examples.len() < EXAMPLES_MAX {
             examples.push(proof.into());
         }
     }
 
-    /// Takes over what somebody else found.
+    /// Adds the violations of another collection.
     pub(super) fn extend(&mut self, other: Self) {
-        for (promise, (count, examples)) in other.found {
-            let known = self.found.entry(promise).or_default();
+        for (guarantee, (count, examples)) in other.found {
+            let known = self.found.entry(guarantee).or_default();
             known.0 += count;
             let room = EXAMPLES_MAX.saturating_sub(known.1.len());
             known.1.extend(examples.into_iter().take(room));
         }
     }
 
-    /// How often a promise was broken.
-    pub(super) fn count(&self, promise: Promise) -> usize {
-        self.found.get(&promise).map_or(0, |(count, _)| *count)
+    /// The number of violations of a guarantee.
+    pub(super) fn count(&self, guarantee: Guarantee) -> usize {
+        self.found.get(&guarantee).map_or(0, |(count, _)| *count)
     }
 
-    /// How many promises were broken.
-    pub(super) fn promises(&self) -> usize {
+    /// The number of violated guarantees.
+    pub(super) fn guarantees(&self) -> usize {
         self.found.len()
     }
 
-    /// Whether all promises were kept.
+    /// Whether all guarantees held.
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -102,8 +102,8 @@ impl Violations {
 
 impl fmt::Display for Violations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (promise, (count, examples)) in &self.found {
-            writeln!(f, "BROKEN {count} time(s): {}", promise.words())?;
+        for (guarantee, (count, examples)) in &self.found {
+            writeln!(f, "VIOLATED {count} time(s): {}", guarantee.description())?;
             for example in examples {
                 writeln!(f, "    {example}")?;
             }
@@ -120,16 +120,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_violations_of_one_promise_are_counted_and_few_are_shown() {
+    fn violations_are_counted_and_examples_limited() {
         let mut violations = Violations::default();
         assert!(violations.is_empty());
-        (0..4).for_each(|n| violations.add(Promise::NothingLost, format!("one {n}")));
+        (0..4).for_each(|n| violations.add(Guarantee::NothingLost, format!("one {n}")));
         let mut more = Violations::default();
-        (0..4).for_each(|n| more.add(Promise::NothingLost, format!("two {n}")));
+        (0..4).for_each(|n| more.add(Guarantee::NothingLost, format!("two {n}")));
         violations.extend(more);
-        assert_eq!(violations.count(Promise::NothingLost), 8);
+        assert_eq!(violations.count(Guarantee::NothingLost), 8);
         let text = violations.to_string();
-        assert!(text.contains("BROKEN 8 time(s)") && text.contains("two 0"), "{text}");
+        assert!(text.contains("VIOLATED 8 time(s)") && text.contains("two 0"), "{text}");
         assert!(text.contains("and 3 more") && !text.contains("two 1"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Kube: the cluster, asked and told by kubectl and flux.
+//! The Kubernetes cluster, through kubectl and flux.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,75 +10,74 @@ use serde_json::Value;
 use super::Flags;
 use crate::start::output;
 
-/// The context of the cluster that `cargo xtask cluster up` makes.
+/// The context of the kind cluster that `cargo xtask cluster up` creates.
 const KIND_CONTEXT: &str = "kind-erboh";
-/// Time between two looks at something that is waited for.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long everything may take to be Ready again.
-const READY_WAIT: Duration = Duration::from_mins(10);
+/// Poll interval of a condition.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Limit until everything is Ready.
+const READY_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The namespace of the application, and the one of Kafka and of the release.
+/// The namespaces of the application, and of Kafka and the Helm release.
 pub(super) const APPDEV: &str = "appdev";
 pub(super) const QUEUING: &str = "queuing";
 
-/// A cluster.
+/// A Kubernetes cluster.
 pub(super) struct Kube {
-    /// What names it to kubectl and flux.
+    /// The flags that select it in kubectl and flux.
     flags: Vec<String>,
-    /// What names it to `cargo xtask cluster`; nothing if it is that one's own.
-    own_flags: Vec<String>,
+    /// The flags that select it in `cargo xtask cluster`; none for its default cluster.
+    xtask_flags: Vec<String>,
     xtask: std::path::PathBuf,
 }
 
-/// A pod, as far as it matters here.
+/// The relevant properties of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pod {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) node: String,
     pub(super) is_ready: bool,
-    /// The id of its first container, without the runtime's name before it.
+    /// The id of its first container, without the prefix of the runtime.
     pub(super) container: String,
     pub(super) restarts: u64,
 }
 
 impl Kube {
     pub(super) fn new(flags: &Flags) -> Self {
-        let mut own_flags = Vec::new();
+        let mut xtask_flags = Vec::new();
         if let Some(path) = &flags.kubeconfig {
-            own_flags.extend(["--kubeconfig".to_owned(), path.display().to_string()]);
+            xtask_flags.extend(["--kubeconfig".to_owned(), path.display().to_string()]);
         }
         if let Some(context) = &flags.context {
-            own_flags.extend(["--context".to_owned(), context.clone()]);
+            xtask_flags.extend(["--context".to_owned(), context.clone()]);
         }
         let kind = || vec!["--context".to_owned(), KIND_CONTEXT.to_owned()];
-        let named = if own_flags.is_empty() { kind() } else { own_flags.clone() };
-        Self { flags: named, own_flags, xtask: flags.xtask.clone() }
+        let flags_or_kind = if xtask_flags.is_empty() { kind() } else { xtask_flags.clone() };
+        Self { flags: flags_or_kind, xtask_flags, xtask: flags.xtask.clone() }
     }
 
-    /// Runs kubectl with these words; says what it said.
+    /// Runs kubectl with these arguments and returns its output.
     pub(super) fn kubectl(&self, words: &str) -> anyhow::Result<String> {
         self.run("kubectl", words)
     }
 
-    /// Runs flux with these words; says what it said.
+    /// Runs flux with these arguments and returns its output.
     pub(super) fn flux(&self, words: &str) -> anyhow::Result<String> {
         self.run("flux", words)
     }
 
     fn run(&self, program: &str, words: &str) -> anyhow::Result<String> {
-        let said = output(Command::new(program).args(&self.flags).args(words.split_whitespace()));
-        said.with_context(|| format!("{program} {words}"))
+        let text = output(Command::new(program).args(&self.flags).args(words.split_whitespace()));
+        text.with_context(|| format!("{program} {words}"))
     }
 
-    /// Asks kubectl for an object or a list of them.
+    /// Runs `kubectl get` and parses the object or list.
     pub(super) fn get(&self, words: &str) -> anyhow::Result<Value> {
-        let said = self.kubectl(&format!("get {words} --output json"))?;
-        serde_json::from_str(&said).with_context(|| format!("what kubectl get {words} says"))
+        let json = self.kubectl(&format!("get {words} --output json"))?;
+        serde_json::from_str(&json).with_context(|| format!("the output of kubectl get {words}"))
     }
 
-    /// The pods of a namespace that fit, in the order of their names; those on their way out are
-    /// left away.
+    /// The pods of a namespace that match the selector, ordered by name, without terminating ones.
     pub(super) fn pods(&self, namespace: &str, selector: &str) -> anyhow::Result<Vec<Pod>> {
         let list = self.get(&format!("pods --namespace {namespace} --selector {selector}"))?;
         let mut pods: Vec<Pod> =
@@ -91,40 +90,40 @@ impl Kube {
     pub(super) fn pods_of(&self, deployment: &str) -> anyhow::Result<Vec<Pod>> {
         let object = self.get(&format!("deployment {deployment} --namespace {APPDEV}"))?;
         let labels = object["spec"]["selector"]["matchLabels"].as_object();
-        let labels = labels.with_context(|| format!("{deployment} selects no pods"))?;
+        let labels = labels.with_context(|| format!("{deployment} has no pod selector"))?;
         let label = |(name, value): (&String, &Value)| {
             format!("{name}={}", value.as_str().unwrap_or_default())
         };
         self.pods(APPDEV, &labels.iter().map(label).collect::<Vec<_>>().join(","))
     }
 
-    /// How many pods a Deployment is to have, and how many are ready.
+    /// The desired and the ready replicas of a Deployment.
     pub(super) fn replicas(&self, deployment: &str) -> anyhow::Result<(u64, u64)> {
         let object = self.get(&format!("deployment {deployment} --namespace {APPDEV}"))?;
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         Ok((number(&object["spec"]["replicas"]), number(&object["status"]["readyReplicas"])))
     }
 
-    /// What `cargo xtask cluster VERB` says, and whether it is content.
+    /// Runs `cargo xtask cluster VERB`; returns whether it succeeded, and its output.
     pub(super) fn cluster(&self, verb: &str) -> anyhow::Result<(bool, String)> {
         let mut command = Command::new(&self.xtask);
-        command.args(["cluster", verb]).args(&self.own_flags);
+        command.args(["cluster", verb]).args(&self.xtask_flags);
         let output = command.output().context("starting cargo xtask")?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok((output.status.success(), String::from_utf8_lossy(&said).trim().to_owned()))
+        let text = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&text).trim().to_owned()))
     }
 
-    /// Waits until everything is Ready, by `cargo xtask cluster status`.
+    /// Waits until `cargo xtask cluster status` reports that everything is Ready.
     pub(super) fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let mut said = String::new();
-        let ready = wait(READY_WAIT, || {
-            let (ready, now) = self.cluster("status")?;
-            said = now;
+        let mut status = String::new();
+        let ready = wait(READY_TIMEOUT, || {
+            let (ready, text) = self.cluster("status")?;
+            status = text;
             Ok(ready)
         })?;
         if !ready {
-            let last = said.lines().last().unwrap_or_default();
-            bail!("not Ready within {READY_WAIT:?}: {last}");
+            let last = status.lines().last().unwrap_or_default();
+            bail!("not Ready within {READY_TIMEOUT:?}: {last}");
         }
         Ok(())
     }
@@ -152,38 +151,38 @@ impl Pod {
     }
 }
 
-/// Waits until `done`, at most that long; says whether it was done. An API that does not answer for
-/// a moment is asked again, since that is part of the story.
+/// Polls `done` until it is true, up to `timeout`, and returns whether it was. Errors are retried
+/// until then: the API server may be unavailable for a moment.
 pub(super) fn wait(
-    at_most: Duration,
+    timeout: Duration,
     mut done: impl FnMut() -> anyhow::Result<bool>,
 ) -> anyhow::Result<bool> {
-    let end = Instant::now() + at_most;
+    let end = Instant::now() + timeout;
     loop {
         match done() {
             Ok(true) => return Ok(true),
             Ok(false) if Instant::now() >= end => return Ok(false),
             Err(error) if Instant::now() >= end => return Err(error),
-            _ => std::thread::sleep(LOOK_EVERY),
+            _ => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
-/// As [`wait`], for what must be done in that time.
+/// Like [`wait`]; a timeout is an error.
 pub(super) fn must(
-    at_most: Duration,
+    timeout: Duration,
     what: &str,
     done: impl FnMut() -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
-    if !wait(at_most, done)? {
-        bail!("{what}: not within {at_most:?}");
+    if !wait(timeout, done)? {
+        bail!("{what}: not within {timeout:?}");
     }
     Ok(())
 }
 
-/// A path as kubectl is told it.
+/// A path as a kubectl argument.
 pub(super) fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 #[cfg(test)]
@@ -193,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_is_read_and_one_that_goes_is_none() {
+    fn pod_is_parsed_unless_it_is_terminating() {
         let mut object = json!({
             "metadata": {"name": "a", "uid": "u"},
             "spec": {"nodeName": "n1"},
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_comes_is_said_to_be_missing() {
+    fn timeout_names_the_condition() {
         assert!(must(Duration::ZERO, "this", || Ok(true)).is_ok());
         let error = must(Duration::ZERO, "this", || Ok(false)).unwrap_err();
         assert!(error.to_string().starts_with("this: not within"), "{error}");

@@ -1,4 +1,4 @@
-//! Cluster: the story of a cluster under load, from everything Ready to an audit.
+//! The end-to-end scenario of a Kubernetes cluster under load, from everything Ready to an audit.
 //!
 //! ```text
 //!  load ─► producer's node port ══ Kafka ══► board ◄─ watch
@@ -7,18 +7,18 @@
 //!   └► table      recount, audit ◄─────────────┘ lost 0, double 0
 //! ```
 //!
-//! Nothing is done behind the cluster's back: what changes is committed to where Flux looks, and
-//! what breaks is broken with kubectl, as a person would.
+//! The scenario uses the interfaces of an operator: changes are committed to the source of Flux,
+//! and faults are injected with kubectl.
 
-mod books;
-mod gauge;
 mod kube;
 mod load;
 mod node;
+mod outage;
 mod recount;
 mod report;
+mod scenario;
+mod shared;
 mod steps;
-mod story;
 mod tree;
 mod watch;
 
@@ -29,71 +29,72 @@ use clap::Args;
 
 use crate::page::PageFlags;
 
-/// What the story is told.
+/// Command-line options of the scenario.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// The kubeconfig that names the cluster; without it and --context the kind cluster `erboh`
+    /// The kubeconfig of the cluster; without it and --context the kind cluster `erboh`
     #[arg(long, value_name = "PATH")]
     kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
-    /// Where the producer's page is
+    /// URL of the producer
     #[arg(long, default_value = "http://127.0.0.1:30080", value_name = "URL")]
     producer_url: String,
-    /// Where the board is
+    /// URL of the board
     #[arg(long, default_value = "http://127.0.0.1:30081", value_name = "URL")]
     board_url: String,
-    /// Where Kafka is, for clients outside of the cluster
+    /// Bootstrap servers for clients outside the cluster
     #[arg(long, default_value = "127.0.0.1:32100", value_name = "HOST:PORT,…")]
     brokers: String,
-    /// The registry that `cluster up` has pushed to, if Flux looks there and not into git
+    /// The registry to which `cluster up` pushed, unless the source of Flux is a git repository
     #[arg(long, default_value = "127.0.0.1:5001", value_name = "HOST:PORT")]
     registry: String,
-    /// Ratings sent a second
+    /// Ratings per second
     #[arg(long, default_value_t = 200, value_name = "N",
           value_parser = clap::value_parser!(u32).range(16..=5_000))]
     rate: u32,
-    /// Only these steps
-    #[arg(long, value_name = "STEP,…", value_delimiter = ',', value_parser = steps::known)]
+    /// Run only these steps
+    #[arg(long, value_name = "STEP,…", value_delimiter = ',', value_parser = steps::parse_key)]
     only: Vec<String>,
-    /// What runs a command on a node; `{node}` is its name [default: docker exec {node}, where a
-    /// container of that name runs]
+    /// Command prefix that runs a command on a node; `{node}` is its name [default: docker exec
+    /// {node}, if there is a container of that name]
     #[arg(long, value_name = "COMMAND")]
     node_command: Option<String>,
-    /// What cuts a node off [default: docker pause {node}, where a container of that name runs]
+    /// Command that isolates a node [default: docker pause {node}, if there is a container of that
+    /// name]
     #[arg(long, value_name = "COMMAND", requires = "join_command")]
     cut_command: Option<String>,
-    /// What ends that [default: docker unpause {node}]
+    /// Command that ends the isolation [default: docker unpause {node}]
     #[arg(long, value_name = "COMMAND", requires = "cut_command")]
     join_command: Option<String>,
-    /// Take everything down at the end
+    /// Remove everything at the end
     #[arg(long)]
     down: bool,
-    /// What the cluster runs on, for the report
+    /// Description of the cluster's machine, for the report
     #[arg(long, value_name = "TEXT")]
     on: Option<String>,
-    /// Where the report goes.
+    /// Where the report is written.
     #[command(flatten)]
     page: PageFlags,
-    /// The erboh that tests and audits; without it the one beside this program
+    /// The erboh binary for smoke test and audit [default: next to this program]
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,
-    /// The program whose `cluster status` says what is Ready; `cargo xtask` gives its own
+    /// The xtask binary for `cluster status`; set by `cargo xtask`
     #[arg(long, value_name = "PATH", hide = true)]
     xtask: PathBuf,
-    /// Where `cluster up` has staged the manifests, and a clone of the git repository goes
+    /// Directory of the manifests staged by `cluster up`, and of the clone of the git repository
     #[arg(long, default_value = "target/cluster", value_name = "DIR", hide = true)]
     directory: PathBuf,
 }
 
-/// Runs the story.
+/// Runs the scenario.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
-    let report = story::run(flags)?;
+    let report = scenario::run(flags)?;
     println!("\n{report}");
-    if !report.is_kept() {
+    if !report.passed() {
         return Ok(ExitCode::FAILURE);
     }
-    flags.page.take("cluster", &report.to_string())?;
+    flags.page.update("cluster", &report.to_string())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! Node: what is done to a node behind Kubernetes' back, if there is a way to do it.
+//! Access to nodes without Kubernetes, where available.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::Flags;
 use crate::start::output;
 
-/// The ways to get at nodes; `{node}` stands for the name of one.
+/// The commands for nodes; `{node}` stands for the name.
 pub(super) struct Nodes {
     run: Option<String>,
     cut: Option<(String, String)>,
@@ -19,22 +19,23 @@ impl Nodes {
         Self { run: flags.node_command.clone(), cut }
     }
 
-    /// What runs a command on a node: what was said, or docker, as kind's nodes are its containers.
+    /// The command prefix that runs a command on a node: the configured one, or docker for kind's
+    /// nodes.
     pub(super) fn runner(&self, node: &str) -> Option<String> {
         let docker = || is_container(node).then(|| "docker exec {node}".to_owned());
         self.run.clone().or_else(docker)
     }
 
-    /// What cuts a node off, and what ends that.
+    /// The commands that isolate a node and end that.
     pub(super) fn cutter(&self, node: &str) -> Option<(String, String)> {
-        // Disconnected from docker's network, a node would come back with another address.
+        // `docker network disconnect` would give the node another address when it returns.
         let [cut, join] = ["docker pause {node}", "docker unpause {node}"];
         let docker = || is_container(node).then(|| (cut.to_owned(), join.to_owned()));
         self.cut.clone().or_else(docker)
     }
 }
 
-/// Runs a command line, with the node's name in its place and more words after it.
+/// Runs a command line with `{node}` replaced and further arguments.
 pub(super) fn run(line: &str, node: &str, more: &[&str]) -> anyhow::Result<String> {
     let line = line.replace("{node}", node);
     let mut words = line.split_whitespace();
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_is_put_in_its_place() {
+    fn node_placeholder_is_replaced() {
         assert_eq!(run("echo on {node}:", "n2", &["a b"]).unwrap(), "on n2: a b\n");
         assert!(run("", "n2", &[]).unwrap_err().to_string().contains("empty"));
         assert!(run("false {node}", "n2", &[]).unwrap_err().to_string().contains("false n2"));

@@ -1,7 +1,8 @@
-//! Recount: what the log adds up to since the story began, counted in the simplest way there is,
-//! and held against what was acknowledged and what the board shows.
+//! An independent recount of the log since the scenario began, compared with the acknowledged
+//! ratings and the board.
 //!
-//! Others may rate meanwhile: their ratings count, but only the story's own can be missed.
+//! Other clients may write ratings at the same time: these are counted, but only the scenario's own
+//! ratings can be lost.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -11,69 +12,69 @@ use erboh::queue::{KafkaSettings, Reader};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::books::Books;
-use crate::ratings::ledger::{Ledger, Place, State};
+use super::shared::Shared;
+use crate::ratings::ledger::{Ledger, RecordLocation, State};
 use crate::ratings::rating::Ratings;
 use crate::ratings::totals::{Position, Totals, differences};
 
-/// The topic of the ratings.
+/// The ratings topic.
 const RATINGS: &str = "erboh-ratings";
 
-/// What was found.
+/// The result of a recount.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct RecountResult {
     /// Records since the beginning.
     pub(super) records: u64,
-    /// Acknowledged and not in the log, or not where it was said to be.
+    /// Acknowledged, but not in the log at the acknowledged offset.
     pub(super) lost: usize,
     /// Counted more than once.
     pub(super) double: usize,
-    /// Where the board differs from the log; empty if it does not.
+    /// Differences between board and log; empty if there are none.
     pub(super) differs: String,
 }
 
-/// Where the log of each of these partitions ends.
+/// The high watermark of each partition.
 pub(super) fn ends(brokers: &str, partitions: i32) -> anyhow::Result<Position> {
     let reader = Reader::for_ranges(&KafkaSettings::new(brokers), "e2e-ends")?;
     Ok(reader.ends(RATINGS, partitions)?)
 }
 
-/// Reads the log from where the board was to where it is.
+/// Reads the log from the board's first position to its last.
 pub(super) fn recount(
     brokers: &str,
-    books: &Books,
+    shared: &Shared,
     before: &Totals,
     after: &Totals,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<RecountResult> {
     let reader = Reader::for_ranges(&KafkaSettings::new(brokers), "e2e-recount")?;
-    let ledger = books.ledger();
-    let mut sum = Sum::new(books.ratings, &ledger, before.clone());
+    let ledger = shared.ledger();
+    let mut sum = Sum::new(shared.ratings, &ledger, before.clone());
     for (partition, to) in &after.position {
         let from = before.position.get(partition).copied().unwrap_or(0);
         let mut ids = HashSet::new();
         reader
             .range(RATINGS, *partition, (from, *to), |record| {
-                let place = Place { partition: *partition, offset: record.offset() };
-                sum.add(place, record.value().unwrap_or_default(), &mut ids);
+                let location = RecordLocation { partition: *partition, offset: record.offset() };
+                sum.add(location, record.value().unwrap_or_default(), &mut ids);
             })
             .with_context(|| format!("reading partition {partition} of {RATINGS}"))?;
         sum.totals.position.insert(*partition, *to);
     }
-    Ok(sum.found(after))
+    Ok(sum.result(after))
 }
 
-/// What the board must show, and what became of each rating of the story.
+/// The expected totals of the board, and the state of each rating of the scenario.
 struct Sum<'a> {
     ratings: Ratings,
     ledger: &'a Ledger,
     totals: Totals,
     records: u64,
-    /// For each rating how often it was counted, and whether it is where it was said to be.
+    /// For each rating how often it was counted, and whether it is at its acknowledged offset.
     seen: Vec<(u8, bool)>,
 }
 
-/// A record as the documents say that it is read.
-struct Read {
+/// A rating parsed by the documented rules.
+struct ParsedRating {
     id: Option<Uuid>,
     voices: [String; 2],
     score: usize,
@@ -85,10 +86,10 @@ impl<'a> Sum<'a> {
         Self { ratings, ledger, totals, records: 0, seen }
     }
 
-    /// Adds a record of a partition of which these ids were seen.
-    fn add(&mut self, place: Place, value: &[u8], ids: &mut HashSet<Uuid>) {
+    /// Adds a record of a partition, whose ids so far are `ids`.
+    fn add(&mut self, location: RecordLocation, value: &[u8], ids: &mut HashSet<Uuid>) {
         self.records += 1;
-        let Some(Read { id, voices, score }) = read(value) else {
+        let Some(ParsedRating { id, voices, score }) = parse(value) else {
             self.totals.dead += 1;
             return;
         };
@@ -96,8 +97,8 @@ impl<'a> Sum<'a> {
         let is_new = id.is_none_or(|id| ids.insert(id));
         if let Some((counted, in_place)) = number.and_then(|number| self.seen.get_mut(number)) {
             *counted += u8::from(is_new);
-            let said = self.ledger.state(number.unwrap_or_default() as u64);
-            *in_place |= said == Some(State::Acknowledged(Some(place)));
+            let state = self.ledger.state(number.unwrap_or_default() as u64);
+            *in_place |= state == Some(State::Acknowledged(Some(location)));
         }
         if !is_new {
             self.totals.duplicates += 1;
@@ -109,11 +110,12 @@ impl<'a> Sum<'a> {
         }
     }
 
-    fn found(self, board: &Totals) -> Found {
+    fn result(self, board: &Totals) -> RecountResult {
         let acknowledged = |(number, _): &(u64, &(u8, bool))| {
             matches!(self.ledger.state(*number), Some(State::Acknowledged(_)))
         };
-        let lost = (0..).zip(&self.seen).filter(acknowledged).filter(|(_, (_, there))| !there);
+        let lost =
+            (0..).zip(&self.seen).filter(acknowledged).filter(|(_, (_, in_place))| !in_place);
         let numbers = |of: &Totals| (of.counted, of.duplicates, of.dead);
         let mut differs = differences(&self.totals.voices, &board.voices);
         if numbers(board) != numbers(&self.totals) {
@@ -125,9 +127,9 @@ impl<'a> Sum<'a> {
             );
         }
         if !board.exact {
-            differs.push_str("; it says that it is not exact");
+            differs.push_str("; it reports that it is not exact");
         }
-        Found {
+        RecountResult {
             records: self.records,
             lost: lost.count(),
             double: self.seen.iter().filter(|(counted, _)| *counted > 1).count(),
@@ -136,14 +138,14 @@ impl<'a> Sum<'a> {
     }
 }
 
-/// The JSON form, or the old one with `|`; none if it is no rating.
-fn read(value: &[u8]) -> Option<Read> {
+/// Parses the JSON form or the old `a|b|c|n` form; `None` if it is not a rating.
+fn parse(value: &[u8]) -> Option<ParsedRating> {
     let text = std::str::from_utf8(value).ok()?;
     if let Ok(Value::Object(object)) = serde_json::from_str(text) {
         let word = |name: &str| object.get(name)?.as_str().map(str::to_owned);
         let score = object.get("rating")?.as_u64().filter(|score| *score <= 2)?;
         word("battle")?;
-        return Some(Read {
+        return Some(ParsedRating {
             id: Some(word("id")?.parse().ok()?),
             voices: [word("voice1")?, word("voice2")?],
             score: score as usize,
@@ -151,49 +153,49 @@ fn read(value: &[u8]) -> Option<Read> {
     }
     let [_, one, other, score] = text.split('|').collect::<Vec<_>>().try_into().ok()?;
     let score: usize = score.trim().parse().ok().filter(|score| *score <= 2)?;
-    Some(Read { id: None, voices: [one.to_owned(), other.to_owned()], score })
+    Some(ParsedRating { id: None, voices: [one.to_owned(), other.to_owned()], score })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STORY: Ratings = Ratings::new(9);
+    const SCENARIO: Ratings = Ratings::new(9);
 
     /// Ratings 0 to 2 are acknowledged at offsets 0 to 2 of partition 0; 3 is open.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
         for offset in 0..3 {
             let number = ledger.next().unwrap();
-            ledger.acknowledge(number, Some(Place { partition: 0, offset }));
+            ledger.acknowledge(number, Some(RecordLocation { partition: 0, offset }));
         }
         ledger.next().unwrap();
         ledger
     }
 
-    /// Recounts these partitions, of which each holds these records, against a board that is right.
+    /// Recounts partitions with these records against a correct board.
     #[track_caller]
     fn check(partitions: &[&[String]], lost: usize, double: usize) -> Totals {
         let ledger = ledger();
-        let mut sum = Sum::new(STORY, &ledger, Totals { exact: true, ..Totals::default() });
+        let mut sum = Sum::new(SCENARIO, &ledger, Totals { exact: true, ..Totals::default() });
         for (records, partition) in partitions.iter().zip(0..) {
             let mut ids = HashSet::new();
             for (record, offset) in records.iter().zip(0..) {
-                sum.add(Place { partition, offset }, record.as_bytes(), &mut ids);
+                sum.add(RecordLocation { partition, offset }, record.as_bytes(), &mut ids);
             }
         }
         let totals = sum.totals.clone();
-        let found = sum.found(&totals);
-        assert_eq!((found.lost, found.double, found.differs.as_str()), (lost, double, ""));
+        let result = sum.result(&totals);
+        assert_eq!((result.lost, result.double, result.differs.as_str()), (lost, double, ""));
         totals
     }
 
     fn json(number: u64) -> String {
-        STORY.json(number)
+        SCENARIO.json(number)
     }
 
     #[test]
-    fn what_was_acknowledged_must_be_in_its_place() {
+    fn acknowledged_rating_must_be_at_its_offset() {
         check(&[&[json(0), json(1), json(2)]], 0, 0);
         check(&[&[json(0), json(1)]], 1, 0);
         check(&[&[json(0), json(2), json(1)]], 2, 0);
@@ -201,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rating_that_counts_in_two_partitions_is_double() {
+    fn rating_counted_in_two_partitions_is_double() {
         check(&[&[json(0), json(1), json(2)], &[json(1)]], 0, 1);
     }
 
     #[test]
-    fn ratings_of_others_count_too() {
+    fn ratings_of_other_clients_are_counted() {
         let other = Ratings::new(7).json(5);
         let old = "battle|A|B|2".to_owned();
         let bad =
@@ -218,13 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn a_board_that_counts_otherwise_is_found() {
+    fn board_with_other_totals_is_reported() {
         let ledger = ledger();
         let before = Totals { counted: 4, exact: true, ..Totals::default() };
-        let mut sum = Sum::new(STORY, &ledger, before.clone());
-        sum.add(Place { partition: 0, offset: 0 }, json(0).as_bytes(), &mut HashSet::new());
-        let found = sum.found(&before);
-        assert!(found.differs.contains("is (4, 0, 0) instead of (5, 0, 0)"), "{}", found.differs);
-        assert_eq!(found.lost, 2);
+        let mut sum = Sum::new(SCENARIO, &ledger, before.clone());
+        let location = RecordLocation { partition: 0, offset: 0 };
+        sum.add(location, json(0).as_bytes(), &mut HashSet::new());
+        let result = sum.result(&before);
+        assert!(result.differs.contains("is (4, 0, 0) instead of (5, 0, 0)"), "{}", result.differs);
+        assert_eq!(result.lost, 2);
     }
 }

@@ -1,33 +1,33 @@
-//! Report: the table of the story, for people and for the documentation.
+//! The report of a scenario, for the terminal and the documentation.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::books::Disturbance;
-use super::recount::Found;
+use super::recount::RecountResult;
+use super::shared::Disruption;
 use crate::ratings::ledger::Retries;
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// As promised, with what there is to say of it.
-    Kept(String),
-    /// It cannot be done here.
-    NotRun(String),
+pub(super) enum StepResult {
+    /// Passed, with details.
+    Passed(String),
+    /// Not possible on this cluster, with the reason.
+    Skipped(String),
     Failed(String),
 }
 
-/// One line of the table.
+/// A row of the table.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) took: Duration,
-    /// What was seen under load; none without.
-    pub(super) disturbance: Option<Disturbance>,
-    pub(super) verdict: Verdict,
+    /// What was observed under load; `None` without load.
+    pub(super) disruption: Option<Disruption>,
+    pub(super) result: StepResult,
 }
 
-/// What there is to say of a story.
+/// The report of a scenario.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) rows: Vec<Row>,
@@ -35,24 +35,24 @@ pub(super) struct Report {
     pub(super) sent: usize,
     pub(super) acknowledged: usize,
     pub(super) retries: Retries,
-    /// Answers that no producer may give.
-    pub(super) refusals: Vec<String>,
-    pub(super) found: Found,
-    /// What `erboh audit` says, if it is not content.
+    /// Valid ratings that were rejected.
+    pub(super) rejections: Vec<String>,
+    pub(super) recount: RecountResult,
+    /// The output of `erboh audit`, if it failed.
     pub(super) audit: Option<String>,
-    /// Date, versions, and what it ran on.
+    /// Versions, machine, commit and date.
     pub(super) ran: String,
 }
 
 impl Report {
-    /// Whether everything was as promised.
-    pub(super) fn is_kept(&self) -> bool {
-        let failed = |row: &Row| matches!(row.verdict, Verdict::Failed(_));
+    /// Whether all guarantees held.
+    pub(super) fn passed(&self) -> bool {
+        let failed = |row: &Row| matches!(row.result, StepResult::Failed(_));
         !self.rows.iter().any(failed)
-            && self.refusals.is_empty()
+            && self.rejections.is_empty()
             && self.audit.is_none()
-            && (self.found.lost, self.found.double) == (0, 0)
-            && self.found.differs.is_empty()
+            && (self.recount.lost, self.recount.double) == (0, 0)
+            && self.recount.differs.is_empty()
     }
 }
 
@@ -60,23 +60,23 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| step | took | nothing acknowledged for | board silent for | board still for | sent again | verdict |"
+            "| step | took | no acknowledgement for | board unavailable for | board stalled for | retries | result |"
         )?;
         writeln!(f, "|---|--:|--:|--:|--:|--:|---|")?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         writeln!(f)?;
         writeln!(
             f,
-            "- {} ratings sent at {}/s, {} acknowledged; sent again: {}",
+            "- {} ratings sent at {}/s, {} acknowledged; retries: {}",
             self.sent,
             self.rate,
             self.acknowledged,
-            again(self.retries)
+            retry_counts(self.retries)
         )?;
-        for refusal in &self.refusals {
-            writeln!(f, "- WRONGLY REFUSED: {refusal}")?;
+        for rejection in &self.rejections {
+            writeln!(f, "- VALID RATING REJECTED: {rejection}")?;
         }
-        let Found { records, lost, double, differs } = &self.found;
+        let RecountResult { records, lost, double, differs } = &self.recount;
         writeln!(
             f,
             "- **lost {lost}, double {double}**; the board and the {records} records of the log {}",
@@ -90,36 +90,40 @@ impl fmt::Display for Report {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
-        let took = match self.verdict {
-            Verdict::NotRun(_) => "–".to_owned(),
+        let took = match self.result {
+            StepResult::Skipped(_) => "–".to_owned(),
             _ => seconds(self.took),
         };
-        let seen = self.disturbance.filter(|_| !matches!(self.verdict, Verdict::NotRun(_)));
+        let seen = self.disruption.filter(|_| !matches!(self.result, StepResult::Skipped(_)));
         let seen = seen.map_or_else(
             || "– | – | – | –".to_owned(),
             |seen| {
-                let times = [seen.unacknowledged, seen.silent, seen.still].map(seconds).join(" | ");
-                format!("{times} | {}", again(seen.retries))
+                let times = [seen.unacknowledged, seen.unavailable, seen.stalled];
+                format!("{} | {}", times.map(seconds).join(" | "), retry_counts(seen.retries))
             },
         );
-        let (word, text) = match &self.verdict {
-            Verdict::Kept(text) => ("ok", text),
-            Verdict::NotRun(text) => ("not run", text),
-            Verdict::Failed(text) => ("**FAILED**", text),
+        let (word, text) = match &self.result {
+            StepResult::Passed(text) => ("ok", text),
+            StepResult::Skipped(text) => ("not run", text),
+            StepResult::Failed(text) => ("**FAILED**", text),
         };
-        // A bar would end the cell.
+        // A `|` would end the table cell.
         let text = text.replace('|', "/").replace('\n', " ");
-        let more = if text.is_empty() { String::new() } else { format!(": {text}") };
-        write!(f, "| {} | {took} | {seen} | {word}{more} |", self.name)
+        let details = if text.is_empty() { String::new() } else { format!(": {text}") };
+        write!(f, "| {} | {took} | {seen} | {word}{details} |", self.name)
     }
 }
 
-/// How many requests were sent again, and why.
-fn again(retries: Retries) -> String {
-    let Retries { silent, unavailable, unknown, other } = retries;
-    let kinds =
-        [(silent, "no answer"), (unavailable, "503"), (unknown, "504"), (other, "other 5xx")];
-    let named: Vec<String> = kinds
+/// The number of retries by cause.
+fn retry_counts(retries: Retries) -> String {
+    let Retries { no_response, unavailable, unknown, other } = retries;
+    let causes = [
+        (no_response, "no response"),
+        (unavailable, "503"),
+        (unknown, "504"),
+        (other, "other 5xx"),
+    ];
+    let named: Vec<String> = causes
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, kind)| format!("{count} ({kind})"))
@@ -131,41 +135,41 @@ fn again(retries: Retries) -> String {
 mod tests {
     use super::*;
 
-    fn row(verdict: Verdict) -> Row {
-        let disturbance = Disturbance {
+    fn row(result: StepResult) -> Row {
+        let disruption = Disruption {
             unacknowledged: Duration::from_millis(1_240),
-            retries: Retries { silent: 2, unknown: 1, ..Retries::default() },
-            ..Disturbance::default()
+            retries: Retries { no_response: 2, unknown: 1, ..Retries::default() },
+            ..Disruption::default()
         };
-        Row { name: "step", took: Duration::from_secs(61), disturbance: Some(disturbance), verdict }
+        Row { name: "step", took: Duration::from_secs(61), disruption: Some(disruption), result }
     }
 
     #[test]
-    fn a_row_says_what_was_seen() {
+    fn row_shows_disruption_and_result() {
         assert_eq!(
-            row(Verdict::Kept("1 | 3\npods".to_owned())).to_string(),
-            "| step | 61.0 s | 1.2 s | 0.0 s | 0.0 s | 2 (no answer), 1 (504) | ok: 1 / 3 pods |"
+            row(StepResult::Passed("1 | 3\npods".to_owned())).to_string(),
+            "| step | 61.0 s | 1.2 s | 0.0 s | 0.0 s | 2 (no response), 1 (504) | ok: 1 / 3 pods |"
         );
         assert_eq!(
-            row(Verdict::NotRun("one node".to_owned())).to_string(),
+            row(StepResult::Skipped("one node".to_owned())).to_string(),
             "| step | – | – | – | – | – | not run: one node |"
         );
     }
 
     #[test]
-    fn one_broken_promise_is_enough() {
-        let kept = |change: fn(&mut Report)| {
+    fn any_violation_fails_the_report() {
+        let passed = |change: fn(&mut Report)| {
             let mut report = Report::default();
-            report.rows.push(row(Verdict::NotRun(String::new())));
+            report.rows.push(row(StepResult::Skipped(String::new())));
             change(&mut report);
-            report.is_kept()
+            report.passed()
         };
-        assert!(kept(|_| ()));
-        assert!(!kept(|report| report.rows.push(row(Verdict::Failed("x".to_owned())))));
-        assert!(!kept(|report| report.found.lost = 1));
-        assert!(!kept(|report| report.found.double = 1));
-        assert!(!kept(|report| report.found.differs = "A".to_owned()));
-        assert!(!kept(|report| report.audit = Some("not exact".to_owned())));
-        assert!(!kept(|report| report.refusals.push("422".to_owned())));
+        assert!(passed(|_| ()));
+        assert!(!passed(|report| report.rows.push(row(StepResult::Failed("x".to_owned())))));
+        assert!(!passed(|report| report.recount.lost = 1));
+        assert!(!passed(|report| report.recount.double = 1));
+        assert!(!passed(|report| report.recount.differs = "A".to_owned()));
+        assert!(!passed(|report| report.audit = Some("not exact".to_owned())));
+        assert!(!passed(|report| report.rejections.push("422".to_owned())));
     }
 }

@@ -1,4 +1,4 @@
-//! Tree: the manifests where Flux looks for them, and how a change gets there.
+//! The manifests in the source of Flux, and how changes are committed to it.
 //!
 //! ```text
 //!  edit ─► commit ─┬─► git push            ─► GitRepository ─┬─► Flux rolls it out
@@ -14,35 +14,35 @@ use anyhow::{Context as _, bail};
 use super::kube::{Kube, text};
 use crate::start::output;
 
-/// Who commits.
+/// The author of the commits.
 const AUTHOR: [&str; 4] = ["-c", "user.name=erboh e2e", "-c", "user.email=e2e@erboh.invalid"];
 
-/// The file with the image of the release.
+/// The file with the image of the Helm release.
 pub(super) const IMAGE: &str = "deploy/releases/erboh/base/image.yaml";
-/// The folder of the topics' files.
+/// The directory of the topic manifests.
 pub(super) const TOPICS: &str = "deploy/releases/kafka/base/topics";
 
-/// Where Flux looks.
+/// The source of Flux.
 enum Source {
     Git { branch: String },
     Registry { url: String },
 }
 
-/// The manifests that the cluster runs.
+/// The manifests of the cluster.
 pub(super) struct Tree {
     root: PathBuf,
     source: Source,
     profile: String,
-    /// What the files said that were changed and are to be put back.
+    /// The original content of the files to revert at the end.
     before: BTreeMap<String, String>,
     commits: u32,
 }
 
 impl Tree {
-    /// The tree that this cluster takes its manifests from.
+    /// Opens the tree from which the cluster takes its manifests.
     ///
     /// # Errors
-    /// When it cannot be had here.
+    /// When it is not accessible from here.
     pub(super) fn open(kube: &Kube, directory: &Path, registry: &str) -> anyhow::Result<Self> {
         let root = kube.get("kustomization flux-system --namespace flux-system")?;
         let path = root["spec"]["path"].as_str().unwrap_or_default();
@@ -53,8 +53,8 @@ impl Tree {
             let staged = directory.join("fleet");
             if !staged.is_dir() {
                 bail!(
-                    "{} is not there: what this cluster runs was pushed from another place; \
-                     `cargo xtask cluster up` pushes it from here",
+                    "{} does not exist: the manifests of this cluster were pushed from another \
+                     checkout; push them from here with `cargo xtask cluster up`",
                     staged.display()
                 );
             }
@@ -67,7 +67,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Where the tree is.
+    /// The kind of source, for the report.
     pub(super) fn kind(&self) -> &'static str {
         match self.source {
             Source::Git { .. } => "a git repository",
@@ -79,12 +79,12 @@ impl Tree {
         &self.profile
     }
 
-    /// The file with the profile's values of the release.
+    /// The file with the profile's values of the Helm release.
     pub(super) fn values(&self) -> String {
         format!("deploy/releases/erboh/{}/values.yaml", self.profile)
     }
 
-    /// Puts a merge patch into a file, which is put back at the end.
+    /// Applies a merge patch to a file, which is reverted at the end.
     pub(super) fn edit(&mut self, file: &str, patch: &str) -> anyhow::Result<()> {
         let old = std::fs::read_to_string(self.root.join(file));
         let old = old.with_context(|| format!("reading {file}"))?;
@@ -92,7 +92,7 @@ impl Tree {
         self.change(file, patch)
     }
 
-    /// Puts a merge patch into a file, for good.
+    /// Applies a merge patch to a file permanently.
     pub(super) fn change(&self, file: &str, patch: &str) -> anyhow::Result<()> {
         let at = self.root.join(file);
         let mut kubectl = Command::new("kubectl");
@@ -102,21 +102,21 @@ impl Tree {
         std::fs::write(&at, new).with_context(|| format!("writing {file}"))
     }
 
-    /// Puts one file back as it was.
+    /// Reverts one file.
     pub(super) fn revert(&mut self, file: &str) -> anyhow::Result<()> {
         let Some(old) = self.before.remove(file) else { return Ok(()) };
         std::fs::write(self.root.join(file), old).with_context(|| format!("writing {file}"))
     }
 
-    /// Puts everything back, except what was changed for good; says whether there was anything.
+    /// Reverts all files but permanent changes; returns whether there were any.
     pub(super) fn revert_all(&mut self) -> anyhow::Result<bool> {
         let files: Vec<String> = self.before.keys().cloned().collect();
         files.iter().try_for_each(|file| self.revert(file))?;
         Ok(!files.is_empty())
     }
 
-    /// Brings the changes to where Flux looks, and lets it look at once. What stood there is
-    /// replaced as a whole, so that without a change nothing happens.
+    /// Commits or pushes the changes and requests a reconciliation. An artifact replaces the
+    /// previous one as a whole, so pushing it without a change has no effect.
     pub(super) fn commit(&mut self, kube: &Kube, message: &str) -> anyhow::Result<()> {
         self.commits += 1;
         let root = text(&self.root)?;
@@ -125,13 +125,13 @@ impl Tree {
                 let git = |words: &[&str]| {
                     output(Command::new("git").args(["-C", root]).args(AUTHOR).args(words))
                 };
-                // Without a change there is nothing to commit, and nothing to wait for.
+                // Nothing to commit.
                 if git(&["status", "--porcelain"])?.is_empty() {
                     return Ok(());
                 }
                 git(&["commit", "--quiet", "--all", "--message", message])?;
                 git(&["push", "--quiet", "origin", &format!("HEAD:{branch}")])
-                    .context("pushing to the repository that Flux looks at")?;
+                    .context("pushing to the git repository of Flux")?;
                 "git"
             }
             Source::Registry { url } => {
@@ -139,7 +139,7 @@ impl Tree {
                 flux.args(["push", "artifact", url, "--path", root, "--insecure-registry"]);
                 flux.args(["--source", "local"]);
                 flux.arg(format!("--revision=e2e-{}", self.commits));
-                output(&mut flux).context("pushing to the registry that Flux looks at")?;
+                output(&mut flux).context("pushing to the registry of Flux")?;
                 "oci"
             }
         };
@@ -148,18 +148,20 @@ impl Tree {
     }
 }
 
-/// A clone of the repository that Flux looks at.
+/// Clones the git repository of Flux.
 fn clone(kube: &Kube, directory: &Path) -> anyhow::Result<(PathBuf, Source)> {
     let repository = kube.get("gitrepository flux-system --namespace flux-system")?;
     let spec = &repository["spec"];
     let url = spec["url"].as_str().context("the GitRepository flux-system has no url")?;
     let branch = spec["ref"]["branch"].as_str();
-    let branch = branch.context("the GitRepository flux-system follows no branch")?.to_owned();
+    let branch = branch.context("the GitRepository flux-system has no branch")?.to_owned();
     crate::start::empty(directory)?;
     let mut git = Command::new("git");
     git.args(["clone", "--quiet", "--depth=1", "--branch", &branch, url, text(directory)?]);
     output(&mut git).with_context(|| {
-        format!("cloning {url}, which Flux looks at; it must be reachable from here, with a right to push")
+        format!(
+            "cloning {url}, the source of Flux; it must be reachable from here, with push access"
+        )
     })?;
     Ok((directory.to_owned(), Source::Git { branch }))
 }

@@ -1,4 +1,4 @@
-//! Latency: what a single rating waits for, beyond the broker's own acknowledgement.
+//! The latency of a single rating, next to the broker's own acknowledgement.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 use super::{COMPRESSION, ours};
 use crate::http::Client;
 use crate::producer::Producer;
-use crate::start::PATIENCE;
+use crate::start::TIMEOUT;
 use crate::stats::{ms, percentile};
 
-/// Pause between two ratings: at low load each of them finds the way free.
+/// Pause between two ratings, so that they do not queue up.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// Milliseconds of one run.
+/// Latencies of one run in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Latency {
-    /// Until a bare Kafka client has the acknowledgement: p50 and p99.
+    /// p50 and p99 of the acknowledgement to a bare Kafka client.
     pub(super) bare: [f64; 2],
-    /// Until a POST is answered: p50 and p99.
+    /// p50 and p99 of the response to a POST.
     pub(super) post: [f64; 2],
 }
 
-/// Times so many ratings both ways, in turn.
+/// Measures `singles` ratings by each way, alternating.
 pub(super) fn measure(
     producer: &Producer,
     bootstrap: &str,
@@ -37,7 +37,7 @@ pub(super) fn measure(
     let mut client = Client::connect(producer.address)?;
     let bare = Bare::connect(bootstrap)?;
     let (mut posted, mut sent) = (Vec::new(), Vec::new());
-    // The first ones open connections and learn where partitions are.
+    // The first ones open connections and fetch metadata.
     let warm_up = singles / 10;
     for (number, mut rating) in
         ours::ratings().cycle().take((warm_up + singles) as usize).enumerate()
@@ -46,13 +46,13 @@ pub(super) fn measure(
         let body = rating.to_json();
         std::thread::sleep(PAUSE);
         let began = Instant::now();
-        let answer = client.post("application/json", "", &body, 1)?;
+        let response = client.post("application/json", "", &body, 1)?;
         let post = began.elapsed();
-        if answer.status != 201 {
+        if response.status != 201 {
             bail!(
-                "a rating was answered {}: {}",
-                answer.status,
-                String::from_utf8_lossy(&answer.body)
+                "a rating was answered with status {}: {}",
+                response.status,
+                String::from_utf8_lossy(&response.body)
             );
         }
         let id = RatingId::new();
@@ -68,7 +68,7 @@ pub(super) fn measure(
     Ok(Latency { bare: percentiles(&sent), post: percentiles(&posted) })
 }
 
-/// A Kafka client with nothing around it, that waits for no more records.
+/// A Kafka client that sends one record at a time.
 struct Bare {
     client: ThreadedProducer<Acknowledged>,
     acknowledged: std::sync::mpsc::Receiver<Result<(), String>>,
@@ -84,7 +84,7 @@ impl ProducerContext for Acknowledged {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let result = result.as_ref().map(drop).map_err(|(error, _)| error.to_string());
-        // Who does not listen any more has given up.
+        // An error means that the receiver has timed out.
         let _ = self.0.try_send(result);
     }
 }
@@ -103,9 +103,9 @@ impl Bare {
         let began = Instant::now();
         let record = BaseRecord::to(&self.topic).key(key).payload(value);
         self.client.send(record).map_err(|(error, _)| error)?;
-        let result = self.acknowledged.recv_timeout(PATIENCE)?;
+        let result = self.acknowledged.recv_timeout(TIMEOUT)?;
         let took = began.elapsed();
-        result.map(|()| took).map_err(|reason| anyhow::anyhow!("the bare client: {reason}"))
+        result.map(|()| took).map_err(|reason| anyhow::anyhow!("the bare Kafka client: {reason}"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ours: ratings that are uploaded as NDJSON.
+//! Our side of the benchmark: ratings uploaded as NDJSON.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -7,24 +7,24 @@ use anyhow::{anyhow, bail};
 use erboh::rating::simulate::Researchers;
 use serde::Deserialize;
 
-use crate::http::{Answer, Client};
+use crate::http::{Client, Response};
 use crate::producer::Producer;
 
-/// Connections that upload at once: more than one, so that the producer always has work.
+/// Concurrent uploads: more than one, so that the producer is never idle.
 const CONNECTIONS: u64 = 2;
-/// Ratings in the prepared text; a request sends it several times.
+/// Ratings in the prepared body, which a request repeats.
 pub(super) const PREPARED: u64 = 20_000;
-/// Times that one request sends it: long enough that beginning and end do not count.
+/// Repetitions per request, enough to make the fixed cost of a request negligible.
 const TIMES: u64 = 10;
 
-/// An upload that can be repeated.
+/// A repeatable upload.
 pub(super) struct Upload {
     address: SocketAddr,
-    /// The same ratings that the peer sends, without ids: the producer gives those.
+    /// The ratings that the peer sends too, without ids: the producer generates them.
     lines: String,
 }
 
-/// The last line of an answer.
+/// The last line of a response.
 #[derive(Deserialize)]
 struct Summary {
     status: String,
@@ -42,7 +42,7 @@ impl Upload {
         Self { address: producer.address, lines }
     }
 
-    /// Uploads about so many ratings; says how many were acknowledged a second.
+    /// Uploads about `ratings` ratings; returns the acknowledged ratings per second.
     pub(super) fn run(&self, ratings: u64) -> anyhow::Result<f64> {
         let requests = ratings.div_ceil(PREPARED * TIMES * CONNECTIONS);
         let began = Instant::now();
@@ -64,30 +64,30 @@ impl Upload {
         let body = self.lines.as_bytes();
         let mut sent = 0;
         for _ in 0..requests {
-            // Only what went wrong is answered line by line.
-            let wish = "prefer: return=minimal\r\n";
-            let answer = client.post("application/x-ndjson", wish, body, TIMES as usize)?;
-            sent += acknowledged(&answer)?;
+            // Reports only errors line by line.
+            let prefer = "prefer: return=minimal\r\n";
+            let response = client.post("application/x-ndjson", prefer, body, TIMES as usize)?;
+            sent += acknowledged(&response)?;
         }
         Ok(sent)
     }
 }
 
-/// The ratings that both sides send.
+/// The ratings of both sides.
 pub(super) fn ratings() -> impl Iterator<Item = erboh::rating::Rating> + Clone {
     Researchers::new(7).take(PREPARED as usize)
 }
 
-/// All of them, or the measurement is none.
-fn acknowledged(answer: &Answer) -> anyhow::Result<u64> {
-    let lines = String::from_utf8_lossy(&answer.body);
+/// The acknowledged ratings; an error unless all were acknowledged.
+fn acknowledged(response: &Response) -> anyhow::Result<u64> {
+    let lines = String::from_utf8_lossy(&response.body);
     let last = lines.trim().lines().next_back().unwrap_or_default();
     let summary = serde_json::from_str::<Summary>(last);
     match summary {
         Ok(Summary { status, created }) if status == "done" && created == PREPARED * TIMES => {
             Ok(created)
         }
-        _ => bail!("an upload was answered {} with: {last}", answer.status),
+        _ => bail!("an upload was answered with status {}: {last}", response.status),
     }
 }
 
@@ -96,13 +96,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_upload_counts() {
+    fn incomplete_upload_is_an_error() {
         let all = PREPARED * TIMES;
-        let answer = |body: String| Answer { status: 200, head: String::new(), body: body.into() };
+        let response =
+            |body: String| Response { status: 200, head: String::new(), body: body.into() };
         let done = format!("{{\"status\":\"done\",\"created\":{all},\"unknown\":0}}\n");
-        assert_eq!(acknowledged(&answer(done.clone())).unwrap(), all);
-        assert!(acknowledged(&answer(done.replace("done", "aborted"))).is_err());
-        assert!(acknowledged(&answer(done.replace(&all.to_string(), "7"))).is_err());
-        assert!(acknowledged(&answer(String::new())).is_err());
+        assert_eq!(acknowledged(&response(done.clone())).unwrap(), all);
+        assert!(acknowledged(&response(done.replace("done", "aborted"))).is_err());
+        assert!(acknowledged(&response(done.replace(&all.to_string(), "7"))).is_err());
+        assert!(acknowledged(&response(String::new())).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Peer: Kafka's own kafka-producer-perf-test, with the bytes that ours sends.
+//! The peer: Kafka's kafka-producer-perf-test with the same bytes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::process::Command;
 use anyhow::Context as _;
 use erboh::rating::RatingId;
 
-use super::cores::ON_THE_FIRST;
+use super::pinning::PIN_TO_FIRST_CORE;
 use super::{COMPRESSION, PARTITIONS, ours};
 use crate::perf;
 
-/// The tool, and what it needs.
+/// A prepared run of the tool.
 pub(super) struct Peer {
     bootstrap: String,
-    /// One record a line.
+    /// One record per line.
     payload: PathBuf,
 }
 
@@ -24,7 +24,7 @@ impl Peer {
         for mut rating in ours::ratings() {
             let id = RatingId::new();
             (rating.id, rating.rater) = (Some(id), None);
-            // Its records have no key: what ours has as one goes into the value.
+            // The tool's records have no key, so our key becomes part of the value.
             writeln!(lines, "{id}{}", String::from_utf8_lossy(&rating.to_json()))?;
         }
         let payload = directory.join("payload.txt");
@@ -33,20 +33,20 @@ impl Peer {
         Ok(Self { bootstrap: bootstrap.to_owned(), payload })
     }
 
-    /// Sends so many records to a new topic; says how many were acknowledged a second.
+    /// Sends `records` records to a new topic; returns the acknowledged records per second.
     pub(super) fn run(&self, records: u64, number: u32) -> anyhow::Result<f64> {
         let topic = format!("peer-{number}");
         perf::create_topic(&self.bootstrap, &topic, PARTITIONS)?;
         let mut tool = perf::producer(&self.bootstrap, &topic, records);
         tool.arg(format!("compression.type={COMPRESSION}"));
         tool.args(["--throughput", "-1", "--payload-file"]).arg(&self.payload);
-        Ok(perf::produced(&mut on_the_first(&tool), records)?.records_per_s)
+        Ok(perf::run_producer(&mut pinned(&tool), records)?.records_per_s)
     }
 }
 
-/// The same command on the core of whoever is measured.
-fn on_the_first(command: &Command) -> Command {
-    let mut pinned = Command::new(ON_THE_FIRST[0]);
-    pinned.args(&ON_THE_FIRST[1..]).arg(command.get_program()).args(command.get_args());
+/// The command pinned to the core of the process under test.
+fn pinned(command: &Command) -> Command {
+    let mut pinned = Command::new(PIN_TO_FIRST_CORE[0]);
+    pinned.args(&PIN_TO_FIRST_CORE[1..]).arg(command.get_program()).args(command.get_args());
     pinned
 }

@@ -1,4 +1,4 @@
-//! Report: the tables for the documentation.
+//! The benchmark report for the documentation.
 
 use erboh::web::grouped;
 
@@ -7,7 +7,7 @@ use super::{COMPRESSION, Flags, PARTITIONS, Series};
 use crate::machine;
 use crate::stats::median;
 
-/// What the last run brought.
+/// The results of the last run.
 pub(super) fn line(series: &Series) -> String {
     let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
     let (ours, peer) = (last(&series.ours_per_s), last(&series.peer_per_s));
@@ -24,7 +24,7 @@ pub(super) fn line(series: &Series) -> String {
     )
 }
 
-/// The tables: medians of all runs.
+/// The tables with the medians of all runs.
 pub(super) fn text(series: &Series, flags: &Flags) -> String {
     let Flags { runs, ratings, singles, .. } = flags;
     let (ours, peer) = (median(&series.ours_per_s), median(&series.peer_per_s));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_have_medians_their_ratio_and_their_difference() {
+    fn tables_have_medians_ratio_and_difference() {
         let latency = Latency { bare: [1.0, 2.0], post: [1.5, 4.0] };
         let series = Series {
             ours_per_s: vec![900.0, 300_000.0, 1e9],

@@ -1,18 +1,18 @@
-//! Overload: a producer that is offered four times what it can take.
+//! Overload: a producer that is offered four times its capacity.
 //!
 //! ```text
-//!  a broker, one producer
-//!    capacity: CLIENTS clients that wait for their answers  ─► rate R
-//!    usual:    many clients that offer R                    ─► p99 of the answers
-//!    overload: the same clients offer 4 × R, whatever they are answered
-//!              ├─► memory of the producer, four times a second
-//!              └─► who was taken (partition, offset, id), who was refused, and how
-//!    recount:  everything that was acknowledged is in the log, at its place
+//!  one broker, one producer
+//!    capacity: CLIENTS closed-loop clients                  ─► rate R
+//!    baseline: many clients that offer R                    ─► p99 latency
+//!    overload: the same clients offer 4 × R, ignoring rejections
+//!              ├─► memory of the producer, sampled four times per second
+//!              └─► acknowledged ratings (partition, offset, id), rejections and their form
+//!    recount:  every acknowledged rating is in the log at its offset
 //! ```
 //!
-//! Half of the clients send single ratings, the others send some hundred lines of NDJSON at a time.
+//! Half of the clients send single ratings, the others NDJSON with some hundred lines.
 
-mod judge;
+mod criteria;
 mod load;
 mod recount;
 
@@ -23,45 +23,45 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 
-use self::judge::Findings;
+use self::criteria::Findings;
 use self::load::{Load, Outcome};
 use crate::broker::{Broker, Kind};
 use crate::memory::Memory;
 use crate::producer::Producer;
-use crate::start::{self, PATIENCE};
+use crate::start::{self, TIMEOUT};
 
-/// How much more than the capacity is offered.
+/// Factor between the offered load and the capacity.
 const FACTOR: u32 = 4;
-/// Partitions of the topic, as the roles create it.
+/// Partitions of the topic, the default of the roles.
 const PARTITIONS: u32 = 6;
-/// Clients of each kind by which the capacity is found: enough that the producer always has work,
-/// and few enough that nobody is refused.
+/// Clients of each kind that measure the capacity: enough to keep the producer busy, few enough to
+/// cause no rejection.
 const CLIENTS: u32 = 16;
-/// Before anything is measured: connections are made, buffers have grown.
+/// Opens connections and grows buffers before the first measurement.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// What the trial is told.
+/// Command-line options of the trial.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// How long too much is offered, in seconds; before that, less is for half as long
+    /// Duration of the overload in seconds; the phases before it take half as long together
     #[arg(long, default_value_t = 60, value_name = "N",
           value_parser = clap::value_parser!(u64).range(4..=86_400))]
     seconds: u64,
     /// The broker
     #[arg(long, value_enum, default_value = "kafka", value_name = "NAME")]
     broker: Kind,
-    /// Judge the answering times, too: only where nothing else runs do they mean anything
+    /// Check latencies too, which is only meaningful on an otherwise idle machine
     #[arg(long)]
     judge_times: bool,
-    /// The erboh to try; without it the one beside this program
+    /// The erboh binary [default: next to this program]
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,
-    /// Where logs and data go; removed after a trial that passed
+    /// Directory for logs and data; removed after a successful trial
     #[arg(long, default_value = "target/overload", value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// Tries it. The exit code says whether it held.
+/// Runs the trial. The exit code tells whether all criteria were met.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     start::empty(&flags.directory)?;
     let erboh = start::erboh(flags.erboh.as_deref())?;
@@ -77,43 +77,43 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     if rate <= 0.0 {
         bail!("nothing was acknowledged; see {}", flags.directory.join("producer.log").display());
     }
-    let usual = Load::above(&producer, CLIENTS, 1, rate).run(overload / 4)?;
-    println!("as much offered: {usual}");
-    let memory = Memory::watch(producer.process.pid());
-    let pressed = Load::above(&producer, CLIENTS, FACTOR, rate).run(overload)?;
-    let memory = memory.finish()?;
-    println!("{FACTOR} times as much offered: {pressed}");
+    let baseline = Load::above(&producer, CLIENTS, 1, rate).run(overload / 4)?;
+    println!("baseline: {baseline}");
+    let sampler = Memory::sample(producer.process.pid());
+    let overload = Load::above(&producer, CLIENTS, FACTOR, rate).run(overload)?;
+    let memory = sampler.finish()?;
+    println!("overload, {FACTOR} times the capacity: {overload}");
     println!("memory of the producer: {memory}");
-    // As clients do that were refused, it comes back when the crowd is gone: what the queue has not
-    // answered for yet keeps its room until it has.
-    let gone = Instant::now();
+    // Retried like a rejected client would: ratings in flight occupy the budget until the broker
+    // has answered.
+    let ended = Instant::now();
     let after = loop {
         let after = Load::at_capacity(&producer, 1).run(WARM_UP)?;
         println!("afterwards: {after}");
-        if after.refused == 0 || gone.elapsed() > PATIENCE {
+        if after.rejected == 0 || ended.elapsed() > TIMEOUT {
             break after;
         }
     };
 
-    let acknowledged: Vec<&Outcome> = vec![&capacity, &usual, &pressed, &after];
-    let missing = recount::missing(&broker.bootstrap, PARTITIONS, &acknowledged)?;
+    let outcomes: Vec<&Outcome> = vec![&capacity, &baseline, &overload, &after];
+    let missing = recount::missing(&broker.bootstrap, PARTITIONS, &outcomes)?;
     let findings = Findings {
         capacity: &capacity,
-        usual: &usual,
-        pressed: &pressed,
+        baseline: &baseline,
+        overload: &overload,
         after: &after,
         memory,
         missing,
     };
-    let faults = findings.faults(flags.judge_times);
-    if faults.is_empty() {
+    let failures = findings.failures(flags.judge_times);
+    if failures.is_empty() {
         println!("pass: {}", findings.summary());
         drop((producer, broker));
         std::fs::remove_dir_all(&flags.directory)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for fault in faults {
-        println!("FAIL: {fault}");
+    for failure in failures {
+        println!("FAIL: {failure}");
     }
     println!("logs are in {}", flags.directory.display());
     Ok(ExitCode::FAILURE)

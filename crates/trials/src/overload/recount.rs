@@ -1,4 +1,4 @@
-//! Recount: whether everything that was acknowledged is in the log, where it was said to be.
+//! Checks that every acknowledged rating is in the log at its offset.
 
 use std::collections::HashMap;
 
@@ -6,29 +6,30 @@ use erboh::queue::{KafkaSettings, Reader, Topics};
 
 use super::load::{Id, Outcome};
 
-/// How many ratings were acknowledged and are not in the log at that place with that id.
+/// The number of acknowledged ratings that are not in the log at their offset with their id.
 pub(super) fn missing(
     bootstrap: &str,
     partitions: u32,
     outcomes: &[&Outcome],
 ) -> anyhow::Result<usize> {
-    let mut claims: HashMap<(i32, i64), Id> = HashMap::new();
-    let mut twice = 0;
-    for place in outcomes.iter().flat_map(|outcome| &outcome.places) {
-        // Two ratings cannot have one place.
-        twice += usize::from(claims.insert((place.partition, place.offset), place.id).is_some());
+    let mut expected: HashMap<(i32, i64), Id> = HashMap::new();
+    let mut duplicates = 0;
+    for rating in outcomes.iter().flat_map(|outcome| &outcome.acknowledged) {
+        // Two ratings cannot have the same offset.
+        let offset = (rating.partition, rating.offset);
+        duplicates += usize::from(expected.insert(offset, rating.id).is_some());
     }
     let topic = Topics::default().ratings;
     let reader = Reader::for_ranges(&KafkaSettings::new(bootstrap), "overload-recount")?;
     for partition in 0..partitions as i32 {
         let range = reader.watermarks(&topic, partition)?;
         reader.range(&topic, partition, range, |record| {
-            let place = (partition, record.offset());
+            let offset = (partition, record.offset());
             let id = record.key().and_then(|key| std::str::from_utf8(key).ok()).and_then(Id::parse);
-            if claims.get(&place).is_some_and(|claimed| Some(*claimed) == id) {
-                claims.remove(&place);
+            if expected.get(&offset).is_some_and(|expected| Some(*expected) == id) {
+                expected.remove(&offset);
             }
         })?;
     }
-    Ok(claims.len() + twice)
+    Ok(expected.len() + duplicates)
 }

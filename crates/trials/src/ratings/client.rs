@@ -1,29 +1,29 @@
-//! Client: sends one rating to a producer, and understands the answer.
+//! Sends a rating to a producer and classifies the response.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::ledger::Place;
+use super::ledger::RecordLocation;
 
-/// How long a client waits for an answer: longer than a producer waits for the queue.
-const ANSWER_WAIT: Duration = Duration::from_secs(6);
+/// Request timeout of a client: longer than a producer waits for the broker.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What came of one request.
+/// The outcome of one request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The rating is on the queue.
-    Acknowledged(Option<Place>),
-    /// No answer, or a part of one.
-    Silence,
+pub(crate) enum SendOutcome {
+    /// 201: the rating is in the log. A naive producer does not know where.
+    Acknowledged(Option<RecordLocation>),
+    /// No response, or an incomplete one.
+    NoResponse,
     /// 503
     Unavailable,
     /// 504
     Unknown,
-    /// Another error of the server.
-    Failed,
-    /// The request is said to be at fault, which it is not.
-    Refused(String),
+    /// Any other 5xx.
+    ServerError,
+    /// A valid rating was rejected.
+    Rejected(String),
 }
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct Created {
     offset: Option<i64>,
 }
 
-/// A client that sends ratings.
+/// An HTTP client of a producer.
 pub(crate) struct Client {
     agent: ureq::Agent,
 }
@@ -41,37 +41,40 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new() -> Self {
         let config = ureq::Agent::config_builder();
-        let config = config.timeout_global(Some(ANSWER_WAIT)).http_status_as_error(false);
+        let config = config.timeout_global(Some(REQUEST_TIMEOUT)).http_status_as_error(false);
         Self { agent: config.build().into() }
     }
 
     /// Sends a rating once.
-    pub(crate) fn send(&self, url: &str, id: &str, rating: &str) -> Answer {
+    pub(crate) fn send(&self, url: &str, id: &str, rating: &str) -> SendOutcome {
         let request = self.agent.post(url).header("content-type", "application/json");
-        let Ok(mut answer) = request.send(rating) else { return Answer::Silence };
-        let status = answer.status().as_u16();
-        let Ok(body) = answer.body_mut().read_to_string() else { return Answer::Silence };
-        understand(status, &body, id)
+        let Ok(mut response) = request.send(rating) else { return SendOutcome::NoResponse };
+        let status = response.status().as_u16();
+        let Ok(body) = response.body_mut().read_to_string() else {
+            return SendOutcome::NoResponse;
+        };
+        classify(status, &body, id)
     }
 }
 
-/// What an answer means.
-fn understand(status: u16, body: &str, id: &str) -> Answer {
+/// The outcome according to a response.
+fn classify(status: u16, body: &str, id: &str) -> SendOutcome {
     match status {
         201 => match serde_json::from_str::<Created>(body) {
             Ok(created) if created.id == id => {
-                let place = created.partition.zip(created.offset);
-                let place = place.map(|(partition, offset)| Place { partition, offset });
-                Answer::Acknowledged(place)
+                let location = created.partition.zip(created.offset);
+                let location =
+                    location.map(|(partition, offset)| RecordLocation { partition, offset });
+                SendOutcome::Acknowledged(location)
             }
-            _ => Answer::Refused(format!("201 with {body:?}")),
+            _ => SendOutcome::Rejected(format!("201 with {body:?}")),
         },
-        503 => Answer::Unavailable,
-        504 => Answer::Unknown,
-        500..=599 => Answer::Failed,
-        // The client's request took too long to arrive: it may have been frozen on the way.
-        408 => Answer::Silence,
-        _ => Answer::Refused(format!("{status} with {body:?}")),
+        503 => SendOutcome::Unavailable,
+        504 => SendOutcome::Unknown,
+        500..=599 => SendOutcome::ServerError,
+        // Request timeout: the producer may have been frozen while the request arrived.
+        408 => SendOutcome::NoResponse,
+        _ => SendOutcome::Rejected(format!("{status} with {body:?}")),
     }
 }
 
@@ -80,18 +83,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_means_what_the_api_promises() {
+    fn responses_are_classified() {
         let created = r#"{"id":"a","partition":3,"offset":9}"#;
-        let place = Place { partition: 3, offset: 9 };
-        assert_eq!(understand(201, created, "a"), Answer::Acknowledged(Some(place)));
+        let location = RecordLocation { partition: 3, offset: 9 };
+        assert_eq!(classify(201, created, "a"), SendOutcome::Acknowledged(Some(location)));
         let naive = r#"{"id":"a","partition":null,"offset":null}"#;
-        assert_eq!(understand(201, naive, "a"), Answer::Acknowledged(None));
-        assert!(matches!(understand(201, created, "b"), Answer::Refused(_)));
-        assert!(matches!(understand(201, "", "a"), Answer::Refused(_)));
-        assert!(matches!(understand(422, "{}", "a"), Answer::Refused(_)));
-        assert_eq!(understand(503, "", "a"), Answer::Unavailable);
-        assert_eq!(understand(504, "", "a"), Answer::Unknown);
-        assert_eq!(understand(502, "", "a"), Answer::Failed);
-        assert_eq!(understand(408, "", "a"), Answer::Silence);
+        assert_eq!(classify(201, naive, "a"), SendOutcome::Acknowledged(None));
+        assert!(matches!(classify(201, created, "b"), SendOutcome::Rejected(_)));
+        assert!(matches!(classify(201, "", "a"), SendOutcome::Rejected(_)));
+        assert!(matches!(classify(422, "{}", "a"), SendOutcome::Rejected(_)));
+        assert_eq!(classify(503, "", "a"), SendOutcome::Unavailable);
+        assert_eq!(classify(504, "", "a"), SendOutcome::Unknown);
+        assert_eq!(classify(502, "", "a"), SendOutcome::ServerError);
+        assert_eq!(classify(408, "", "a"), SendOutcome::NoResponse);
     }
 }

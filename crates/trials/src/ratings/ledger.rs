@@ -1,50 +1,51 @@
-//! Ledger: what was sent, and what was answered. What the campaign is judged by.
+//! The ledger: the ratings that were sent, and their acknowledgements.
 //!
 //! ```text
-//!  next() ─► number ─► sent ──201──► acknowledged, at a place
-//!                        └── never ─► open: it may stand in the log or not
+//!  next() ─► number ─► sent ──201──► acknowledged, at an offset
+//!                        └── never ─► open: may be in the log or not
 //! ```
 
-/// Ratings that one campaign may send. Twelve bytes each; half an hour at full rate is a tenth.
+/// Maximum number of ratings per campaign, at 24 bytes each; half an hour at full rate is nine
+/// million.
 const RATINGS_MAX: usize = 10_000_000;
 
-/// Where a producer said that a rating stands.
+/// The partition and offset of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RecordLocation {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
 }
 
-/// What is known of one rating.
+/// The state of a rating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It was sent, and no producer has said what became of it.
+    /// Sent, without an acknowledgement so far.
     Open,
-    /// A producer said that it is on the queue; a naive one does not know where.
-    Acknowledged(Option<Place>),
+    /// Acknowledged; a naive producer does not return the offset.
+    Acknowledged(Option<RecordLocation>),
 }
 
-/// How requests ended that did not end well, and were sent again with the same id.
+/// The number of retries with the same id, by the outcome of the failed request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Retries {
-    /// Nobody answered.
-    pub(crate) silent: u64,
-    /// 503: nothing was sent.
+    /// No response.
+    pub(crate) no_response: u64,
+    /// 503: the rating was not sent to the broker.
     pub(crate) unavailable: u64,
-    /// 504: it may have been sent.
+    /// 504: the rating may be in the log.
     pub(crate) unknown: u64,
-    /// Any other error of the server.
+    /// Any other 5xx.
     pub(crate) other: u64,
 }
 
 impl Retries {
-    /// All of them.
+    /// The total.
     pub(crate) fn sum(self) -> u64 {
-        self.silent + self.unavailable + self.unknown + self.other
+        self.no_response + self.unavailable + self.unknown + self.other
     }
 }
 
-/// The books of the load.
+/// The ledger of the load.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     states: Vec<State>,
@@ -53,7 +54,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// The number of the next rating; none if the books are full.
+    /// The number of the next rating; `None` if the ledger is full.
     pub(crate) fn next(&mut self) -> Option<u64> {
         if self.states.len() >= RATINGS_MAX {
             return None;
@@ -62,31 +63,31 @@ impl Ledger {
         Some(self.states.len() as u64 - 1)
     }
 
-    /// Notes that a rating is on the queue.
-    pub(crate) fn acknowledge(&mut self, number: u64, place: Option<Place>) {
+    /// Records the acknowledgement of a rating.
+    pub(crate) fn acknowledge(&mut self, number: u64, location: Option<RecordLocation>) {
         let state = &mut self.states[number as usize];
         if *state == State::Open {
             self.acknowledged += 1;
         }
-        *state = State::Acknowledged(place);
+        *state = State::Acknowledged(location);
     }
 
-    /// What is known of a rating; none if it was never sent.
+    /// The state of a rating; `None` if it was never sent.
     pub(crate) fn state(&self, number: u64) -> Option<State> {
         self.states.get(usize::try_from(number).ok()?).copied()
     }
 
-    /// Ratings that were sent.
+    /// The number of ratings sent.
     pub(crate) fn sent(&self) -> usize {
         self.states.len()
     }
 
-    /// Ratings that were acknowledged.
+    /// The number of ratings acknowledged.
     pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged
     }
 
-    /// The last `count` ratings that were acknowledged.
+    /// The last `count` acknowledged ratings, newest first.
     pub(crate) fn newest_acknowledged(&self, count: usize) -> Vec<u64> {
         let numbered = self.states.iter().enumerate().rev();
         let known = numbered.filter(|(_, state)| matches!(state, State::Acknowledged(_)));
@@ -99,16 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_never_answered_stays_open() {
+    fn unacknowledged_rating_stays_open() {
         let mut ledger = Ledger::default();
         let numbers: Vec<u64> = (0..4).map(|_| ledger.next().unwrap()).collect();
-        let place = Place { partition: 3, offset: 7 };
-        ledger.acknowledge(numbers[1], Some(place));
+        let location = RecordLocation { partition: 3, offset: 7 };
+        ledger.acknowledge(numbers[1], Some(location));
         ledger.acknowledge(numbers[3], None);
         ledger.acknowledge(numbers[3], None);
         assert_eq!((ledger.sent(), ledger.acknowledged()), (4, 2));
         assert_eq!(ledger.state(0), Some(State::Open));
-        assert_eq!(ledger.state(1), Some(State::Acknowledged(Some(place))));
+        assert_eq!(ledger.state(1), Some(State::Acknowledged(Some(location))));
         assert_eq!(ledger.state(4), None);
         assert_eq!(ledger.newest_acknowledged(9), [3, 1]);
         assert_eq!(ledger.newest_acknowledged(1), [3]);

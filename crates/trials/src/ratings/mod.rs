@@ -1,4 +1,4 @@
-//! Ratings: what trials send, what they were answered, and what boards make of it.
+//! The ratings of the trials, their acknowledgements, and the totals of boards and snapshots.
 //!
 //! ```text
 //!  rating ─► client ─► 201 ─► ledger        totals ◄─ a board, a snapshot

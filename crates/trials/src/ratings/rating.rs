@@ -1,17 +1,17 @@
-//! Ratings of a campaign: the n-th rating is a function of the campaign and of n.
+//! Generated ratings: the n-th rating is a function of the campaign and of n.
 //!
 //! ```text
 //!  number ─► id, battle, voices, score ─► JSON
 //!  id ─► number
 //! ```
 //!
-//! So the books need no content, only numbers, and whatever stands in the log can be held against
-//! what must have been sent.
+//! So the ledger stores only numbers, and every record in the log can be compared with the rating
+//! that was sent.
 
 use serde_json::json;
 use uuid::{Builder, Uuid};
 
-/// Some are of the catalogue and some are not.
+/// Some are in the catalogue and some are not.
 const VOICES: [&str; 12] = [
     "Darth Vader",
     "Macho Man",
@@ -27,7 +27,7 @@ const VOICES: [&str; 12] = [
     "a \"quoted\" voice",
 ];
 
-/// Numbers have 56 bits in an id.
+/// A number occupies 56 bits of the id.
 const NUMBER_BYTES: usize = 7;
 
 /// The ratings of one campaign.
@@ -37,7 +37,7 @@ pub(crate) struct Ratings {
 }
 
 impl Ratings {
-    /// The ratings of the campaign with that number.
+    /// The ratings of a campaign.
     pub(crate) const fn new(campaign: u64) -> Self {
         Self { campaign }
     }
@@ -47,11 +47,11 @@ impl Ratings {
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&self.campaign.to_be_bytes()[2..]);
         bytes[16 - NUMBER_BYTES..].copy_from_slice(&number.to_be_bytes()[8 - NUMBER_BYTES..]);
-        // Sets the bits that make it a UUID; they are in the two bytes between.
+        // Sets the version and variant bits, which are in the two bytes between.
         Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// The number of a rating, if it is one of this campaign.
+    /// The number of a rating; `None` if it belongs to another campaign.
     pub(crate) fn number(self, id: Uuid) -> Option<u64> {
         let mut bytes = [0; 8];
         bytes[8 - NUMBER_BYTES..].copy_from_slice(&id.as_bytes()[16 - NUMBER_BYTES..]);
@@ -67,12 +67,12 @@ impl Ratings {
         [VOICES[first as usize], VOICES[second as usize]]
     }
 
-    /// 0 hated, 1 meh, 2 liked.
+    /// 0 is hated, 1 meh, 2 liked.
     pub(crate) fn score(number: u64) -> usize {
         (number / 7 % 3) as usize
     }
 
-    /// What is posted.
+    /// The request body.
     pub(crate) fn json(self, number: u64) -> String {
         let [voice1, voice2] = Self::voices(number);
         json!({
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_leads_back_to_its_number() {
+    fn number_is_recovered_from_the_id() {
         let ratings = Ratings::new(0xfeed_beef_cafe);
         for number in [0, 1, 77, 1_000_000, (1 << 56) - 1] {
             assert_eq!(ratings.number(ratings.id(number)), Some(number));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rating_is_one_for_the_product() {
+    fn generated_ratings_are_valid() {
         for number in 0..500 {
             let json = Ratings::new(3).json(number);
             let rating = erboh::rating::Rating::parse(json.as_bytes()).unwrap();

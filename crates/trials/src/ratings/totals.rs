@@ -1,19 +1,19 @@
-//! Totals: what a board's API answers, and what a snapshot says, as an outsider reads them.
+//! The totals of a board's API and of a snapshot, parsed independently of the product.
 //!
-//! Nothing of the product's own types is used, so that a mistake in them cannot hide.
+//! The product's own types are not used, so that their bugs cannot hide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-/// What a board says: for each partition the offset up to which it has counted.
+/// For each partition the next offset to count.
 pub(crate) type Position = BTreeMap<i32, i64>;
 
-/// Hated, meh, liked, by voice. Voices without a rating are left out.
+/// Hated, meh and liked per voice. Voices without a rating are left out.
 pub(crate) type Voices = BTreeMap<String, [u64; 3]>;
 
-/// What `GET /api/v1/totals` answers.
+/// The response of `GET /api/v1/totals`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) voices: Voices,
@@ -25,7 +25,7 @@ pub(crate) struct Totals {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     voices: Vec<Row>,
     counted: u64,
     duplicates: u64,
@@ -43,27 +43,27 @@ struct Row {
 }
 
 impl Totals {
-    /// Reads the answer; none if it is no such answer.
+    /// Parses a response; `None` if it is malformed.
     pub(crate) fn parse(json: &str) -> Option<Self> {
-        let answer: Answer = serde_json::from_str(json).ok()?;
+        let response: Response = serde_json::from_str(json).ok()?;
         let numbered = |(partition, at): (String, i64)| Some((partition.parse().ok()?, at));
-        let position = answer.position.into_iter().map(numbered).collect::<Option<Position>>()?;
+        let position = response.position.into_iter().map(numbered).collect::<Option<Position>>()?;
         let rated = |row: Row| {
             let tally = [row.hated, row.meh, row.liked];
             (tally != [0; 3]).then_some((row.voice, tally))
         };
         Some(Self {
-            voices: answer.voices.into_iter().filter_map(rated).collect(),
-            counted: answer.counted,
-            duplicates: answer.duplicates,
-            dead: answer.dead,
-            exact: answer.exact,
+            voices: response.voices.into_iter().filter_map(rated).collect(),
+            counted: response.counted,
+            duplicates: response.duplicates,
+            dead: response.dead,
+            exact: response.exact,
             position,
         })
     }
 }
 
-/// A snapshot as it stands in the topic of the totals.
+/// A record of the totals topic.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Snapshot {
     pub(crate) from_offset: i64,
@@ -75,10 +75,10 @@ pub(crate) struct Snapshot {
     pub(crate) writer: String,
 }
 
-/// Voices that are named where they differ.
+/// Maximum number of voices named in a difference.
 const DIFFERENCES_MAX: usize = 3;
 
-/// Which voices differ, for people; empty if none does.
+/// Describes the voices that differ; empty if none does.
 pub(crate) fn differences(log: &Voices, other: &Voices) -> String {
     let all: BTreeSet<&String> = log.keys().chain(other.keys()).collect();
     let (mut text, mut more) = (String::new(), 0);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_an_answer_of_the_board() {
+    fn response_of_the_board_is_parsed() {
         let totals = Totals::parse(
             r#"{"voices":[{"voice":"A","sum":4,"count":3,"hated":1,"meh":0,"liked":2},
                {"voice":"B","sum":0,"count":0,"hated":0,"meh":0,"liked":0}],

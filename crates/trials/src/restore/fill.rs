@@ -1,5 +1,4 @@
-//! Fill: puts many ratings on the topic, as fast as the broker takes them, or a few for as long as
-//! it is wanted.
+//! Fills the topic with ratings at full speed, or with a slow constant load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,42 +10,42 @@ use erboh::queue::{Admin, OutRecord, Writer};
 use erboh::rating::RatingId;
 use erboh::rating::simulate::Researchers;
 
-use super::stage::Stage;
-use crate::start::PATIENCE;
+use super::environment::Environment;
+use crate::start::TIMEOUT;
 
-/// Ratings that are handed over together.
+/// Ratings per batch.
 const BATCH: u64 = 10_000;
-/// Batches under way: with [`BATCH`] within what a writer lets wait.
-const UNDER_WAY: u64 = 8;
-/// Between two ratings of the steady load: a hundred a second are less than one consumer notices.
-const STEADY_EVERY: Duration = Duration::from_millis(10);
+/// Concurrent batches: with [`BATCH`] within the queue limit of a writer.
+const CONCURRENT_BATCHES: u64 = 8;
+/// Interval of the constant load: a hundred ratings per second do not slow a consumer down.
+const LOAD_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Puts so many ratings on the topic, every one with an id of its own; says how long it took.
-pub(super) fn fill(stage: &Stage, ratings: u64) -> anyhow::Result<Duration> {
+/// Writes `ratings` ratings with distinct ids; returns the duration.
+pub(super) fn fill(environment: &Environment, ratings: u64) -> anyhow::Result<Duration> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("a runtime")?;
     runtime.block_on(async {
-        let topics = Stage::topics();
-        let admin = Admin::connect(&stage.kafka())?;
-        admin.ensure_topics(&topics, stage.partitions as i32, 1).await?;
-        let writer = Writer::connect(&stage.kafka(), &topics.ratings)?;
+        let topics = Environment::topics();
+        let admin = Admin::connect(&environment.kafka())?;
+        admin.ensure_topics(&topics, environment.partitions as i32, 1).await?;
+        let writer = Writer::connect(&environment.kafka(), &topics.ratings)?;
         let began = Instant::now();
         let left = Arc::new(AtomicU64::new(ratings));
-        let tasks: Vec<_> = (0..UNDER_WAY)
-            .map(|task| tokio::spawn(share(writer.clone(), Arc::clone(&left), task)))
+        let tasks: Vec<_> = (0..CONCURRENT_BATCHES)
+            .map(|task| tokio::spawn(write_batches(writer.clone(), Arc::clone(&left), task)))
             .collect();
         for task in tasks {
-            task.await.context("a task of the filler")??;
+            task.await.context("a task of the fill")??;
         }
         Ok(began.elapsed())
     })
 }
 
-/// One of several that fill together.
-async fn share(writer: Writer, left: Arc<AtomicU64>, seed: u64) -> anyhow::Result<()> {
+/// Writes batches until no ratings are left.
+async fn write_batches(writer: Writer, left: Arc<AtomicU64>, seed: u64) -> anyhow::Result<()> {
     let mut researchers = Researchers::new(seed);
     loop {
         let take = |left: u64| left.checked_sub(left.min(BATCH)).filter(|_| left > 0);
@@ -54,10 +53,10 @@ async fn share(writer: Writer, left: Arc<AtomicU64>, seed: u64) -> anyhow::Resul
             return Ok(());
         };
         let batch = (0..before.min(BATCH)).filter_map(|_| record(&mut researchers)).collect();
-        let results = writer.send(batch, PATIENCE).await;
-        // A rating whose outcome is unknown would make the log another one than was asked for.
+        let results = writer.send(batch, TIMEOUT).await;
+        // An unknown outcome would make the length of the log unknown.
         if let Some(error) = results.into_iter().find_map(Result::err) {
-            bail!("the broker does not take what it is filled with: {error}");
+            bail!("filling the topic: {error}");
         }
     }
 }
@@ -69,41 +68,41 @@ fn record(researchers: &mut Researchers) -> Option<OutRecord> {
     Some(OutRecord::new(id.to_string(), rating.to_json()))
 }
 
-/// A steady trickle of ratings until this is dropped.
+/// A slow constant load until this is dropped.
 pub(super) struct Load {
-    over: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Load {
-    pub(super) fn start(stage: &Stage) -> anyhow::Result<Self> {
-        let writer = Writer::connect(&stage.kafka(), &Stage::topics().ratings)?;
-        let end = Instant::now() + PATIENCE;
+    pub(super) fn start(environment: &Environment) -> anyhow::Result<Self> {
+        let writer = Writer::connect(&environment.kafka(), &Environment::topics().ratings)?;
+        let end = Instant::now() + TIMEOUT;
         while let Err(reason) = writer.health() {
             if Instant::now() >= end {
-                return Err(anyhow!(reason).context("the load does not reach the broker"));
+                return Err(anyhow!(reason).context("connecting the load to the broker"));
             }
-            std::thread::sleep(STEADY_EVERY);
+            std::thread::sleep(LOAD_INTERVAL);
         }
-        let over = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&over);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopped);
         let thread = std::thread::spawn(move || {
             let mut researchers = Researchers::new(u64::MAX);
-            while !ended.load(Ordering::Relaxed) {
-                // Nobody waits for the answer: what counts is that the boards move.
+            while !stop.load(Ordering::Relaxed) {
+                // The result is ignored; the load only has to move the boards.
                 drop(record(&mut researchers).map(|record| writer.post(&[record])));
-                std::thread::sleep(STEADY_EVERY);
+                std::thread::sleep(LOAD_INTERVAL);
             }
         });
-        Ok(Self { over, thread: Some(thread) })
+        Ok(Self { stopped, thread: Some(thread) })
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // Had it panicked, the measurement would have seen nothing counted.
+            // After a panic the measurement fails, because nothing is counted.
             let _ = thread.join();
         }
     }

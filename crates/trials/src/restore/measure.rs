@@ -1,4 +1,4 @@
-//! Measure: one time after the other, with a watch in the hand.
+//! The measurements of the benchmark.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use erboh_testbed::Signal;
 
+use super::environment::{Consumer, Environment, PartitionView};
 use super::fill::Load;
-use super::stage::{Consumer, PartitionView, Stage};
 use crate::broker::Kind;
-use crate::start::PATIENCE;
+use crate::start::TIMEOUT;
 
-/// How long a group is left alone before something is done to it. librdkafka joins at most once a
-/// second, so that what happens right after another rebalance takes longer.
+/// Rest of a group before an action. librdkafka joins at most once per second, so an action right
+/// after a rebalance would take longer.
 const REST: Duration = Duration::from_secs(2);
 
-/// What was measured at one length of the log.
+/// The measurements at one length of the log.
 pub(super) struct Row {
     pub(super) kind: Kind,
     pub(super) ratings: u64,
     pub(super) times: Times,
 }
 
-/// Each time of each run.
+/// The durations of all runs.
 #[derive(Debug, Default)]
 pub(super) struct Times {
-    /// From the start of the only consumer until it is at the log's end.
+    /// From the start of the only consumer until it has reached the end of the log.
     pub(super) started: Vec<Duration>,
     /// From SIGTERM until the other replica counts.
     pub(super) stopped: Vec<Duration>,
@@ -33,23 +33,23 @@ pub(super) struct Times {
     pub(super) killed: Vec<Duration>,
 }
 
-/// Counts what is new on the topic; says how long that took.
-pub(super) fn count_once(stage: &Stage) -> anyhow::Result<Duration> {
-    let (consumer, took) = start(stage)?;
-    stop(stage, consumer)?;
+/// Counts the new records of the topic; returns the duration.
+pub(super) fn count_once(environment: &Environment) -> anyhow::Result<Duration> {
+    let (consumer, took) = start(environment)?;
+    stop(environment, consumer)?;
     Ok(took)
 }
 
-/// Takes every time once. There is no consumer before and after.
-pub(super) fn once(stage: &Stage, times: &mut Times) -> anyhow::Result<String> {
-    let (first, started) = start(stage)?;
-    let load = Load::start(stage)?;
-    let second = stage.start_consumer()?;
-    let (survivor, stopped) = take_over(stage, [first, second], Signal::Terminate)?;
-    let third = stage.start_consumer()?;
-    let (survivor, killed) = take_over(stage, [survivor, third], Signal::Kill)?;
+/// Runs every measurement once. No consumer is running before and after.
+pub(super) fn once(environment: &Environment, times: &mut Times) -> anyhow::Result<String> {
+    let (first, started) = start(environment)?;
+    let load = Load::start(environment)?;
+    let second = environment.start_consumer()?;
+    let (survivor, stopped) = take_over(environment, [first, second], Signal::Terminate)?;
+    let third = environment.start_consumer()?;
+    let (survivor, killed) = take_over(environment, [survivor, third], Signal::Kill)?;
     drop(load);
-    stop(stage, survivor)?;
+    stop(environment, survivor)?;
     times.started.push(started);
     times.stopped.push(stopped);
     times.killed.push(killed);
@@ -57,44 +57,44 @@ pub(super) fn once(stage: &Stage, times: &mut Times) -> anyhow::Result<String> {
     Ok(format!("start {started} ms, clean stop {stopped} ms, SIGKILL {killed} ms"))
 }
 
-/// Starts the only consumer; says how long it took until it owned all partitions and its board was
-/// at the end of the log.
-fn start(stage: &Stage) -> anyhow::Result<(Consumer, Duration)> {
-    let ends = stage.ends()?;
+/// Starts the only consumer; returns how long it took until it owned all partitions and had reached
+/// the end of the log.
+fn start(environment: &Environment) -> anyhow::Result<(Consumer, Duration)> {
+    let ends = environment.ends()?;
     let began = Instant::now();
-    let consumer = stage.start_consumer()?;
-    let there = |(view, end): (&PartitionView, &i64)| view.is_owned() && view.position >= *end;
-    consumer.until("that it counted everything", |views| {
-        views.len() == ends.len() && views.iter().zip(&ends).all(there)
+    let consumer = environment.start_consumer()?;
+    let caught_up = |(view, end): (&PartitionView, &i64)| view.is_owned() && view.position >= *end;
+    consumer.until("the end of the log", |views| {
+        views.len() == ends.len() && views.iter().zip(&ends).all(caught_up)
     })?;
     Ok((consumer, began.elapsed()))
 }
 
-fn stop(stage: &Stage, mut consumer: Consumer) -> anyhow::Result<()> {
+fn stop(environment: &Environment, mut consumer: Consumer) -> anyhow::Result<()> {
     consumer.process.signal(Signal::Terminate).map_err(|reason| anyhow!(reason))?;
-    let status = consumer.process.wait(PATIENCE).context("a consumer does not stop")?;
+    let status = consumer.process.wait(TIMEOUT).context("a consumer did not stop")?;
     if !status.success() {
         bail!("a consumer stopped with {status}");
     }
-    stage.wait_for_members(0)
+    environment.wait_for_members(0)
 }
 
-/// Ends the one of two replicas that owns more; says which is left, and how long it took until that
-/// counted all the partitions that the other had owned.
+/// Stops the replica that owns more partitions; returns the other one, and how long it took until
+/// that counted all partitions of the stopped one.
 fn take_over(
-    stage: &Stage,
+    environment: &Environment,
     pair: [Consumer; 2],
     signal: Signal,
 ) -> anyhow::Result<(Consumer, Duration)> {
-    let all = stage.partitions as usize;
+    let all = environment.partitions as usize;
     for replica in &pair {
         replica.until("all partitions", |views| views.len() == all)?;
     }
-    stage.wait_for_members(2)?;
+    environment.wait_for_members(2)?;
     std::thread::sleep(REST);
-    stage.wait_for_members(2)?;
+    environment.wait_for_members(2)?;
     let owned = |replica: &Consumer| -> anyhow::Result<Vec<i32>> {
-        let views = replica.look().context("a replica does not answer")?;
+        let views = replica.partitions().context("a replica does not respond")?;
         Ok(views.iter().filter(|view| view.is_owned()).map(|view| view.partition).collect())
     };
     let shares = [owned(&pair[0])?, owned(&pair[1])?];
@@ -108,9 +108,9 @@ fn take_over(
 
     let began = Instant::now();
     victim.process.signal(signal).map_err(|reason| anyhow!(reason))?;
-    // Where the survivor was when it first owned each: it counts once it is further.
+    // The position of the survivor when it first owned a partition: it counts once it is further.
     let mut taken: BTreeMap<i32, i64> = BTreeMap::new();
-    survivor.until("that it counts what the other owned", |views| {
+    survivor.until("progress in the partitions of the stopped replica", |views| {
         let lost = views.iter().filter(|view| theirs.contains(&view.partition));
         let moved = |view: &PartitionView| {
             view.is_owned() && view.position > *taken.entry(view.partition).or_insert(view.position)
@@ -118,6 +118,6 @@ fn take_over(
         lost.map(moved).filter(|moved| *moved).count() == theirs.len()
     })?;
     let took = began.elapsed();
-    victim.process.wait(PATIENCE).context("a replica outlives its signal")?;
+    victim.process.wait(TIMEOUT).context("a replica survived its signal")?;
     Ok((survivor, took))
 }

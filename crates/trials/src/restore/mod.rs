@@ -1,4 +1,4 @@
-//! Restore: how long a consumer takes to be where it was, and whether that grows with the log.
+//! Restore benchmark: the time of restarts and take-overs of a consumer, by length of the log.
 //!
 //! ```text
 //!  for each broker, one growing topic:
@@ -8,12 +8,12 @@
 //!        two, under load ─► SIGKILL one ─► until the other counts its partitions
 //! ```
 //!
-//! Everything is seen from outside, as a client of `GET /api/v1/partitions` sees it.
+//! Everything is measured from outside, through `GET /api/v1/partitions`.
 
+mod environment;
 mod fill;
 mod measure;
 mod report;
-mod stage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,21 +21,21 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 
+use environment::Environment;
 use measure::{Row, Times};
-use stage::Stage;
 
 use crate::broker::Kind;
 use crate::page::PageFlags;
 use crate::start;
 
-/// What the measurement is told.
+/// Command-line options of the benchmark.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
     /// Lengths of the log at which to measure, in ratings, ascending
     #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000, 10_000_000],
           value_name = "N,…", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     ratings: Vec<u64>,
-    /// How often each time is taken; the table has the medians
+    /// Number of runs; the report has the medians
     #[arg(long, default_value_t = 5, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
@@ -43,29 +43,29 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t = 1, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     partitions: u32,
-    /// The broker to measure on; without it all, one after the other
+    /// The broker to measure on [default: both]
     #[arg(long, value_enum, value_name = "NAME")]
     broker: Option<Kind>,
-    /// Where the report goes.
+    /// Where the report is written.
     #[command(flatten)]
     page: PageFlags,
-    /// The erboh to measure; without it the one beside this program
+    /// The erboh binary [default: next to this program]
     #[arg(long, value_name = "PATH")]
     erboh: Option<PathBuf>,
-    /// Where logs and data go; removed after a measurement that came to its end
+    /// Directory for logs and data; removed after a successful benchmark
     #[arg(long, default_value = "target/restore", value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// Measures.
+/// Runs the benchmark.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     if !flags.ratings.is_sorted() {
-        bail!("--ratings must ascend, because one log grows from each to the next");
+        bail!("--ratings must be ascending, because one log grows from each length to the next");
     }
     let kinds = flags.broker.map_or(vec![Kind::Embedded, Kind::Kafka], |kind| vec![kind]);
     let mut rows = Vec::new();
     for kind in kinds {
-        let stage = Stage::set_up(
+        let environment = Environment::set_up(
             kind,
             &start::erboh(flags.erboh.as_deref())?,
             &flags.directory,
@@ -74,22 +74,22 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         let mut filled = 0;
         for &ratings in &flags.ratings {
             println!("{}: filling up to {ratings} ratings", kind.name());
-            let filling = fill::fill(&stage, ratings - filled)?;
+            let filling = fill::fill(&environment, ratings - filled)?;
             filled = ratings;
-            let counting = measure::count_once(&stage)?;
+            let counting = measure::count_once(&environment)?;
             let speed = (filling.as_secs_f64(), counting.as_secs_f64());
             println!("  filled in {:.1} s, counted in {:.1} s", speed.0, speed.1);
             let mut times = Times::default();
             for run in 1..=flags.runs {
-                let said = measure::once(&stage, &mut times)?;
-                println!("  run {run}: {said}");
+                let line = measure::once(&environment, &mut times)?;
+                println!("  run {run}: {line}");
             }
             rows.push(Row { kind, ratings, times });
         }
-        stage.end()?;
+        environment.tear_down()?;
     }
     let table = report::table(&rows, flags.runs, flags.partitions);
     println!("\n{table}");
-    flags.page.take("restore", &table)?;
+    flags.page.update("restore", &table)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! Report: the table for the documentation.
+//! The benchmark report for the documentation.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::measure::Row;
 use crate::machine;
 use crate::stats::{median, ms};
 
-/// How long the broker waits for a silent member: what `erboh consumer` asks for by default.
+/// The default session timeout of `erboh consumer`.
 fn session() -> Duration {
     Duration::from_millis(KafkaSettings::new("").session_timeout_ms())
 }
@@ -30,7 +30,7 @@ pub(super) fn table(rows: &[Row], runs: u32, partitions: u32) -> String {
         let cell = |of: fn(&Row) -> f64| format!("{:.0} ({:.2})", of(row), of(row) / of(first));
         let cells = [cell(started), cell(stopped), cell(killed)];
         let (broker, ratings) = (row.kind.name(), grouped(row.ratings));
-        // Writing to text does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "| {broker} | {ratings} | {} |", cells.join(" | "));
     }
     text
@@ -44,7 +44,7 @@ fn stopped(row: &Row) -> f64 {
     median_ms(&row.times.stopped)
 }
 
-/// The session is the same for every log, and would hide what grows.
+/// Without the session timeout, which is the same for every log and would hide the differences.
 fn killed(row: &Row) -> f64 {
     let beyond: Vec<_> =
         row.times.killed.iter().map(|took| took.saturating_sub(session())).collect();
@@ -62,7 +62,7 @@ mod tests {
     use crate::broker::Kind;
 
     #[test]
-    fn the_table_has_medians_and_ratios_to_the_first_row_of_the_broker() {
+    fn table_has_medians_and_ratios_per_broker() {
         let row = |kind, ratings, ms: [u64; 3]| {
             let of = |ms: u64| [ms, 9 * ms, 1].map(Duration::from_millis).to_vec();
             let killed = vec![session() + Duration::from_millis(ms[2])];

@@ -1,62 +1,62 @@
-//! `cargo xtask cluster down`: everything goes, and no namespace gets stuck on the way.
+//! `cargo xtask cluster down`: removes everything in an order in which no namespace gets stuck.
 //!
 //! ```text
-//!  root and layers: suspended, so that nothing is made anew and nothing goes too early
+//!  root and layers: suspended, so that nothing is recreated or pruned out of order
 //!      ▼
 //!  erboh, add-ons ─► topics, users ─► Kafka ─► operator ─► layers, sources ─► namespaces
 //! ```
 //!
-//! Topics and users go while their operator still runs. It alone removes what it has put on them,
-//! and a namespace waits for the last of its objects.
+//! Topics and users are deleted while their operator is running: only the operator removes its
+//! finalizers, and a namespace cannot be deleted before its objects.
 
 use super::options::Options;
 use super::plan::{REGISTRY_LABEL, REGISTRY_NAME};
 use super::root::Root;
-use super::step::{Step, script, take_all};
+use super::step::{Step, run_all, script};
 use super::target::{KIND_NAME, Target};
 use crate::{Outcome, process};
 
-/// Where everything that the commands say goes.
+/// The output of the commands.
 const LOG: &str = "target/cluster/down.log";
-/// The layers that must not take away what they have made: it goes in an order of its own.
+/// The Kustomizations that must not prune their objects, which are deleted in a defined order.
 const SUSPENDED: &str = "flux-system|repos|operators|kafka";
-/// What a profile may have opted in to.
+/// The optional Kustomizations of the profiles.
 const ADD_ONS: &str = "keda monitoring";
-/// The namespaces that `deploy/` makes.
+/// The namespaces created by `deploy/`.
 const NAMESPACES: [&str; 2] = ["appdev", "queuing"];
 
 pub(super) fn run(options: &Options) -> Outcome {
     let target = &options.target;
     let steps = if target.is_own() {
-        own()
+        own_cluster()
     } else if options.print {
-        given(target, options.flux, |_| true)
+        existing_cluster(target, options.flux, |_| true)
     } else {
-        Root::read(target)?.map_or(Ok(()), |root| root.may_go())?;
-        let known = process::capture(target.kubectl().args(["get", "crd", "-o", "name"]))
-            .map_err(|reason| format!("the cluster does not answer: {reason}"))?;
-        given(target, options.flux, |kind| known.contains(&format!("/{kind}.")))
+        Root::read(target)?.map_or(Ok(()), |root| root.check_deletable())?;
+        let kinds = process::capture(target.kubectl().args(["get", "crd", "-o", "name"]))
+            .map_err(|reason| format!("the cluster does not respond: {reason}"))?;
+        existing_cluster(target, options.flux, |kind| kinds.contains(&format!("/{kind}.")))
     };
     if options.print {
         print!("{}", script(&steps, target));
         return Ok(());
     }
-    take_all(&steps, target, LOG).map_err(|reason| {
-        let holders = if target.is_own() { String::new() } else { holders(target) };
-        format!("{reason}{holders}")
+    run_all(&steps, target, LOG).map_err(|reason| {
+        let stuck = if target.is_own() { String::new() } else { stuck_namespaces(target) };
+        format!("{reason}{stuck}")
     })?;
     if !target.is_own() {
-        println!("\nleft: custom resource definitions, which other releases may use");
+        println!("\nkept: custom resource definitions, which other releases may use");
     }
     Ok(())
 }
 
-/// The cluster that `up` has made, and its registry if `up` has made that too.
-fn own() -> Vec<Step> {
+/// The kind cluster, and the registry if `up` has created it.
+fn own_cluster() -> Vec<Step> {
     vec![
-        Step::run("the kind cluster", [format!("kind delete cluster --name {KIND_NAME}")]),
+        Step::run("delete the kind cluster", [format!("kind delete cluster --name {KIND_NAME}")]),
         Step::run(
-            "the registry",
+            "delete the registry",
             [format!(
                 "docker ps --all --quiet --filter name=^{REGISTRY_NAME}$ --filter label={REGISTRY_LABEL} \
                  | xargs -r docker rm --force --volumes"
@@ -65,23 +65,24 @@ fn own() -> Vec<Step> {
     ]
 }
 
-/// What `up` has put into a cluster that stays; `knows` says whether the cluster has that kind.
-fn given(target: &Target, flux: bool, knows: impl Fn(&str) -> bool) -> Vec<Step> {
+/// The objects that `up` has created in an existing cluster; `has` tells whether the cluster has a
+/// kind of objects.
+fn existing_cluster(target: &Target, flux: bool, has: impl Fn(&str) -> bool) -> Vec<Step> {
     let kubectl = target.line("kubectl");
     let all =
         |kind: &str| format!("{kubectl} --namespace queuing delete {kind} --all --timeout=5m");
     let mut steps = Vec::new();
-    if knows("kustomizations") {
+    if has("kustomizations") {
         let layers = format!("{kubectl} --namespace flux-system get kustomizations --output name");
         steps.push(Step::run(
-            "Flux lets go",
+            "suspend Flux",
             [format!(
                 "{layers} | grep -E '/({SUSPENDED})$' | xargs -r {kubectl} --namespace flux-system \
                  patch --type=merge --patch '{{\"spec\":{{\"suspend\":true}}}}'"
             )],
         ));
         steps.push(Step::run(
-            "the add-ons go, and erboh",
+            "delete the add-ons and erboh",
             [
                 format!(
                     "{kubectl} --namespace flux-system delete kustomization {ADD_ONS} erboh \
@@ -94,10 +95,10 @@ fn given(target: &Target, flux: bool, knows: impl Fn(&str) -> bool) -> Vec<Step>
             ],
         ));
     }
-    if knows("kafkatopics") {
-        steps.push(Step::run("topics and users go", ["kafkatopics", "kafkausers"].map(all)));
+    if has("kafkatopics") {
+        steps.push(Step::run("delete topics and users", ["kafkatopics", "kafkausers"].map(all)));
         steps.push(Step::run(
-            "Kafka goes",
+            "delete Kafka",
             [
                 all("kafkas"),
                 all("kafkanodepools"),
@@ -108,11 +109,11 @@ fn given(target: &Target, flux: bool, knows: impl Fn(&str) -> bool) -> Vec<Step>
             ],
         ));
     }
-    if knows("kustomizations") {
+    if has("kustomizations") {
         let system = format!("{kubectl} --namespace flux-system delete --ignore-not-found");
-        steps.push(Step::run("the operator goes", [all("helmreleases")]));
+        steps.push(Step::run("delete the operator", [all("helmreleases")]));
         steps.push(Step::run(
-            "the layers and their sources go",
+            "delete the layers and their sources",
             [
                 format!("{system} kustomization {}", SUSPENDED.replace('|', " ")),
                 format!("{system} ocirepository flux-system erboh-chart"),
@@ -121,24 +122,24 @@ fn given(target: &Target, flux: bool, knows: impl Fn(&str) -> bool) -> Vec<Step>
         ));
     }
     steps.push(Step::run(
-        "the namespaces go",
+        "delete the namespaces",
         [format!(
             "{kubectl} delete namespace {} --ignore-not-found --timeout=5m",
             NAMESPACES.join(" ")
         )],
     ));
     if flux {
-        steps.push(flux_goes(target));
+        steps.push(uninstall_flux(target));
     }
     steps
 }
 
-/// Removes Flux itself. Its own command does not wait for its namespace, in which it could not be
-/// installed again at once.
-fn flux_goes(target: &Target) -> Step {
+/// Uninstalls Flux. `flux uninstall` does not wait for its namespace, and Flux cannot be installed
+/// again before that is gone.
+fn uninstall_flux(target: &Target) -> Step {
     let [kubectl, flux] = ["kubectl", "flux"].map(|program| target.line(program));
     Step::run(
-        "Flux goes",
+        "uninstall Flux",
         [
             format!("{flux} uninstall --silent"),
             format!("{kubectl} wait namespace/flux-system --for=delete --timeout=5m"),
@@ -146,15 +147,15 @@ fn flux_goes(target: &Target) -> Step {
     )
 }
 
-/// Which namespaces are stuck, and what holds them, in the words of Kubernetes.
-fn holders(target: &Target) -> String {
+/// The namespaces that are stuck and the reasons in their conditions.
+fn stuck_namespaces(target: &Target) -> String {
     let template = "{{range .items}}{{if .metadata.deletionTimestamp}}{{$name := .metadata.name}}\
                     {{range .status.conditions}}{{if eq .status \"True\"}}{{$name}}: {{.message}}\n\
                     {{end}}{{end}}{{end}}{{end}}";
     let mut kubectl = target.kubectl();
     kubectl.args(["get", "namespaces", "-o", &format!("go-template={template}")]);
-    let said = process::capture(&mut kubectl).unwrap_or_default();
-    let lines: Vec<&str> = said
+    let output = process::capture(&mut kubectl).unwrap_or_default();
+    let lines: Vec<&str> = output
         .lines()
         .filter(|line| NAMESPACES.iter().any(|name| line.starts_with(&format!("{name}: "))))
         .collect();
@@ -162,8 +163,8 @@ fn holders(target: &Target) -> String {
         return String::new();
     }
     format!(
-        "\n  stuck:\n    {}\n  Once nothing can end it properly any more, `kubectl patch KIND NAME \
-         --type=merge --patch '{{\"metadata\":{{\"finalizers\":null}}}}'` frees what is named there",
+        "\n  stuck:\n    {}\n  If no controller can remove a finalizer any more, `kubectl patch KIND NAME \
+         --type=merge --patch '{{\"metadata\":{{\"finalizers\":null}}}}'` removes it",
         lines.join("\n    ")
     )
 }
@@ -173,16 +174,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_the_kind_cluster_nothing_is_left() {
-        let text = script(&own(), &Target::default());
+    fn kind_cluster_is_deleted_with_its_registry() {
+        let text = script(&own_cluster(), &Target::default());
         assert!(text.contains("kind delete cluster --name erboh"), "{text}");
         assert!(text.contains("label=project=erboh"), "{text}");
     }
 
     #[test]
-    fn nothing_goes_before_what_needs_it() {
+    fn objects_are_deleted_before_what_they_need() {
         let target = Target { kubeconfig: Some("k".to_owned()), context: None };
-        let text = script(&given(&target, true, |_| true), &target);
+        let text = script(&existing_cluster(&target, true, |_| true), &target);
         let order = [
             "\"suspend\":true",
             "delete helmrelease erboh",
@@ -205,9 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_has_never_had_is_not_deleted() {
+    fn unknown_kinds_are_not_deleted() {
         let target = Target { kubeconfig: None, context: Some("c".to_owned()) };
-        let text = script(&given(&target, false, |_| false), &target);
+        let text = script(&existing_cluster(&target, false, |_| false), &target);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("delete namespace"), "{text}");
     }

@@ -1,5 +1,4 @@
-//! `cargo xtask cluster e2e`: the story under load. What it does is the trials'; here it gets the
-//! binaries, and where to commit to.
+//! `cargo xtask cluster e2e`: builds the binaries and runs the scenario of the trials.
 
 use std::process::Command;
 
@@ -9,7 +8,7 @@ pub(super) fn run(arguments: &[String]) -> Outcome {
     let mut build = process::cargo();
     build.args(["build", "--release", "--locked", "--package", "erboh", "--package", "trials"]);
     process::run(&mut build)?;
-    let own = std::env::current_exe().map_err(|error| format!("where xtask is: {error}"))?;
+    let own = std::env::current_exe().map_err(|error| format!("the path of xtask: {error}"))?;
     let mut trials = Command::new(repository::target("release/trials"));
     trials.arg("cluster").arg("--directory").arg(repository::target("cluster"));
     trials.arg("--xtask").arg(own);

@@ -1,16 +1,16 @@
-//! Image: the name of the one that is built, and the patch that makes the cluster run it.
+//! The tag of a built image, and the patch that sets the image of the release.
 
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::process;
 
-/// A tag that no other content has had: nodes pull a tag once. The commit, and for a tree that is
-/// not as committed the time too.
+/// A tag that no other content has, because nodes pull a tag only once: the commit, and with
+/// uncommitted changes also the time.
 pub(super) fn tag() -> Result<String, String> {
     let git = |arguments: &[&str]| {
         process::capture(Command::new("git").args(arguments))
-            .map_err(|reason| format!("asking git for the commit: {reason}"))
+            .map_err(|reason| format!("reading the commit from git: {reason}"))
     };
     let commit = git(&["rev-parse", "--short", "HEAD"])?.trim().to_owned();
     if git(&["status", "--porcelain"])?.is_empty() {
@@ -20,7 +20,7 @@ pub(super) fn tag() -> Result<String, String> {
     Ok(format!("{commit}-dirty-{}", now.as_secs()))
 }
 
-/// The merge patch that puts an image into the values of the release.
+/// The merge patch that sets the image in the values of the release.
 pub(super) fn patch(image: &str) -> String {
     let (name, digest) = image.split_once('@').unwrap_or((image, ""));
     let tag_at = name.rfind(':').filter(|colon| !name[*colon..].contains('/'));
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_split_where_its_parts_end() {
+    fn image_is_split_into_repository_tag_and_digest() {
         let check = |image: &str, repository: &str, tag: &str, digest: &str| {
             let parts =
                 format!(r#"{{"repository":"{repository}","tag":"{tag}","digest":"{digest}"}}"#);

@@ -1,13 +1,13 @@
-//! `cargo xtask cluster`: the queue and its services on Kubernetes, from nothing to a page that counts.
+//! `cargo xtask cluster`: Kafka and both services on Kubernetes.
 //!
 //! ```text
-//!  up ──► preflight ──► plan: kind, registry, image, chart, Flux, push ──► wait until all is Ready
-//!  status ──► objects: what is Ready, what it waits for, and why
+//!  up ──► preflight ──► plan: kind, registry, image, chart, Flux, push ──► wait until everything is Ready
+//!  status ──► objects: what is Ready, and why the rest is not
 //!  e2e ──► trials cluster, under load
 //!  down ──► plan: in an order in which no namespace gets stuck
 //! ```
 //!
-//! Each step is an ordinary command line, run by `sh` and printed by `--print`: one definition.
+//! Each step is a command line, run by `sh` and printed by `--print`, from one definition.
 
 mod down;
 mod e2e;
@@ -29,33 +29,33 @@ use options::Options;
 
 pub(crate) const COMMAND: Command = Command {
     name: "cluster",
-    summary: "the whole on Kubernetes: up, status, e2e, down (`cluster help` lists the options)",
+    summary: "Kafka and erboh on Kubernetes: up, status, e2e, down (`cluster help` lists the options)",
     run,
 };
 
 const USAGE: &str = "\
 Usage: cargo xtask cluster <up|status|e2e|down> [options]
 
-  up       make a kind cluster, build and push, install Flux, wait until all is Ready
+  up       create a kind cluster, build and push, install Flux, wait until everything is Ready
              --profile local|scale    local: one Kafka node; scale: three, and KEDA (default local)
-             --image REF              an image that is there already: nothing is built
-  status   what is Ready, what it waits for, and why; fails unless all is
-  e2e      the story under load: scaling, updates, faults, audit (`e2e --help` lists its options)
-  down     take everything away
-             --flux                   of a cluster that is kept: Flux too
+             --image REF              use an existing image instead of building one
+  status   show what is Ready, and why the rest is not; fails unless everything is
+  e2e      run the scenario under load: scaling, updates, faults, audit (`e2e --help` lists its options)
+  down     remove everything
+             --flux                   uninstall Flux too, from an existing cluster
 
-of all:
-  --kubeconfig PATH, --context NAME   a cluster that is there already; none is made or deleted
-of up and e2e:
-  --registry HOST:PORT                a registry that speaks plain HTTP, as this machine reaches it
-  --registry-inside HOST:PORT         the same registry as pods reach it (default: as --registry)
-of up and down:
-  --print                             print every command instead of running it
+for all commands:
+  --kubeconfig PATH, --context NAME   use an existing cluster; none is created or deleted
+for up and e2e:
+  --registry HOST:PORT                a registry with plain HTTP, as reached from this machine
+  --registry-inside HOST:PORT         the same registry as reached from pods (default: as --registry)
+for up and down:
+  --print                             print all commands instead of running them
 ";
 
 fn run(arguments: &[String]) -> Outcome {
     let Some((verb, rest)) = arguments.split_first() else {
-        return Err("`cluster` needs up, status, e2e or down; `cluster help` explains".to_owned());
+        return Err("`cluster` needs up, status, e2e or down; see `cluster help`".to_owned());
     };
     match verb.as_str() {
         "up" => up::run(&Options::parse("up", rest)?),
@@ -67,7 +67,7 @@ fn run(arguments: &[String]) -> Outcome {
             Ok(())
         }
         other => Err(format!(
-            "`cluster` takes up, status, e2e or down, not `{other}`; `cluster help` explains"
+            "`cluster` takes up, status, e2e or down, not `{other}`; see `cluster help`"
         )),
     }
 }

@@ -1,13 +1,13 @@
-//! Objects: what there is in the cluster, and what each of them waits for, in its controller's words.
+//! The objects in the cluster, and why they are not Ready, in the words of their controllers.
 //!
 //! ```text
-//!  kubectl get … -o go-template ──► a line each ──► object ──► trouble: none, or why it is not Ready
+//!  kubectl get … -o go-template ──► one line per object ──► Object ──► problem(): why it is not Ready
 //! ```
 
 use super::target::Target;
 use crate::process;
 
-/// The kinds that are looked at, in the order in which one waits for the other.
+/// The kinds of objects, in the order of their dependencies.
 const KINDS: [&str; 7] = [
     "gitrepositories.source.toolkit.fluxcd.io",
     "ocirepositories.source.toolkit.fluxcd.io",
@@ -18,11 +18,12 @@ const KINDS: [&str; 7] = [
     "kafkausers.kafka.strimzi.io",
 ];
 
-/// The namespaces that `deploy/` makes, and Flux's own.
+/// The namespaces created by `deploy/`, and Flux's own.
 pub(super) const NAMESPACES: [&str; 3] = ["flux-system", "queuing", "appdev"];
 
-/// One line for each object: kind, namespace, name, generation, generation seen by its controller,
-/// suspended, going, phase, source, revision; then its conditions, and what its containers wait for.
+/// One line per object: kind, namespace, name, generation, observed generation, suspended, deletion
+/// timestamp, phase, source, revision; then its conditions, and the waiting reasons of its
+/// containers.
 const TEMPLATE: &str = "{{range .items}}{{.kind}}\t{{.metadata.namespace}}\t{{.metadata.name}}\t\
     {{.metadata.generation}}\t{{with .status}}{{.observedGeneration}}{{end}}\t{{.spec.suspend}}\t\
     {{.metadata.deletionTimestamp}}\t{{with .status}}{{.phase}}{{end}}\t\
@@ -38,23 +39,23 @@ const TEMPLATE: &str = "{{range .items}}{{.kind}}\t{{.metadata.namespace}}\t{{.m
     {{with .message}}{{printf \"%q\" .}}{{else}}\"container {{$name}}\"{{end}}{{end}}{{end}}\
     {{end}}\n{{end}}";
 
-/// What kubectl prints for a field that is not there.
-const NOTHING: &str = "<no value>";
+/// The output of kubectl for a missing field.
+const NO_VALUE: &str = "<no value>";
 
-/// One object.
+/// An object in the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Object {
     pub(super) kind: String,
     pub(super) namespace: String,
     pub(super) name: String,
-    /// Its controller has seen the newest form of it.
-    seen: bool,
+    /// Its controller has observed the current generation.
+    observed: bool,
     suspended: bool,
-    /// On its way out, or a pod that has done its work: nobody waits for it.
-    leaves: bool,
-    /// What it takes its content from, as `Kind/name`.
+    /// Terminating, or a completed pod: not waited for.
+    finished: bool,
+    /// The source that it is built from, as `Kind/name`.
     source: String,
-    /// What it holds (a source) or has applied.
+    /// The revision that it has applied, or that it has (of a source).
     revision: String,
     conditions: Vec<Condition>,
 }
@@ -67,43 +68,43 @@ struct Condition {
     message: String,
 }
 
-/// Everything that is looked at; none of Flux's or Strimzi's kinds where these are not installed.
+/// Reads all objects. Kinds whose definitions are not installed are skipped.
 pub(super) fn read(target: &Target) -> Result<Vec<Object>, String> {
     let known = process::capture(target.kubectl().args(["get", "crd", "-o", "name"]));
     let known = known.map_err(|reason| {
-        format!("the cluster does not answer ({reason}); `cargo xtask cluster up` makes one")
+        format!("the cluster does not respond ({reason}); `cargo xtask cluster up` creates one")
     })?;
     let is_known = |kind: &&str| known.lines().any(|line| line.ends_with(&format!("/{kind}")));
     let kinds: Vec<&str> = KINDS.into_iter().filter(is_known).chain(["pods"]).collect();
     let mut kubectl = target.kubectl();
     kubectl.args(["get", &kinds.join(","), "--all-namespaces", "-o"]);
     let lines = process::capture(kubectl.arg(format!("go-template={TEMPLATE}")))
-        .map_err(|reason| format!("listing what there is: {reason}"))?;
+        .map_err(|reason| format!("listing the objects: {reason}"))?;
     parse(&lines)
 }
 
-/// The objects of kubectl's answer that belong to the whole, and stay.
+/// Parses kubectl's output into the unfinished objects of our namespaces.
 fn parse(lines: &str) -> Result<Vec<Object>, String> {
     let objects = lines.lines().map(|line| {
-        Object::parse(line).ok_or_else(|| format!("kubectl's answer has a line {line:?}"))
+        Object::parse(line).ok_or_else(|| format!("unexpected line of kubectl: {line:?}"))
     });
-    let ours = |one: &Object| !one.leaves && NAMESPACES.contains(&one.namespace.as_str());
+    let ours = |one: &Object| !one.finished && NAMESPACES.contains(&one.namespace.as_str());
     Ok(objects.collect::<Result<Vec<_>, _>>()?.into_iter().filter(ours).collect())
 }
 
 impl Object {
     fn parse(line: &str) -> Option<Self> {
-        let mut cells = line.split('\t').map(|cell| cell.replace(NOTHING, ""));
+        let mut cells = line.split('\t').map(|cell| cell.replace(NO_VALUE, ""));
         let [kind, namespace, name] = [cells.next()?, cells.next()?, cells.next()?];
-        let [generation, seen, suspended] = [cells.next()?, cells.next()?, cells.next()?];
-        let [going, phase] = [cells.next()?, cells.next()?];
+        let [generation, observed, suspended] = [cells.next()?, cells.next()?, cells.next()?];
+        let [deleted, phase] = [cells.next()?, cells.next()?];
         Some(Self {
             kind,
             namespace,
             name,
-            seen: seen.is_empty() || seen == generation,
+            observed: observed.is_empty() || observed == generation,
             suspended: suspended == "true",
-            leaves: !going.is_empty() || phase == "Succeeded",
+            finished: !deleted.is_empty() || phase == "Succeeded",
             source: cells.next()?,
             revision: cells.next()?,
             conditions: cells.map(|cell| Condition::parse(&cell)).collect::<Option<_>>()?,
@@ -119,15 +120,15 @@ impl Object {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
 
-    /// Why it is not Ready, if it is not. `all` is for the source that it must have come up with.
-    pub(super) fn trouble(&self, all: &[Self]) -> Option<String> {
+    /// Why it is not Ready, if it is not. `all` contains the source to compare its revision with.
+    pub(super) fn problem(&self, all: &[Self]) -> Option<String> {
         if self.suspended {
-            return Some("is suspended: `flux resume` lets it go on".to_owned());
+            return Some("is suspended; `flux resume` resumes it".to_owned());
         }
         let is = |kind: &str, status: &str| {
             self.condition(kind).filter(|condition| condition.status == status)
         };
-        // Strimzi says NotReady, and never that Ready is False.
+        // Strimzi sets NotReady and never Ready=False.
         let bad = is("Waiting", "True")
             .or_else(|| is("PodScheduled", "False"))
             .or_else(|| is("NotReady", "True"))
@@ -136,21 +137,21 @@ impl Object {
         if let Some(bad) = bad {
             return Some(bad.text());
         }
-        if self.condition("Ready").is_none() || !self.seen {
-            return Some("its controller has not said anything of it yet".to_owned());
+        if self.condition("Ready").is_none() || !self.observed {
+            return Some("not yet observed by its controller".to_owned());
         }
         self.behind(all)
     }
 
-    /// Whether its source holds something newer than what it has applied.
+    /// Whether its source has a newer revision than the applied one.
     fn behind(&self, all: &[Self]) -> Option<String> {
         let of = |one: &&Self| format!("{}/{}", one.kind, one.name) == self.source;
         let source = all.iter().find(of)?;
-        // A chart's version ends with the first digits of its digest or commit: 0.1.0+0123456789ab.
+        // The version of a chart ends with a prefix of its digest or commit: 0.1.0+0123456789ab.
         let own = self.revision.rsplit_once('+').map_or(self.revision.as_str(), |(_, hash)| hash);
         let newer = !source.revision.is_empty() && !source.revision.contains(own);
         newer.then(|| {
-            format!("has applied {}; {} holds {}", self.revision, self.source, source.revision)
+            format!("applied {}, but {} has {}", self.revision, self.source, source.revision)
         })
     }
 }
@@ -184,8 +185,8 @@ impl Condition {
 pub(super) mod tests {
     use super::*;
 
-    /// What kubectl answered for a cluster in the middle of things.
-    pub(in super::super) const ANSWER: &str = "\
+    /// kubectl's output for a cluster during an installation.
+    pub(in super::super) const KUBECTL_OUTPUT: &str = "\
 OCIRepository\tflux-system\tflux-system\t1\t1\t<no value>\t<no value>\t<no value>\t\tlocal@sha256:aaa111\tReady True Succeeded \"stored artifact\"
 Kustomization\tflux-system\tkafka\t2\t2\t<no value>\t<no value>\t<no value>\tOCIRepository/flux-system\tlocal@sha256:aaa111\tReady True ReconciliationSucceeded \"Applied\"
 Kustomization\tflux-system\terboh\t2\t2\t<no value>\t<no value>\t<no value>\tOCIRepository/flux-system\tlocal@sha256:000fff\tReady True ReconciliationSucceeded \"Applied\"
@@ -201,51 +202,52 @@ Pod\tqueuing\tkafka-dual-0\t1\t1\t<no value>\t<no value>\tPending\t\t<no value>\
 Pod\tqueuing\toperator\t1\t1\t<no value>\t<no value>\tPending\t\t<no value>\tWaiting True ContainerCreating \"container operator\"
 ";
 
-    pub(in super::super) fn parsed(answer: &str) -> Vec<Object> {
-        parse(answer).unwrap()
+    pub(in super::super) fn parsed(output: &str) -> Vec<Object> {
+        parse(output).unwrap()
     }
 
     #[test]
-    fn each_object_says_why_it_is_not_ready() {
-        let objects = parsed(ANSWER);
-        let troubles: Vec<Option<String>> =
-            objects.iter().map(|object| object.trouble(&objects)).collect();
+    fn every_object_has_its_reason() {
+        let objects = parsed(KUBECTL_OUTPUT);
+        let problems: Vec<Option<String>> =
+            objects.iter().map(|object| object.problem(&objects)).collect();
         let expected = [
             None,
             None,
             Some(
-                "has applied local@sha256:000fff; OCIRepository/flux-system holds local@sha256:aaa111",
+                "applied local@sha256:000fff, but OCIRepository/flux-system has local@sha256:aaa111",
             ),
-            Some("its controller has not said anything of it yet"),
-            Some("is suspended: `flux resume` lets it go on"),
+            Some("not yet observed by its controller"),
+            Some("is suspended; `flux resume` resumes it"),
             Some("Creating: two lines with \"quotes\""),
-            Some("its controller has not said anything of it yet"),
+            Some("not yet observed by its controller"),
             None,
             Some("ImagePullBackOff: Back-off pulling image"),
             Some("Unschedulable: no node fits"),
             Some("ContainerCreating: container operator"),
         ];
-        assert_eq!(troubles, expected.map(|text| text.map(str::to_owned)));
+        assert_eq!(problems, expected.map(|text| text.map(str::to_owned)));
         assert_eq!(objects[1].title(), "Kustomization flux-system/kafka");
     }
 
     #[test]
-    fn a_chart_is_as_new_as_its_source() {
+    fn chart_revision_is_compared_with_its_source() {
         let release =
             "HelmRelease\tqueuing\ta\t1\t1\t\t\t\tOCIRepository/c\t0.1.0+abc\tReady True X \"\"";
         let source =
             "OCIRepository\tflux-system\tc\t1\t1\t\t\t\t\t0.1.0@sha256:abcdef\tReady True X \"\"";
         let newer = source.replace("abcdef", "fedcba");
-        let trouble = |source: &str| {
+        let problem = |source: &str| {
             let objects = parsed(&format!("{release}\n{source}"));
-            objects[0].trouble(&objects)
+            objects[0].problem(&objects)
         };
-        assert_eq!(trouble(source), None);
-        assert!(trouble(&newer).is_some_and(|text| text.contains("fedcba")));
+        assert_eq!(problem(source), None);
+        assert!(problem(&newer).is_some_and(|text| text.contains("fedcba")));
     }
 
     #[test]
-    fn a_line_that_is_none_is_refused() {
-        assert!(parse("Kustomization\tflux-system").unwrap_err().contains("has a line"));
+    fn malformed_line_is_an_error() {
+        let error = parse("Kustomization\tflux-system").unwrap_err();
+        assert!(error.contains("unexpected line"), "{error}");
     }
 }

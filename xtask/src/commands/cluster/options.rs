@@ -1,13 +1,14 @@
-//! Options: what a person typed after `cluster up`, `status` or `down`.
+//! The options of `cluster up`, `status` and `down`.
 
 use super::target::Target;
 
-/// The registry that `up` starts for its own cluster, as this machine reaches it.
+/// The registry of the kind cluster, as reached from this machine.
 pub(super) const REGISTRY: &str = "127.0.0.1:5001";
-/// The same registry as pods and nodes of that cluster reach it; `deploy/kind/flux-system.yaml` names it.
+/// The same registry as reached from pods and nodes of that cluster; named in
+/// `deploy/kind/flux-system.yaml`.
 pub(super) const REGISTRY_INSIDE: &str = "kind-registry:5000";
 
-/// What runs in the cluster: a folder below `deploy/ops`.
+/// A deployment profile: a directory below `deploy/ops`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Profile {
     #[default]
@@ -24,7 +25,7 @@ impl Profile {
     }
 }
 
-/// What was asked for.
+/// The parsed options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) target: Target,
@@ -33,12 +34,12 @@ pub(super) struct Options {
     pub(super) registry: Option<String>,
     pub(super) registry_inside: Option<String>,
     pub(super) image: Option<String>,
-    /// Take Flux away too.
+    /// Uninstall Flux too.
     pub(super) flux: bool,
 }
 
 impl Options {
-    /// Reads the options of a verb; one that the verb does not have is an error.
+    /// Parses the options of a verb; an unknown one is an error.
     pub(super) fn parse(verb: &str, arguments: &[String]) -> Result<Self, String> {
         let mut options = Self::default();
         let mut words = arguments.iter();
@@ -70,29 +71,29 @@ impl Options {
 
     fn check(self, verb: &str) -> Result<Self, String> {
         if self.registry_inside.is_some() && self.registry.is_none() {
-            return Err("`--registry-inside` needs `--registry`, the same registry as this \
-                        machine reaches it"
+            return Err("`--registry-inside` needs `--registry`, the same registry as reached \
+                        from this machine"
                 .to_owned());
         }
         if verb == "up" && !self.target.is_own() && self.registry.is_none() {
-            return Err("a cluster that is there already needs `--registry HOST:PORT`, one that \
-                        its pods can reach; it takes the manifests from there"
+            return Err("an existing cluster needs `--registry HOST:PORT`, a registry that its \
+                        pods can reach, as the source of the manifests"
                 .to_owned());
         }
         if self.flux && self.target.is_own() {
-            return Err("`--flux` is for a cluster that is kept (--kubeconfig, --context); the \
-                        kind cluster goes as a whole"
+            return Err("`--flux` is for an existing cluster (--kubeconfig, --context); the kind \
+                        cluster is deleted as a whole"
                 .to_owned());
         }
         Ok(self)
     }
 
-    /// The registry as this machine reaches it.
+    /// The registry as reached from this machine.
     pub(super) fn registry(&self) -> &str {
         self.registry.as_deref().unwrap_or(REGISTRY)
     }
 
-    /// The registry as pods reach it.
+    /// The registry as reached from pods.
     pub(super) fn registry_inside(&self) -> &str {
         let same = self.registry.as_deref().unwrap_or(REGISTRY_INSIDE);
         self.registry_inside.as_deref().unwrap_or(same)
@@ -104,13 +105,13 @@ fn profile(text: &str) -> Result<Profile, String> {
         "local" => Ok(Profile::Local),
         "scale" => Ok(Profile::Scale),
         _ => Err(format!(
-            "`--profile {text}`: there are local and scale; `cloud` is for `flux bootstrap` \
+            "`--profile {text}`: expected local or scale; `cloud` is for `flux bootstrap` \
              (docs/kubernetes.md)"
         )),
     }
 }
 
-/// `HOST:PORT`: a scheme or a path would be silently wrong in some of the commands.
+/// Parses `HOST:PORT`. A scheme or a path would silently break some of the commands.
 fn address(flag: &str, text: &str) -> Result<String, String> {
     let parts = text.rsplit_once(':');
     match parts {
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_it_is_the_kind_cluster() {
+    fn default_target_is_the_kind_cluster() {
         let options = parse("up", "").unwrap();
         assert!(options.target.is_own());
         assert_eq!(options.registry(), "127.0.0.1:5001");
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_is_the_same_inside_unless_said_otherwise() {
+    fn registry_inside_defaults_to_the_registry() {
         let options = parse("up", "--kubeconfig k --registry 10.0.0.1:5000").unwrap();
         assert_eq!(options.registry_inside(), "10.0.0.1:5000");
         let both = "--context c --registry 10.0.0.1:5000 --registry-inside r:5000";
@@ -150,20 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
-        let refused = |verb: &str, text: &str, part: &str| {
+    fn invalid_options_are_rejected() {
+        let rejected = |verb: &str, text: &str, part: &str| {
             let reason = parse(verb, text).unwrap_err();
             assert!(reason.contains(part), "{reason}");
         };
-        refused("up", "--profile huge", "local and scale");
-        refused("up", "--image", "needs a value");
-        refused("up", "--image --print", "`--image` needs a value");
-        refused("up", "--registry http://r:5000", "HOST:PORT");
-        refused("up", "--registry r", "HOST:PORT");
-        refused("up", "--registry-inside r:1", "needs `--registry`");
-        refused("up", "--context c", "needs `--registry");
-        refused("status", "--print", "no option `--print`");
-        refused("down", "--image a", "no option `--image`");
-        refused("down", "--flux", "for a cluster that is kept");
+        rejected("up", "--profile huge", "expected local or scale");
+        rejected("up", "--image", "needs a value");
+        rejected("up", "--image --print", "`--image` needs a value");
+        rejected("up", "--registry http://r:5000", "HOST:PORT");
+        rejected("up", "--registry r", "HOST:PORT");
+        rejected("up", "--registry-inside r:1", "needs `--registry`");
+        rejected("up", "--context c", "needs `--registry");
+        rejected("status", "--print", "no option `--print`");
+        rejected("down", "--image a", "no option `--image`");
+        rejected("down", "--flux", "for an existing cluster");
     }
 }

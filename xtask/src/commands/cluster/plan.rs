@@ -1,7 +1,7 @@
-//! Plan: the steps of `up`, from nothing to Ready.
+//! The plan: the steps of `up`.
 //!
 //! ```text
-//!  docker build ─► registry ◄─ chart, manifests (with the image's name in them)
+//!  docker build ─► registry ◄─ chart, manifests (with the name of the image)
 //!                     ▼
 //!  kind ─► Flux ─► repos ─► operators ─► kafka ─► erboh
 //! ```
@@ -11,19 +11,20 @@ use super::options::{Options, Profile, REGISTRY_INSIDE};
 use super::step::{Action, Step, word};
 use super::target::KIND_NAME;
 
-/// The registry's container. Its label tells it from one that a person has started under this name.
+/// The registry's container. The label distinguishes it from a container that the user has started
+/// under this name.
 pub(super) const REGISTRY_NAME: &str = "kind-registry";
 pub(super) const REGISTRY_LABEL: &str = "project=erboh";
-/// The tree that is pushed: what the repository has, with the image that was built in it.
+/// The staged tree that is pushed: the repository's manifests with the built image.
 const FLEET: &str = "target/cluster/fleet";
-/// Flux's own manifests, as this version of it writes them.
+/// Flux's own manifests, exported by the installed version of flux.
 const FLUX: &str = "target/cluster/flux";
-/// The layers of `deploy/ops/base`, each of which waits for the one before.
+/// The Kustomizations of `deploy/ops/base`, each of which depends on the previous one.
 const LAYERS: [&str; 4] = ["repos", "operators", "kafka", "erboh"];
-/// Flux's controllers that the tree needs.
+/// The required controllers of Flux.
 const COMPONENTS: &str = "source-controller,kustomize-controller,helm-controller";
 
-/// The steps of `up`; `tag` is the one of the image that is built.
+/// The steps of `up`; `tag` is the tag of the built image.
 pub(super) fn up(options: &Options, tag: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     if options.target.is_own() {
@@ -52,10 +53,10 @@ fn cluster() -> Step {
         "kind get clusters | grep -qx {KIND_NAME} || \
          kind create cluster --config deploy/kind/cluster.yaml"
     );
-    Step::run("the kind cluster", [line])
+    Step::run("create the kind cluster", [line])
 }
 
-/// The registry, and on every node where to find it under the name that images have.
+/// Starts the registry, and configures the nodes to find it under the name in the images.
 fn registry(options: &Options) -> Step {
     let (outside, inside) = (options.registry(), options.registry_inside());
     let folder = format!("/etc/containerd/certs.d/{inside}");
@@ -64,7 +65,7 @@ fn registry(options: &Options) -> Step {
          echo \"[host.\\\"http://{REGISTRY_NAME}:5000\\\"]\" > {folder}/hosts.toml'"
     );
     Step::run(
-        "the registry",
+        "start the registry",
         [
             format!(
                 "docker start {REGISTRY_NAME} || docker run --detach --restart=always \
@@ -98,7 +99,7 @@ fn push_tree(outside: &str, image: &str) -> Step {
             format!("rm -rf {FLEET}"),
             format!("mkdir -p {FLEET}"),
             format!("cp -r deploy charts {FLEET}"),
-            // What `flux bootstrap` wrote for a git repository.
+            // Written by `flux bootstrap` for a git repository.
             format!("rm -rf {FLEET}/deploy/ops/*/flux-system"),
             format!(
                 "kubectl patch --local --type=merge --filename deploy/releases/erboh/base/image.yaml \
@@ -110,7 +111,7 @@ fn push_tree(outside: &str, image: &str) -> Step {
     )
 }
 
-/// The command that pushes a tree to where Flux looks for it.
+/// The command that pushes a tree to the source of Flux.
 fn push(outside: &str, tree: &str) -> String {
     format!(
         "flux push artifact oci://{outside}/fleet:local --path={tree} --insecure-registry \
@@ -119,7 +120,7 @@ fn push(outside: &str, tree: &str) -> String {
     )
 }
 
-/// Flux, and what it looks at.
+/// Installs Flux and its root.
 fn flux(options: &Options) -> Vec<Step> {
     let (kubectl, flux) = (options.target.line("kubectl"), options.target.line("flux"));
     let mut changes = Vec::new();
@@ -139,7 +140,7 @@ fn flux(options: &Options) -> Vec<Step> {
     };
     vec![
         Step::run(
-            "Flux",
+            "install Flux",
             [
                 format!("mkdir -p {FLUX}"),
                 format!("cp deploy/kind/controllers.yaml {FLUX}/kustomization.yaml"),
@@ -154,7 +155,7 @@ fn flux(options: &Options) -> Vec<Step> {
             ],
         ),
         Step::run(
-            "Flux looks at the registry",
+            "point Flux to the registry",
             [
                 apply,
                 format!("{flux} reconcile kustomization flux-system --with-source"),
@@ -176,19 +177,19 @@ mod tests {
     }
 
     #[test]
-    fn from_nothing_every_command_is_printed() {
+    fn plan_for_a_new_kind_cluster() {
         assert_eq!(planned(""), include_str!("plan.kind.txt"));
     }
 
     #[test]
-    fn a_cluster_with_an_image_makes_neither() {
+    fn plan_for_an_existing_cluster_and_image() {
         let text =
             "--kubeconfig k.yaml --registry 10.0.0.1:5000 --image r:5000/erboh:7 --profile scale";
         assert_eq!(planned(text), include_str!("plan.given.txt"));
     }
 
     #[test]
-    fn an_image_is_pushed_to_one_address_and_pulled_from_another() {
+    fn image_is_pushed_and_pulled_by_different_addresses() {
         let text = planned("--context c --registry 127.0.0.1:5000 --registry-inside r.example:80");
         assert!(text.contains("docker push 127.0.0.1:5000/erboh:abc1234"), "{text}");
         assert!(text.contains(r#""repository":"r.example:80/erboh""#), "{text}");

@@ -1,4 +1,4 @@
-//! Preflight: what `up` would fail on later, found first, with the way to get it.
+//! Preflight checks of `up`: all missing prerequisites at once, each with its remedy.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::process::Command;
@@ -10,7 +10,7 @@ use super::root::Root;
 use super::target::KIND_NAME;
 use crate::{Outcome, process};
 
-/// A program, the arguments with which it only says that it is there, and how to get it.
+/// A program, the arguments that test whether it works, and how to install it.
 type Program = (&'static str, &'static [&'static str], &'static str);
 
 const KUBECTL: Program =
@@ -27,22 +27,23 @@ const DOCKER: Program = (
 
 /// The ports of `deploy/kind/cluster.yaml`.
 const PORTS: [u16; 9] = [30_080, 30_081, 32_100, 32_000, 32_001, 32_002, 32_003, 32_004, 32_005];
-/// What four nodes, Kafka and the rest need, rounded up.
+/// Memory of four nodes with Kafka and the rest, rounded up.
 const MEMORY_GB: [(Profile, u64); 2] = [(Profile::Local, 6), (Profile::Scale, 12)];
-/// What kind asks for on a machine with several nodes.
+/// kind's recommendation for several nodes per machine.
 const INOTIFY: [(&str, u64); 2] =
     [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
-/// A registry on this machine or next to it answers at once.
-const REGISTRY_WAIT: Duration = Duration::from_secs(3);
+/// A registry on this machine or in its network responds quickly.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Refuses, naming everything that is missing at once.
+/// Checks all prerequisites; the error names every one that is missing.
 pub(super) fn check(options: &Options) -> Outcome {
     let own = options.target.is_own();
-    let mut missing: Vec<String> = programs(options).into_iter().filter_map(absent).collect();
-    // Without docker the questions below have no answers.
+    let mut missing: Vec<String> =
+        programs(options).into_iter().filter_map(missing_program).collect();
+    // The checks below need docker.
     if missing.is_empty() {
         let is_up =
-            own && answer("kind", &["get", "clusters"]).lines().any(|name| name == KIND_NAME);
+            own && stdout_of("kind", &["get", "clusters"]).lines().any(|name| name == KIND_NAME);
         if own && !is_up {
             missing.extend(memory(options.profile));
             missing.extend(inotify(|name| {
@@ -51,7 +52,7 @@ pub(super) fn check(options: &Options) -> Outcome {
             missing.extend(PORTS.into_iter().filter_map(taken));
         }
         if own
-            && answer(
+            && stdout_of(
                 "docker",
                 &["ps", "--all", "--filter", &format!("name=^{REGISTRY_NAME}$"), "--quiet"],
             )
@@ -61,9 +62,9 @@ pub(super) fn check(options: &Options) -> Outcome {
             missing.extend(port.and_then(taken));
         }
         if !own {
-            missing.extend(silent_registry(options.registry()));
+            missing.extend(unreachable_registry(options.registry()));
             missing.extend(match Root::read(&options.target) {
-                Ok(root) => root.and_then(|root| root.may_be_replaced().err()),
+                Ok(root) => root.and_then(|root| root.check_replaceable().err()),
                 Err(reason) => Some(format!("{reason}; check --kubeconfig and --context")),
             });
         }
@@ -71,10 +72,10 @@ pub(super) fn check(options: &Options) -> Outcome {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("before `cluster up` can begin:\n  {}", missing.join("\n  ")))
+    Err(format!("`cluster up` cannot begin:\n  {}", missing.join("\n  ")))
 }
 
-/// Only what this invocation needs.
+/// The programs that these options need.
 fn programs(options: &Options) -> Vec<Program> {
     let mut programs = vec![KUBECTL, FLUX, HELM, GIT];
     if options.target.is_own() {
@@ -86,25 +87,25 @@ fn programs(options: &Options) -> Vec<Program> {
     programs
 }
 
-fn absent((name, arguments, get): Program) -> Option<String> {
-    (!process::answers(name.as_ref(), arguments))
-        .then(|| format!("{name}: does not run here; {get}"))
+fn missing_program((name, arguments, get): Program) -> Option<String> {
+    (!process::succeeds(name.as_ref(), arguments)).then(|| format!("{name} does not work; {get}"))
 }
 
-fn answer(program: &str, arguments: &[&str]) -> String {
+fn stdout_of(program: &str, arguments: &[&str]) -> String {
     process::capture(Command::new(program).args(arguments)).unwrap_or_default().trim().to_owned()
 }
 
 fn memory(profile: Profile) -> Option<String> {
     let (_, needed_gb) = MEMORY_GB.into_iter().find(|(of, _)| *of == profile)?;
-    // On a Mac this is what the virtual machine has; on Linux what nobody uses is less.
-    let whole: Option<u64> = answer("docker", &["info", "--format", "{{.MemTotal}}"]).parse().ok();
+    // On a Mac, MemTotal is the size of the virtual machine. On Linux, available memory is less.
+    let whole: Option<u64> =
+        stdout_of("docker", &["info", "--format", "{{.MemTotal}}"]).parse().ok();
     let available = std::fs::read_to_string("/proc/meminfo").ok();
     let available = available.as_deref().and_then(available_bytes);
     let gb = [whole, available].into_iter().flatten().min()? >> 30;
     (gb < needed_gb).then(|| {
         format!(
-            "memory: {gb} GB are free for containers, profile `{}` needs {needed_gb}; close \
+            "memory: {gb} GB available for containers, profile `{}` needs {needed_gb}; close \
              programs, or give Docker's virtual machine more (Settings, Resources)",
             profile.name()
         )
@@ -116,14 +117,12 @@ fn available_bytes(meminfo: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
 }
 
-/// Limits that are too low, where there are such limits: with them nodes fail in ways that do not tell.
+/// Kernel limits that are too low; nodes would fail for unclear reasons. Not all systems have them.
 fn inotify(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let low = |(name, needed): (&str, u64)| {
         let is: u64 = read(name)?.trim().parse().ok()?;
         (is < needed).then(|| {
-            format!(
-                "{name}: is {is}, four nodes need {needed}; sudo sysctl --write {name}={needed}"
-            )
+            format!("{name} is {is}, four nodes need {needed}; sudo sysctl --write {name}={needed}")
         })
     };
     INOTIFY.into_iter().filter_map(low).collect()
@@ -132,16 +131,17 @@ fn inotify(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
 fn taken(port: u16) -> Option<String> {
     let error = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
     Some(format!(
-        "port {port}: {error}; end what listens on 127.0.0.1:{port} (`ss -ltnp` names it)"
+        "port {port}: {error}; stop the process that listens on 127.0.0.1:{port} (`ss -ltnp` names it)"
     ))
 }
 
-fn silent_registry(registry: &str) -> Option<String> {
-    let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, REGISTRY_WAIT).is_ok();
-    let answers = registry.to_socket_addrs().is_ok_and(|mut addresses| addresses.any(connect));
-    (!answers).then(|| {
+fn unreachable_registry(registry: &str) -> Option<String> {
+    let connect =
+        |address: SocketAddr| TcpStream::connect_timeout(&address, REGISTRY_TIMEOUT).is_ok();
+    let is_reachable = registry.to_socket_addrs().is_ok_and(|mut addresses| addresses.any(connect));
+    (!is_reachable).then(|| {
         format!(
-            "the registry: nobody listens on {registry}; start one (`docker run --detach --publish \
+            "registry: no connection to {registry}; start one (`docker run --detach --publish \
              5000:5000 registry:3`) and name its address with --registry"
         )
     })
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_needed_is_asked_for() {
+    fn only_required_programs_are_checked() {
         let names = |text: &str| -> Vec<&str> {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             let options = Options::parse("up", &words).unwrap();
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_named_with_the_way_to_get_it() {
-        let found = absent(("no-such-program", &[], "https://example.org/")).unwrap();
-        assert_eq!(found, "no-such-program: does not run here; https://example.org/");
-        assert_eq!(absent(GIT), None);
+    fn missing_program_is_named_with_its_installation() {
+        let found = missing_program(("no-such-program", &[], "https://example.org/")).unwrap();
+        assert_eq!(found, "no-such-program does not work; https://example.org/");
+        assert_eq!(missing_program(GIT), None);
     }
 
     #[test]
-    fn low_limits_come_with_the_command_that_raises_them() {
+    fn low_limits_are_named_with_the_command_that_raises_them() {
         let found = inotify(|name| {
             Some(if name.ends_with("watches") { "8192\n" } else { "512" }.to_owned())
         });
@@ -191,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_is_found() {
+    fn used_ports_and_unreachable_registries_are_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(taken(address.port()).unwrap().contains("end what listens"));
-        assert_eq!(silent_registry(&address.to_string()), None);
+        assert!(taken(address.port()).unwrap().contains("stop the process"));
+        assert_eq!(unreachable_registry(&address.to_string()), None);
         drop(listener);
         assert_eq!(taken(address.port()), None);
-        assert!(silent_registry(&address.to_string()).unwrap().contains("nobody listens"));
+        assert!(unreachable_registry(&address.to_string()).unwrap().contains("no connection"));
         assert_eq!(available_bytes("MemTotal: 9 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
     }
 }

@@ -1,4 +1,4 @@
-//! Ready: waiting for it, and saying meanwhile what is waited for and why.
+//! Waits until objects are Ready, and prints what it is waiting for.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +6,21 @@ use super::objects::{self, Object};
 use super::target::Target;
 use crate::Outcome;
 
-/// Longest wait for one thing. Images are pulled meanwhile, Kafka's alone is over 500 MB.
+/// Limit of one wait. It includes pulling images, of which Kafka's alone has over 500 MB.
 pub(super) const TIME_LIMIT: Duration = Duration::from_mins(20);
-/// Time between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Things in the way that are named at once; the first ones are what the others wait for.
+/// Poll interval.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Obstacles shown at once; the first ones usually block the others.
 const SHOWN_MAX: usize = 3;
-/// Characters of a reason that are shown while waiting.
+/// Characters shown of a reason while waiting.
 const REASON_CHARS_MAX: usize = 160;
 
-/// Waits until that Kustomization is Ready, or everything is.
+/// Waits until the Kustomization is Ready; without one, until everything is.
 pub(super) fn wait(target: &Target, kustomization: Option<&str>) -> Outcome {
     let end = Instant::now() + TIME_LIMIT;
     let mut shown = Vec::new();
     loop {
-        // A cluster that does not answer for a moment is as good as one that is not Ready.
+        // A cluster that does not respond counts as not Ready.
         let found = objects::read(target);
         let left = match &found {
             Ok(objects) if is_ready(objects, kustomization) => return Ok(()),
@@ -31,44 +31,46 @@ pub(super) fn wait(target: &Target, kustomization: Option<&str>) -> Outcome {
             let left = left.join("\n    ");
             let minutes = TIME_LIMIT.as_secs() / 60;
             return Err(format!(
-                "not Ready after {minutes} minutes (run it again to go on waiting); in the way:\n    {left}"
+                "not Ready after {minutes} minutes (run it again to continue waiting):\n    {left}"
             ));
         }
-        let news: Vec<String> = left.iter().take(SHOWN_MAX).map(|line| short(line)).collect();
-        if news != shown {
-            for line in &news {
-                print!("\n    waits: {line}");
+        let changed: Vec<String> = left.iter().take(SHOWN_MAX).map(|line| short(line)).collect();
+        if changed != shown {
+            for line in &changed {
+                print!("\n    waiting: {line}");
             }
             println!();
-            shown = news;
+            shown = changed;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Whether that Kustomization is Ready. Without one: whether everything is, the application too.
+/// Whether the Kustomization is Ready; without one, whether everything is, including the
+/// application.
 fn is_ready(objects: &[Object], kustomization: Option<&str>) -> bool {
-    let well = |object: &Object| object.trouble(objects).is_none();
+    let ready = |object: &Object| object.problem(objects).is_none();
     let named = |name: &str| {
-        objects.iter().any(|one| one.kind == "Kustomization" && one.name == name && well(one))
+        objects.iter().any(|one| one.kind == "Kustomization" && one.name == name && ready(one))
     };
-    named(kustomization.unwrap_or("erboh")) && (kustomization.is_some() || objects.iter().all(well))
+    let all = kustomization.is_some() || objects.iter().all(ready);
+    named(kustomization.unwrap_or("erboh")) && all
 }
 
-/// What is not Ready and why; what holds up the others comes first.
+/// The objects that are not Ready with the reasons, the most likely causes first.
 pub(super) fn obstacles(objects: &[Object]) -> Vec<String> {
     let mut found: Vec<(usize, String)> = objects
         .iter()
-        .filter_map(|one| Some((rank(one), format!("{}: {}", one.title(), one.trouble(objects)?))))
+        .filter_map(|one| Some((rank(one), format!("{}: {}", one.title(), one.problem(objects)?))))
         .collect();
     if objects.iter().all(|one| one.kind != "Kustomization") {
-        found.push((0, "Flux has made nothing of the tree yet".to_owned()));
+        found.push((0, "Flux has not applied the manifests yet".to_owned()));
     }
     found.sort_by_key(|(rank, _)| *rank);
     found.into_iter().map(|(_, text)| text).collect()
 }
 
-/// A pod that cannot start explains the release above it, and that the Kustomization above that.
+/// A pod that cannot start explains its release, and that its Kustomization.
 fn rank(object: &Object) -> usize {
     match object.kind.as_str() {
         "Pod" => 0,
@@ -88,32 +90,33 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::objects::tests::{ANSWER, parsed};
+    use super::super::objects::tests::{KUBECTL_OUTPUT, parsed};
     use super::*;
 
     #[test]
-    fn a_layer_is_ready_alone_and_the_whole_only_with_everything() {
-        let objects = parsed(ANSWER);
+    fn one_layer_or_everything_is_ready() {
+        let objects = parsed(KUBECTL_OUTPUT);
         assert!(is_ready(&objects, Some("kafka")));
         assert!(!is_ready(&objects, Some("erboh")));
         assert!(!is_ready(&objects, Some("operators")));
         assert!(!is_ready(&objects, None));
-        let well = ANSWER.lines().take(2).map(|line| line.replace("\tkafka\t", "\terboh\t"));
-        let well = parsed(&well.collect::<Vec<_>>().join("\n"));
-        assert!(is_ready(&well, None));
+        let ready =
+            KUBECTL_OUTPUT.lines().take(2).map(|line| line.replace("\tkafka\t", "\terboh\t"));
+        let ready = parsed(&ready.collect::<Vec<_>>().join("\n"));
+        assert!(is_ready(&ready, None));
         assert!(!is_ready(&[], None));
     }
 
     #[test]
-    fn what_holds_up_the_others_is_named_first() {
-        let obstacles = obstacles(&parsed(ANSWER));
+    fn most_likely_causes_come_first() {
+        let obstacles = obstacles(&parsed(KUBECTL_OUTPUT));
         assert!(obstacles[0].starts_with("Pod appdev/erboh-consumer-1: ImagePullBackOff"));
         assert!(obstacles.last().unwrap().starts_with("Kustomization flux-system/erboh"));
-        assert_eq!(super::obstacles(&[]), ["Flux has made nothing of the tree yet"]);
+        assert_eq!(super::obstacles(&[]), ["Flux has not applied the manifests yet"]);
     }
 
     #[test]
-    fn a_long_reason_is_cut_between_characters() {
+    fn long_reason_is_cut_at_a_character_boundary() {
         assert_eq!(short("a"), "a");
         assert_eq!(short(&"ž".repeat(500)).chars().count(), REASON_CHARS_MAX + 1);
     }

@@ -1,15 +1,15 @@
-//! Root: the Kustomization `flux-system`, from which Flux makes everything else.
+//! The root: the Kustomization `flux-system`, from which Flux applies everything else.
 
 use super::target::Target;
 use crate::{Outcome, process};
 
-/// What both ways of installing have in their path: `up`, and `flux bootstrap --path=deploy/ops/…`.
+/// The path prefix of both installations: `up`, and `flux bootstrap --path=deploy/ops/…`.
 const OUR_PATH: &str = "deploy/ops/";
 
-/// The kind of the source that `up` makes.
+/// The source kind of an installation by `up`.
 const UP_SOURCE: &str = "OCIRepository";
 
-/// Where the root takes everything from: the kind of its source, and the path in it.
+/// The source and path of the root.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Root {
     source: String,
@@ -17,50 +17,50 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// The root of that cluster; none if there is none, or no Flux.
+    /// Reads the root of a cluster; `None` without a root or without Flux.
     pub(super) fn read(target: &Target) -> Result<Option<Self>, String> {
         let mut kubectl = target.kubectl();
         kubectl.args(["--namespace", "flux-system", "get", "--ignore-not-found"]);
         kubectl.args(["kustomizations.kustomize.toolkit.fluxcd.io", "flux-system", "-o"]);
-        let said = process::capture(kubectl.arg("jsonpath={.spec.sourceRef.kind} {.spec.path}"));
-        match said {
-            Ok(said) => Ok(Self::parse(&said)),
+        let output = process::capture(kubectl.arg("jsonpath={.spec.sourceRef.kind} {.spec.path}"));
+        match output {
+            Ok(output) => Ok(Self::parse(&output)),
             Err(reason) if reason.contains("doesn't have a resource type") => Ok(None),
-            Err(reason) => Err(format!("the cluster does not answer: {reason}")),
+            Err(reason) => Err(format!("the cluster does not respond: {reason}")),
         }
     }
 
-    fn parse(said: &str) -> Option<Self> {
-        let (source, path) = said.trim().split_once(' ')?;
+    fn parse(output: &str) -> Option<Self> {
+        let (source, path) = output.trim().split_once(' ')?;
         Some(Self { source: source.to_owned(), path: path.to_owned() })
     }
 
-    /// Refuses to take away what is not ours.
-    pub(super) fn may_go(&self) -> Outcome {
+    /// Refuses to delete the installation of another project.
+    pub(super) fn check_deletable(&self) -> Outcome {
         if self.path.contains(OUR_PATH) {
             return Ok(());
         }
         Err(format!(
-            "Flux runs `{}` in this cluster and nothing of deploy/ops; what else is to go there is \
-             yours to delete",
+            "Flux applies `{}` in this cluster, which is not deploy/ops; delete what is not needed \
+             yourself",
             self.path
         ))
     }
 
-    /// Refuses to put itself in the place of another.
-    pub(super) fn may_be_replaced(&self) -> Outcome {
-        self.may_go().map_err(|_| {
+    /// Refuses to replace another root, or one from a git repository.
+    pub(super) fn check_replaceable(&self) -> Outcome {
+        self.check_deletable().map_err(|_| {
             format!(
-                "Flux runs `{}` in this cluster; add deploy/ops to that by hand, or name another \
-                 cluster",
+                "Flux applies `{}` in this cluster; add deploy/ops to that by hand, or choose \
+                 another cluster",
                 self.path
             )
         })?;
         if self.source == UP_SOURCE {
             return Ok(());
         }
-        Err("this cluster takes its manifests from a git repository: push there, it rolls out by \
-             itself (`cargo xtask cluster status` shows it)"
+        Err("the source of this cluster is a git repository: push your changes there instead \
+             (`cargo xtask cluster status` shows the rollout)"
             .to_owned())
     }
 }
@@ -70,16 +70,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_ours_is_replaced_or_taken_away() {
-        let root = |said: &str| Root::parse(said).unwrap();
+    fn only_our_own_root_is_replaced_or_deleted() {
+        let root = |output: &str| Root::parse(output).unwrap();
         let ours = root("OCIRepository ./deploy/ops/local");
-        assert_eq!((ours.may_go(), ours.may_be_replaced()), (Ok(()), Ok(())));
+        assert_eq!((ours.check_deletable(), ours.check_replaceable()), (Ok(()), Ok(())));
         let bootstrapped = root("GitRepository ./deploy/ops/cloud");
-        assert_eq!(bootstrapped.may_go(), Ok(()));
-        assert!(bootstrapped.may_be_replaced().unwrap_err().contains("push there"));
+        assert_eq!(bootstrapped.check_deletable(), Ok(()));
+        assert!(bootstrapped.check_replaceable().unwrap_err().contains("push your changes"));
         let other = root("GitRepository ./clusters/production");
-        assert!(other.may_go().unwrap_err().contains("./clusters/production"));
-        assert!(other.may_be_replaced().unwrap_err().contains("by hand"));
+        assert!(other.check_deletable().unwrap_err().contains("./clusters/production"));
+        assert!(other.check_replaceable().unwrap_err().contains("by hand"));
         assert_eq!(Root::parse(""), None);
     }
 }

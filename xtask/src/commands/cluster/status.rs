@@ -1,4 +1,4 @@
-//! `cargo xtask cluster status`: what is Ready, what it waits for, and why.
+//! `cargo xtask cluster status`: what is Ready, and why the rest is not.
 
 use super::objects;
 use super::options::Options;
@@ -8,14 +8,14 @@ use crate::Outcome;
 pub(super) fn run(options: &Options) -> Outcome {
     let objects = objects::read(&options.target)?;
     for object in &objects {
-        match object.trouble(&objects) {
-            None => println!("ready  {}", object.title()),
-            Some(why) => println!("WAITS  {}\n         {why}", object.title()),
+        match object.problem(&objects) {
+            None => println!("Ready     {}", object.title()),
+            Some(why) => println!("NotReady  {}\n            {why}", object.title()),
         }
     }
     if objects.iter().all(|object| object.kind != "Kustomization") {
-        return Err("nothing of deploy/ is in this cluster; `cargo xtask cluster up` brings it \
-                    there"
+        return Err("deploy/ is not installed in this cluster; `cargo xtask cluster up` \
+                    installs it"
             .to_owned());
     }
     let left = obstacles(&objects);
@@ -23,5 +23,5 @@ pub(super) fn run(options: &Options) -> Outcome {
         println!("\nall {} are Ready", objects.len());
         return Ok(());
     };
-    Err(format!("{} of {} are not Ready; first in the way: {first}", left.len(), objects.len()))
+    Err(format!("{} of {} are not Ready; first: {first}", left.len(), objects.len()))
 }

@@ -1,4 +1,4 @@
-//! Step: one line of a plan: what it is for, and the command lines that do it.
+//! A step of a plan: a name, and command lines or a wait.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,26 +9,26 @@ use super::ready;
 use super::target::Target;
 use crate::{Outcome, repository};
 
-/// Lines of what a failed command said that are repeated.
+/// Output lines of a failed command that its error repeats.
 const LAST_LINES: usize = 15;
-/// Columns that a step's name takes, so that the times stand below each other.
+/// Width of a step's name, so that the times are aligned.
 const NAME_COLUMNS: usize = 46;
 
-/// One step.
+/// A step of a plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) name: String,
     pub(super) action: Action,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Command lines for `sh`, each of which must succeed.
     Run(Vec<String>),
-    /// Until this Kustomization, and what it made, is Ready. To type: `kubectl wait`.
+    /// Waits until a Kustomization and its objects are Ready. Printed as `kubectl wait`.
     Wait(&'static str),
-    /// Until everything is.
+    /// Waits until everything is Ready.
     WaitAll,
 }
 
@@ -37,7 +37,7 @@ impl Step {
         Self { name: name.to_owned(), action: Action::Run(lines.into_iter().collect()) }
     }
 
-    /// The command lines as a person would type them.
+    /// The command lines for `--print`.
     fn lines(&self, target: &Target) -> Vec<String> {
         let kubectl = target.line("kubectl");
         let minutes = ready::TIME_LIMIT.as_secs() / 60;
@@ -51,10 +51,10 @@ impl Step {
         }
     }
 
-    /// Does it, and prints its name and how long it took.
-    fn take(&self, target: &Target, log: &str) -> Outcome {
+    /// Runs the step, and prints its name and duration.
+    fn execute(&self, target: &Target, log: &str) -> Outcome {
         print!("{:<NAME_COLUMNS$}", self.name);
-        // Whoever reads along sees what takes so long.
+        // Shows the name of a step that takes long.
         let _ = std::io::stdout().flush();
         let started = Instant::now();
         match &self.action {
@@ -67,22 +67,22 @@ impl Step {
     }
 }
 
-/// Does all steps, and stops at the first that fails. What the commands say goes to a file.
-pub(super) fn take_all(steps: &[Step], target: &Target, log: &str) -> Outcome {
+/// Runs the steps until the first failure. The output of the commands goes to a file.
+pub(super) fn run_all(steps: &[Step], target: &Target, log: &str) -> Outcome {
     let path = repository::path(log);
     let folder = path.parent().unwrap_or(repository::root());
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&path, ""))
         .map_err(|error| format!("writing {log}: {error}"))?;
     steps.iter().try_for_each(|step| {
-        step.take(target, log).map_err(|reason| {
+        step.execute(target, log).map_err(|reason| {
             println!();
             format!("{}: {reason}", step.name)
         })
     })
 }
 
-/// The steps as a script.
+/// The steps as a shell script.
 pub(super) fn script(steps: &[Step], target: &Target) -> String {
     let mut text = String::new();
     for (step, number) in steps.iter().zip(1..) {
@@ -94,7 +94,7 @@ pub(super) fn script(steps: &[Step], target: &Target) -> String {
     text
 }
 
-/// Runs a command line in the repository's root; an error repeats what was said last.
+/// Runs a command line in the repository's root; an error repeats the end of the output.
 fn shell(line: &str, log: &str) -> Outcome {
     let path = repository::path(log);
     let failed = |error: std::io::Error| format!("`{line}`: {error}");
@@ -106,14 +106,15 @@ fn shell(line: &str, log: &str) -> Outcome {
     if command.status().map_err(failed)?.success() {
         return Ok(());
     }
-    let said = std::fs::read(&path).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said[(before as usize).min(said.len())..]).into_owned();
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let output = std::fs::read(&path).unwrap_or_default();
+    let output =
+        String::from_utf8_lossy(&output[(before as usize).min(output.len())..]).into_owned();
+    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n    ");
-    Err(format!("`{line}` failed; everything it said is in {log}, and last:\n    {last}"))
+    Err(format!("`{line}` failed; the whole output is in {log}, its end:\n    {last}"))
 }
 
-/// A word as the shell takes it back.
+/// Quotes a word for the shell, if necessary.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_come_through_the_shell_as_they_are() {
+    fn quoted_words_survive_the_shell() {
         for text in ["", "plain", "a b", "it's", "$HOME `x` \"q\" *", "{\"a\":[1]}"] {
             let mut sh = Command::new("sh");
             let output = sh.args(["-c", &format!("printf %s {}", word(text))]).output().unwrap();
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_numbers_its_steps() {
+    fn script_numbers_its_steps() {
         let steps = [
             Step::run("first", ["true".to_owned(), "false".to_owned()]),
             Step { name: "second".to_owned(), action: Action::Wait("kafka") },

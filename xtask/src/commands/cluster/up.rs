@@ -1,12 +1,13 @@
-//! `cargo xtask cluster up`: from nothing to a page that counts, with one line for each step.
+//! `cargo xtask cluster up`: installs everything on a new or existing cluster, with one line per
+//! step.
 
 use super::options::Options;
 use super::plan;
-use super::step::{script, take_all};
+use super::step::{run_all, script};
 use super::{image, preflight};
 use crate::Outcome;
 
-/// Where everything that the commands say goes.
+/// The output of the commands.
 const LOG: &str = "target/cluster/up.log";
 
 pub(super) fn run(options: &Options) -> Outcome {
@@ -17,20 +18,20 @@ pub(super) fn run(options: &Options) -> Outcome {
         return Ok(());
     }
     preflight::check(options)?;
-    println!("what the commands say goes to {LOG}; --print shows them\n");
-    take_all(&steps, &options.target, LOG)?;
+    println!("the output of the commands goes to {LOG}; --print shows the commands\n");
+    run_all(&steps, &options.target, LOG)?;
     println!("\n{}", guide(options));
     Ok(())
 }
 
-/// What there is now, and what to do with it.
+/// The addresses of the services, and commands to try next.
 fn guide(options: &Options) -> String {
     let kubectl = options.target.line("kubectl");
     let own = |verb: &str| options.target.own_line(verb);
     let ports = if options.target.is_own() {
         String::new()
     } else {
-        "These are node ports 30080, 30081 and 32100; lead them to this machine's 127.0.0.1.\n"
+        "These are node ports 30080, 30081 and 32100; forward them to 127.0.0.1 of this machine.\n"
             .to_owned()
     };
     format!(

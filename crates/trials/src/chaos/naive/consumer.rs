@@ -1,5 +1,5 @@
-//! A naive consumer: it saves its totals every second and lets the Kafka client commit the group's
-//! offsets on a timer of its own. After a crash it goes on from the one with the totals of the other.
+//! A naive consumer: saves its totals every second and lets the Kafka client auto-commit offsets.
+//! After a crash the committed offset and the saved totals do not match.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -23,12 +23,12 @@ use super::super::observer::RATINGS;
 use super::super::shared::lock;
 use crate::ratings::totals::Voices;
 
-/// How often totals are saved.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// How long one look for a record may take.
-const POLL_WAIT: Duration = Duration::from_millis(100);
+/// Interval between saves of the totals.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// Timeout of one poll.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What a naive consumer is told.
+/// Command-line options of the naive consumer.
 #[derive(Debug, Args)]
 pub(crate) struct ConsumerFlags {
     #[arg(long)]
@@ -39,10 +39,10 @@ pub(crate) struct ConsumerFlags {
     brokers: String,
     #[arg(long)]
     group: String,
-    /// How long the group waits for a consumer that is silent
+    /// `session.timeout.ms`
     #[arg(long)]
     session_ms: u32,
-    /// Where all replicas save their totals
+    /// Directory of the saved totals of all replicas
     #[arg(long)]
     directory: PathBuf,
 }
@@ -54,12 +54,12 @@ struct Partition {
     counted: u64,
     duplicates: u64,
     voices: Voices,
-    /// Forgotten at a restart, as demos do that have it at all.
+    /// Lost at a restart, as in most demos that deduplicate at all.
     #[serde(skip)]
     ids: HashSet<String>,
 }
 
-/// What is shared with the board.
+/// The totals, shared with the board.
 #[derive(Clone)]
 struct Totals {
     directory: Arc<Path>,
@@ -77,10 +77,10 @@ impl Totals {
 
     fn save(&self) -> anyhow::Result<()> {
         for (partition, totals) in lock(&self.owned).iter() {
-            // A half-written file must not be read.
-            let half = self.file(*partition).with_extension(std::process::id().to_string());
-            std::fs::write(&half, serde_json::to_vec(totals)?)?;
-            std::fs::rename(half, self.file(*partition))?;
+            // Renamed atomically, so that no half-written file is read.
+            let partial = self.file(*partition).with_extension(std::process::id().to_string());
+            std::fs::write(&partial, serde_json::to_vec(totals)?)?;
+            std::fs::rename(partial, self.file(*partition))?;
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl ConsumerContext for Totals {
 }
 
 impl ConsumerFlags {
-    /// Serves until the process is ended.
+    /// Serves until the process is stopped.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         std::fs::create_dir_all(&self.directory).context("--directory")?;
         let totals = Totals { directory: self.directory.as_path().into(), owned: Arc::default() };
@@ -137,13 +137,13 @@ impl ConsumerFlags {
 fn count(consumer: &BaseConsumer<Totals>, totals: &Totals) {
     let mut saved = Instant::now();
     loop {
-        if let Some(Ok(message)) = consumer.poll(POLL_WAIT)
+        if let Some(Ok(message)) = consumer.poll(POLL_TIMEOUT)
             && let Some(partition) = lock(&totals.owned).get_mut(&message.partition())
         {
             add(partition, message.payload().unwrap_or_default());
             partition.position = message.offset() + 1;
         }
-        if saved.elapsed() >= SAVE_EVERY {
+        if saved.elapsed() >= SAVE_INTERVAL {
             saved = Instant::now();
             let _ = totals.save();
         }
@@ -164,7 +164,7 @@ fn add(partition: &mut Partition, value: &[u8]) {
     }
 }
 
-/// Its own partitions from memory, the others from what was saved.
+/// The partitions of this replica from memory, the others as saved by their owners.
 async fn board(State(totals): State<Totals>) -> Json<Value> {
     let mut voices = Voices::new();
     let (mut counted, mut duplicates, mut position) = (0, 0, BTreeMap::new());

@@ -1,6 +1,7 @@
-//! Naive: consumer and producer as many demos have them, to be caught by the campaign.
+//! Naive consumer and producer, similar to those of many demos: the negative controls of a
+//! campaign.
 //!
-//! They speak the same HTTP as erboh's own and are exact as long as nothing goes wrong.
+//! They serve the same HTTP API as erboh's and are exact in the absence of faults.
 
 mod consumer;
 mod producer;
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 pub(crate) use consumer::ConsumerFlags;
 pub(crate) use producer::ProducerFlags;
 
-/// Serves the same routes on both ports until the process is ended.
+/// Serves the same routes on both ports until the process is stopped.
 async fn serve(listen: SocketAddr, ops_listen: SocketAddr, routes: Router) -> anyhow::Result<()> {
     let service = TcpListener::bind(listen).await.context("--listen")?;
     let ops = TcpListener::bind(ops_listen).await.context("--ops-listen")?;

@@ -1,5 +1,5 @@
-//! A naive producer: it answers as soon as it has put a rating into its client's queue, and the
-//! client does not wait for the brokers either.
+//! A naive producer: answers as soon as a rating is in the queue of its Kafka client, which uses
+//! acks=0.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::super::observer::RATINGS;
 
-/// What a naive producer is told.
+/// Command-line options of the naive producer.
 #[derive(Debug, Args)]
 pub(crate) struct ProducerFlags {
     #[arg(long)]
@@ -31,14 +31,14 @@ pub(crate) struct ProducerFlags {
 type Client = Arc<ThreadedProducer<DefaultProducerContext>>;
 
 impl ProducerFlags {
-    /// Serves until the process is ended.
+    /// Serves until the process is stopped.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("acks", "0");
         config.set("partitioner", "murmur2_random").set("linger.ms", "50");
         let client: Client = Arc::new(config.create().context("the Kafka client")?);
         let routes = Router::new()
-            .route("/api/v1/ratings", post(take))
+            .route("/api/v1/ratings", post(create))
             .route("/readyz", get(|| async { "ready" }))
             .with_state(client);
         let runtime = tokio::runtime::Runtime::new()?;
@@ -47,7 +47,7 @@ impl ProducerFlags {
     }
 }
 
-async fn take(State(client): State<Client>, body: String) -> (StatusCode, Json<Value>) {
+async fn create(State(client): State<Client>, body: String) -> (StatusCode, Json<Value>) {
     let rating: Value = serde_json::from_str(&body).unwrap_or_default();
     let id = rating["id"].as_str().unwrap_or_default();
     match client.send(BaseRecord::to(RATINGS).key(id).payload(&body)) {

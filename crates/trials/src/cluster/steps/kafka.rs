@@ -1,46 +1,46 @@
-//! Kafka: brokers that go away and come back.
+//! Steps with Kafka's pods: a deleted broker and a rolling restart.
 
 use std::time::Duration;
 
 use super::super::kube::{Pod, QUEUING, must};
-use super::super::report::Verdict;
-use super::super::story::Stage;
+use super::super::report::StepResult;
+use super::super::scenario::Scenario;
 use super::first;
 
-/// The nodes of Kafka, brokers and controllers; and of them the brokers.
+/// Kafka's pods, brokers and controllers; and only the brokers.
 pub(super) const KAFKA_PODS: &str = "strimzi.io/cluster=kafka,strimzi.io/pool-name";
 const BROKER_PODS: &str = "strimzi.io/cluster=kafka,strimzi.io/broker-role=true";
-/// How long a broker may take to be back: its disk is attached, its log is read.
-const BROKER_WAIT: Duration = Duration::from_mins(5);
-/// How long one node of Kafka may take in a rolling restart, which begins within two minutes.
-const ROLL_WAIT: Duration = Duration::from_mins(4);
+/// Limit until a broker is ready again, including volume attachment and log recovery.
+const BROKER_TIMEOUT: Duration = Duration::from_mins(5);
+/// Limit per pod of a rolling restart, which the operator begins within two minutes.
+const ROLL_TIMEOUT: Duration = Duration::from_mins(4);
 
-pub(super) fn delete_broker(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    let brokers = stage.kube.pods(QUEUING, BROKER_PODS)?;
+pub(super) fn delete_broker(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    let brokers = scenario.kube.pods(QUEUING, BROKER_PODS)?;
     let broker = first(&brokers, "broker pod")?;
-    stage.kube.kubectl(&format!("delete pod {} --namespace {QUEUING}", broker.name))?;
-    must(BROKER_WAIT, "the broker is ready again", || {
-        Ok(are_new(&stage.kube.pods(QUEUING, BROKER_PODS)?, std::slice::from_ref(&broker)))
+    scenario.kube.kubectl(&format!("delete pod {} --namespace {QUEUING}", broker.name))?;
+    must(BROKER_TIMEOUT, "the broker is ready again", || {
+        Ok(are_replaced(&scenario.kube.pods(QUEUING, BROKER_PODS)?, std::slice::from_ref(&broker)))
     })?;
-    Ok(Verdict::Kept(format!("{}, of {}", broker.name, brokers.len())))
+    Ok(StepResult::Passed(format!("{}, of {}", broker.name, brokers.len())))
 }
 
-/// One after the other, by the operator, as an update of Kafka is rolled out.
-pub(super) fn rolling_restart(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    let before = stage.kube.pods(QUEUING, KAFKA_PODS)?;
+/// A rolling restart by the operator, as in an update of Kafka.
+pub(super) fn rolling_restart(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    let before = scenario.kube.pods(QUEUING, KAFKA_PODS)?;
     first(&before, "pod of Kafka")?;
-    stage.kube.kubectl(&format!(
+    scenario.kube.kubectl(&format!(
         "annotate strimzipodset --namespace {QUEUING} --selector strimzi.io/cluster=kafka \
          --overwrite strimzi.io/manual-rolling-update=true"
     ))?;
-    must(ROLL_WAIT * before.len() as u32, "every pod of Kafka is a new one", || {
-        Ok(are_new(&stage.kube.pods(QUEUING, KAFKA_PODS)?, &before))
+    must(ROLL_TIMEOUT * before.len() as u32, "every pod of Kafka is replaced", || {
+        Ok(are_replaced(&scenario.kube.pods(QUEUING, KAFKA_PODS)?, &before))
     })?;
-    Ok(Verdict::Kept(format!("{} pods", before.len())))
+    Ok(StepResult::Passed(format!("{} pods", before.len())))
 }
 
-/// Whether each of those is there by its name, as another one, and ready.
-fn are_new(now: &[Pod], before: &[Pod]) -> bool {
+/// Whether each pod was replaced by a ready one of the same name.
+fn are_replaced(now: &[Pod], before: &[Pod]) -> bool {
     before.iter().all(|old| {
         let same = now.iter().find(|pod| pod.name == old.name);
         same.is_some_and(|pod| pod.uid != old.uid && pod.is_ready)
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_of_the_same_name_is_a_new_one_by_its_uid() {
+    fn replaced_pod_has_another_uid() {
         let pod = |uid: &str, is_ready| Pod {
             name: "kafka-dual-0".to_owned(),
             uid: uid.to_owned(),
@@ -62,9 +62,9 @@ mod tests {
             restarts: 0,
         };
         let before = [pod("a", true)];
-        assert!(!are_new(&before, &before));
-        assert!(!are_new(&[], &before));
-        assert!(!are_new(&[pod("b", false)], &before));
-        assert!(are_new(&[pod("b", true)], &before));
+        assert!(!are_replaced(&before, &before));
+        assert!(!are_replaced(&[], &before));
+        assert!(!are_replaced(&[pod("b", false)], &before));
+        assert!(are_replaced(&[pod("b", true)], &before));
     }
 }

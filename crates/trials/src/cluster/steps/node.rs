@@ -1,4 +1,4 @@
-//! Node: one that nobody reaches any more, with whatever runs on it.
+//! A step that isolates a node.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -8,52 +8,53 @@ use serde_json::{Value, json};
 
 use super::super::kube::{Kube, QUEUING, must};
 use super::super::node;
-use super::super::report::Verdict;
-use super::super::story::{CONSUMER, PRODUCER, Stage};
+use super::super::report::StepResult;
+use super::super::scenario::{CONSUMER, PRODUCER, Scenario};
 use super::kafka::KAFKA_PODS;
 
-/// How long Kubernetes may take to notice that a node is gone, or back.
-const NOTICE_WAIT: Duration = Duration::from_mins(3);
-/// How long the others may take to do its work; Kafka gives a silent consumer up after 45 s.
-const TAKE_OVER_WAIT: Duration = Duration::from_mins(3);
+/// Limit until Kubernetes notices that a node is gone or back.
+const NOTICE_TIMEOUT: Duration = Duration::from_mins(3);
+/// Limit until others take over; Kafka's default session timeout is 45 s.
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// With two of each role, so that there is somebody to take over.
-pub(super) fn cut(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    let workers = workers(&stage.kube)?;
+/// Isolates a node, with two replicas of each role so that one can take over.
+pub(super) fn isolate(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    let workers = workers(&scenario.kube)?;
     if workers.len() < 2 {
-        return Ok(Verdict::NotRun("there is one node only".to_owned()));
+        return Ok(StepResult::Skipped("there is only one node".to_owned()));
     }
-    if stage.nodes.cutter(&workers[0]).is_none() {
-        return Ok(Verdict::NotRun(
-            "no way to cut a node off here; --cut-command and --join-command name one".to_owned(),
+    if scenario.nodes.cutter(&workers[0]).is_none() {
+        return Ok(StepResult::Skipped(
+            "a node cannot be isolated here; set --cut-command and --join-command".to_owned(),
         ));
     }
     let two = json!({"replicas": 2, "autoscaling": {"kind": "none"}});
-    stage.values(&json!({"consumer": two, "producer": two}), "Run two of each")?;
+    scenario.values(&json!({"consumer": two, "producer": two}), "Run two replicas of each role")?;
 
     let on = |pods: Vec<super::super::kube::Pod>| -> BTreeSet<String> {
         pods.into_iter().map(|pod| pod.node).collect()
     };
-    let kafka = on(stage.kube.pods(QUEUING, KAFKA_PODS)?);
-    let consumers = on(stage.kube.pods_of(CONSUMER)?);
-    let producers = on(stage.kube.pods_of(PRODUCER)?);
+    let kafka = on(scenario.kube.pods(QUEUING, KAFKA_PODS)?);
+    let consumers = on(scenario.kube.pods_of(CONSUMER)?);
+    let producers = on(scenario.kube.pods_of(PRODUCER)?);
     let ours = |node: &String| consumers.contains(node) || producers.contains(node);
     let candidates = workers.iter().min_by_key(|node| {
         (kafka.contains(*node), !consumers.contains(*node), !ours(node), Reverse((*node).clone()))
     });
     let Some(victim) = candidates.cloned() else {
-        return Ok(Verdict::NotRun("there is no worker".to_owned()));
+        return Ok(StepResult::Skipped("there is no worker node".to_owned()));
     };
-    let Some((cut, join)) = stage.nodes.cutter(&victim) else {
-        return Ok(Verdict::NotRun(format!("no way to cut {victim} off")));
+    let Some((cut, join)) = scenario.nodes.cutter(&victim) else {
+        return Ok(StepResult::Skipped(format!("{victim} cannot be isolated")));
     };
-    println!("  cutting {victim} off; if this is interrupted: {}", join.replace("{node}", &victim));
+    let undo = join.replace("{node}", &victim);
+    println!("  isolating {victim}; if this is interrupted, run: {undo}");
     node::run(&cut, &victim, &[])?;
-    let while_cut = without(stage, &victim, !kafka.contains(&victim));
-    // Whatever came of it, the node comes back.
+    let while_cut = without(scenario, &victim, !kafka.contains(&victim));
+    // The node is joined again whatever the result.
     node::run(&join, &victim, &[])?;
     while_cut?;
-    must(NOTICE_WAIT, "the node is Ready again", || is_ready(&stage.kube, &victim))?;
+    must(NOTICE_TIMEOUT, "the node is Ready again", || is_ready(&scenario.kube, &victim))?;
     let had = [(&consumers, "a consumer"), (&producers, "a producer"), (&kafka, "Kafka")];
     let had: Vec<&str> = had
         .into_iter()
@@ -61,19 +62,21 @@ pub(super) fn cut(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
         .map(|(_, what)| what)
         .collect();
     let had = if had.is_empty() { "nothing of erboh".to_owned() } else { had.join(", ") };
-    Ok(Verdict::Kept(format!("{victim}, with {had}")))
+    Ok(StepResult::Passed(format!("{victim}, with {had}")))
 }
 
-/// While it is gone, new ratings must be counted, unless Kafka is gone with it.
-fn without(stage: &Stage<'_>, victim: &str, kafka_is_left: bool) -> anyhow::Result<()> {
-    must(NOTICE_WAIT, "Kubernetes notices", || Ok(!is_ready(&stage.kube, victim)?))?;
+/// While the node is gone, new ratings must be counted, unless Kafka ran on it.
+fn without(scenario: &Scenario<'_>, victim: &str, kafka_is_left: bool) -> anyhow::Result<()> {
+    must(NOTICE_TIMEOUT, "Kubernetes notices that the node is gone", || {
+        Ok(!is_ready(&scenario.kube, victim)?)
+    })?;
     if kafka_is_left {
-        stage.counts_within(TAKE_OVER_WAIT)?;
+        scenario.counts_within(TAKE_OVER_TIMEOUT)?;
     }
     Ok(())
 }
 
-/// The nodes that are no control plane, in the order of their names.
+/// The nodes without the control plane role, ordered by name.
 fn workers(kube: &Kube) -> anyhow::Result<Vec<String>> {
     let list = kube.get("nodes")?;
     let items = list["items"].as_array().into_iter().flatten();

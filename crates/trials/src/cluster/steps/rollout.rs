@@ -1,4 +1,4 @@
-//! Rollout: changes that are committed, good ones and a bad one, and one that is not.
+//! Steps with changes: commits, a bad commit, and a manual change.
 
 use std::time::{Duration, Instant};
 
@@ -6,68 +6,68 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 
 use super::super::kube::{APPDEV, QUEUING, must};
-use super::super::report::Verdict;
-use super::super::story::{CONSUMER, PRODUCER, Stage};
+use super::super::report::StepResult;
+use super::super::scenario::{CONSUMER, PRODUCER, Scenario};
 use super::super::tree::{IMAGE, TOPICS};
 
-/// An image that nobody has pushed.
+/// An image tag that does not exist.
 const BROKEN_TAG: &str = "e2e-no-such-tag";
-/// How long it may take until a bad commit is told from a slow one.
-const NAMED_WAIT: Duration = Duration::from_mins(5);
-/// How long it is looked that the old pods serve.
+/// Limit until `cluster status` reports a bad commit.
+const REPORT_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long the old pods must keep serving.
 const SERVING: Duration = Duration::from_secs(20);
-/// How long anything that Flux has applied may take to show.
-const SHOWN_WAIT: Duration = Duration::from_mins(3);
-/// More partitions than that need longer than the story lasts.
+/// Limit until a change applied by Flux takes effect.
+const EFFECT_TIMEOUT: Duration = Duration::from_mins(3);
+/// More partitions would take longer than the scenario.
 const PARTITIONS_MAX: u64 = 48;
-/// The topics that have as many partitions as each other.
+/// The topics with equal partition counts.
 const TOPIC_NAMES: [&str; 3] = ["erboh-ratings", "erboh-totals", "erboh-dead-letters"];
 
-pub(super) fn scale(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
+pub(super) fn scale(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
     let mut times = Vec::new();
     for replicas in [1, 3, 1] {
         let began = Instant::now();
         let consumer = json!({"replicas": replicas, "autoscaling": {"kind": "none"}});
-        stage.values(&json!({"consumer": consumer}), &format!("Run {replicas} consumers"))?;
-        must(SHOWN_WAIT, "that many consumers are ready", || {
-            Ok(stage.kube.replicas(CONSUMER)? == (replicas, replicas))
+        scenario.values(&json!({"consumer": consumer}), &format!("Run {replicas} consumers"))?;
+        must(EFFECT_TIMEOUT, "that many consumers are ready", || {
+            Ok(scenario.kube.replicas(CONSUMER)? == (replicas, replicas))
         })?;
         times.push(format!("{replicas} after {:.0} s", began.elapsed().as_secs_f64()));
     }
-    Ok(Verdict::Kept(times.join(", ")))
+    Ok(StepResult::Passed(times.join(", ")))
 }
 
-pub(super) fn update(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    let before = [stage.kube.pods_of(CONSUMER)?, stage.kube.pods_of(PRODUCER)?].concat();
-    let annotations = json!({"podAnnotations": {"erboh.invalid/e2e": stage.run.to_string()}});
+pub(super) fn update(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    let before = [scenario.kube.pods_of(CONSUMER)?, scenario.kube.pods_of(PRODUCER)?].concat();
+    let annotations = json!({"podAnnotations": {"erboh.invalid/e2e": scenario.run.to_string()}});
     let values = json!({"consumer": annotations, "producer": annotations});
-    stage.values(&values, "Roll every pod of erboh")?;
-    must(SHOWN_WAIT, "every pod is a new one", || {
-        let now = [stage.kube.pods_of(CONSUMER)?, stage.kube.pods_of(PRODUCER)?].concat();
+    scenario.values(&values, "Roll every pod of erboh")?;
+    must(EFFECT_TIMEOUT, "every pod is replaced", || {
+        let now = [scenario.kube.pods_of(CONSUMER)?, scenario.kube.pods_of(PRODUCER)?].concat();
         Ok(now.iter().all(|pod| pod.is_ready && before.iter().all(|old| old.uid != pod.uid)))
     })?;
-    Ok(Verdict::Kept(format!("{} pods", before.len())))
+    Ok(StepResult::Passed(format!("{} pods", before.len())))
 }
 
-pub(super) fn broken_image(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
+pub(super) fn broken_image(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
     let image = json!({"spec": {"values": {"image": {"tag": BROKEN_TAG, "digest": ""}}}});
-    stage.tree.edit(IMAGE, &image.to_string())?;
+    scenario.tree.edit(IMAGE, &image.to_string())?;
     let began = Instant::now();
-    stage.tree.commit(&stage.kube, "Run an image that is not there")?;
-    must(NAMED_WAIT, "`cargo xtask cluster status` names the image", || {
-        Ok(stage.kube.cluster("status")?.1.contains(BROKEN_TAG))
+    scenario.tree.commit(&scenario.kube, "Run an image that does not exist")?;
+    must(REPORT_TIMEOUT, "`cargo xtask cluster status` names the image", || {
+        Ok(scenario.kube.cluster("status")?.1.contains(BROKEN_TAG))
     })?;
     let named = began.elapsed();
-    let acknowledged = stage.books.ledger().acknowledged();
+    let acknowledged = scenario.shared.ledger().acknowledged();
     std::thread::sleep(SERVING);
-    stage.counts_within(SHOWN_WAIT)?;
-    let served = stage.books.ledger().acknowledged() - acknowledged;
+    scenario.counts_within(EFFECT_TIMEOUT)?;
+    let served = scenario.shared.ledger().acknowledged() - acknowledged;
     ensure!(served > 0, "no rating was acknowledged in {SERVING:?}");
     let reverted = Instant::now();
-    stage.tree.revert(IMAGE)?;
-    stage.tree.commit(&stage.kube, "Run the image that is there again")?;
-    stage.kube.wait_until_ready()?;
-    Ok(Verdict::Kept(format!(
+    scenario.tree.revert(IMAGE)?;
+    scenario.tree.commit(&scenario.kube, "Revert to the existing image")?;
+    scenario.kube.wait_until_ready()?;
+    Ok(StepResult::Passed(format!(
         "status named the image after {:.0} s, the old pods served, all Ready {:.0} s after the \
          revert",
         named.as_secs_f64(),
@@ -75,61 +75,61 @@ pub(super) fn broken_image(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
     )))
 }
 
-/// A Deployment that a person has scaled.
-pub(super) fn drift(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    let scalers = stage.kube.get(&format!("horizontalpodautoscalers --namespace {APPDEV}"))?;
+/// Scales a Deployment by hand and waits until Flux corrects it.
+pub(super) fn drift(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    let scalers = scenario.kube.get(&format!("horizontalpodautoscalers --namespace {APPDEV}"))?;
     let mut scalers = scalers["items"].as_array().into_iter().flatten();
     if scalers.any(|scaler| scaler["spec"]["scaleTargetRef"]["name"] == PRODUCER) {
-        return Ok(Verdict::NotRun("an autoscaler sets the producers, not a commit".to_owned()));
+        return Ok(StepResult::Skipped("an autoscaler scales the producers".to_owned()));
     }
-    let (wanted, _) = stage.kube.replicas(PRODUCER)?;
+    let (wanted, _) = scenario.kube.replicas(PRODUCER)?;
     let drifted = wanted + 1;
-    stage.kube.kubectl(&format!(
+    scenario.kube.kubectl(&format!(
         "scale deployment {PRODUCER} --namespace {APPDEV} --replicas={drifted}"
     ))?;
     let began = Instant::now();
-    stage.kube.flux(&format!("reconcile helmrelease erboh --namespace {QUEUING}"))?;
-    must(SHOWN_WAIT, "the producers are as many as committed", || {
-        Ok(stage.kube.replicas(PRODUCER)? == (wanted, wanted))
+    scenario.kube.flux(&format!("reconcile helmrelease erboh --namespace {QUEUING}"))?;
+    must(EFFECT_TIMEOUT, "the producers have the committed replicas", || {
+        Ok(scenario.kube.replicas(PRODUCER)? == (wanted, wanted))
     })?;
-    Ok(Verdict::Kept(format!(
-        "{wanted} → {drifted} by hand, {wanted} again {:.0} s after Flux was told to look",
+    Ok(StepResult::Passed(format!(
+        "{wanted} → {drifted} by hand, {wanted} again {:.0} s after the reconciliation was requested",
         began.elapsed().as_secs_f64()
     )))
 }
 
-/// For good: a topic never has fewer partitions than before.
-pub(super) fn partitions(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    let before = stage.partitions()?;
+/// Doubles the partitions. Not reverted: the partitions of a topic cannot be reduced.
+pub(super) fn partitions(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    let before = scenario.partitions()?;
     let after = before * 2;
     if after > PARTITIONS_MAX {
-        return Ok(Verdict::NotRun(format!("there are {before} already")));
+        return Ok(StepResult::Skipped(format!("there are {before} already")));
     }
     let patch = json!({"spec": {"partitions": after}}).to_string();
     for topic in TOPIC_NAMES {
-        stage.tree.change(&format!("{TOPICS}/{topic}.yaml"), &patch)?;
+        scenario.tree.change(&format!("{TOPICS}/{topic}.yaml"), &patch)?;
     }
-    stage.tree.commit(&stage.kube, &format!("Give the topics {after} partitions"))?;
-    stage.kube.wait_until_ready()?;
+    scenario.tree.commit(&scenario.kube, &format!("Increase partitions to {after}"))?;
+    scenario.kube.wait_until_ready()?;
     let began = Instant::now();
-    must(SHOWN_WAIT, "ratings are written to every partition", || {
-        Ok(stage.books.newest().len() as u64 == after)
+    must(EFFECT_TIMEOUT, "ratings are written to every partition", || {
+        Ok(scenario.shared.newest().len() as u64 == after)
     })?;
     let written = began.elapsed();
-    must(SHOWN_WAIT, "the board counts every partition", || {
-        Ok(stage.board()?.position.len() as u64 == after)
+    must(EFFECT_TIMEOUT, "the board counts every partition", || {
+        Ok(scenario.board()?.position.len() as u64 == after)
     })?;
     let text =
         format!("{before} → {after}; ratings in all of them {:.0} s later", written.as_secs_f64());
-    Ok(Verdict::Kept(text))
+    Ok(StepResult::Passed(text))
 }
 
-/// The partitions stay.
-pub(super) fn put_back(stage: &mut Stage<'_>) -> anyhow::Result<Verdict> {
-    if !stage.tree.revert_all().context("putting the files back")? {
-        return Ok(Verdict::Kept("nothing was changed".to_owned()));
+/// Reverts all changes but the number of partitions.
+pub(super) fn revert(scenario: &mut Scenario<'_>) -> anyhow::Result<StepResult> {
+    if !scenario.tree.revert_all().context("reverting the files")? {
+        return Ok(StepResult::Passed("nothing was changed".to_owned()));
     }
-    stage.tree.commit(&stage.kube, "Put everything back")?;
-    stage.kube.wait_until_ready()?;
-    Ok(Verdict::Kept(String::new()))
+    scenario.tree.commit(&scenario.kube, "Revert everything")?;
+    scenario.kube.wait_until_ready()?;
+    Ok(StepResult::Passed(String::new()))
 }

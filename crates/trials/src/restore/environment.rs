@@ -1,4 +1,4 @@
-//! Stage: a broker, and consumers that come and go.
+//! The environment of the benchmark: a broker, and consumers on demand.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,15 +12,15 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Deserialize;
 
 use crate::broker::{Broker, Kind};
-use crate::start::{self, LOOK_EVERY, PATIENCE, spawn};
+use crate::start::{self, POLL_INTERVAL, TIMEOUT, spawn};
 
-/// How long one look may take before it counts as none.
-const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// The group that consumers join unless they are told otherwise.
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// The default group of consumers.
 const GROUP: &str = "voiceRatingConsumer";
 
-/// A broker, and where consumers find it.
-pub(super) struct Stage {
+/// A broker, and what is needed to start consumers.
+pub(super) struct Environment {
     pub(super) partitions: u32,
     pub(super) bootstrap: String,
     erboh: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Stage {
     broker: Broker,
 }
 
-/// What a replica says of one partition.
+/// The state of one partition according to a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct PartitionView {
     pub(super) partition: i32,
@@ -49,15 +49,15 @@ struct Partitions {
     partitions: Vec<PartitionView>,
 }
 
-/// One process of `erboh consumer`.
+/// A process of `erboh consumer`.
 pub(super) struct Consumer {
     pub(super) process: Child,
     agent: ureq::Agent,
     url: String,
 }
 
-impl Stage {
-    /// Starts a broker with empty topics.
+impl Environment {
+    /// Starts a broker without topics.
     pub(super) fn set_up(
         kind: Kind,
         erboh: &Path,
@@ -69,12 +69,12 @@ impl Stage {
         let broker = Broker::start(kind, erboh, &directory)?;
         let bootstrap = broker.bootstrap.clone();
         let group = ClientConfig::new().set("bootstrap.servers", &bootstrap).create();
-        let group: BaseConsumer = group.context("a client that describes the group")?;
+        let group: BaseConsumer = group.context("the Kafka client for the group")?;
         let (erboh, started) = (erboh.to_owned(), AtomicU32::new(0));
         Ok(Self { partitions, bootstrap, erboh, directory, started, group, broker })
     }
 
-    /// How clients of our own reach it.
+    /// The settings of erboh's own Kafka clients.
     pub(super) fn kafka(&self) -> KafkaSettings {
         KafkaSettings::new(self.bootstrap.clone())
     }
@@ -83,7 +83,7 @@ impl Stage {
         Topics::default()
     }
 
-    /// Starts a consumer; returns at once.
+    /// Starts a consumer without waiting.
     pub(super) fn start_consumer(&self) -> anyhow::Result<Consumer> {
         let ports = erboh_testbed::free_ports(2).map_err(|reason| anyhow!(reason))?;
         let number = self.started.fetch_add(1, Ordering::Relaxed);
@@ -96,43 +96,44 @@ impl Stage {
         ];
         let log = self.directory.join(format!("consumer-{number}.log"));
         let process = spawn(&self.erboh, &arguments, &log)?;
-        let agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER_WAIT)).build().into();
+        let agent =
+            ureq::Agent::config_builder().timeout_global(Some(REQUEST_TIMEOUT)).build().into();
         let url = format!("http://127.0.0.1:{}/api/v1/partitions", ports[0]);
         Ok(Consumer { process, agent, url })
     }
 
-    /// Waits until the group has so many members and is at rest.
+    /// Waits until the group is stable with this number of members.
     pub(super) fn wait_for_members(&self, members: usize) -> anyhow::Result<()> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let mut seen = String::new();
         while Instant::now() < end {
-            // A coordinator that is not there yet answers with an error.
-            if let Ok(list) = self.group.fetch_group_list(Some(GROUP), ANSWER_WAIT)
+            // A coordinator that is not available yet causes an error.
+            if let Ok(list) = self.group.fetch_group_list(Some(GROUP), REQUEST_TIMEOUT)
                 && let Some(group) = list.groups().iter().find(|group| group.name() == GROUP)
             {
-                let at_rest = matches!(group.state(), "Stable" | "Empty" | "Dead");
-                if at_rest && group.members().len() == members {
+                let stable = matches!(group.state(), "Stable" | "Empty" | "Dead");
+                if stable && group.members().len() == members {
                     return Ok(());
                 }
                 seen = format!("{} with {} members", group.state(), group.members().len());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        bail!("the group never had {members} members at rest; last: {seen}")
+        bail!("the group was never stable with {members} members; last: {seen}")
     }
 
-    /// Where each partition of the ratings ends.
+    /// The high watermark of each partition of the ratings.
     pub(super) fn ends(&self) -> anyhow::Result<Vec<i64>> {
         let topic = Self::topics().ratings;
         let end = |partition| {
-            let (_, end) = self.group.fetch_watermarks(&topic, partition, PATIENCE)?;
+            let (_, end) = self.group.fetch_watermarks(&topic, partition, TIMEOUT)?;
             Ok(end)
         };
         (0..self.partitions as i32).map(end).collect()
     }
 
-    /// Ends the broker and removes its data.
-    pub(super) fn end(self) -> anyhow::Result<()> {
+    /// Stops the broker and removes its data.
+    pub(super) fn tear_down(self) -> anyhow::Result<()> {
         let Self { broker, group, directory, .. } = self;
         drop(group);
         drop(broker);
@@ -142,29 +143,29 @@ impl Stage {
 }
 
 impl Consumer {
-    /// What it says of its partitions now; none while it does not answer.
-    pub(super) fn look(&self) -> Option<Vec<PartitionView>> {
+    /// The state of its partitions; `None` while it does not respond.
+    pub(super) fn partitions(&self) -> Option<Vec<PartitionView>> {
         let text = self.agent.get(&self.url).call().ok()?.body_mut().read_to_string().ok()?;
         Some(serde_json::from_str::<Partitions>(&text).ok()?.partitions)
     }
 
-    /// Looks until it says what is wanted.
+    /// Polls the partitions until `wanted` is true.
     pub(super) fn until(
         &self,
         what: &str,
         mut wanted: impl FnMut(&[PartitionView]) -> bool,
     ) -> anyhow::Result<Vec<PartitionView>> {
-        let end = Instant::now() + 10 * PATIENCE;
+        let end = Instant::now() + 10 * TIMEOUT;
         let mut last = None;
         while Instant::now() < end {
-            if let Some(view) = self.look() {
+            if let Some(view) = self.partitions() {
                 if wanted(&view) {
                     return Ok(view);
                 }
                 last = Some(view);
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        bail!("{} never said: {what}; last: {last:?}", self.url)
+        bail!("{} never showed {what}; last: {last:?}", self.url)
     }
 }

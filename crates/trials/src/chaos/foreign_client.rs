@@ -1,7 +1,7 @@
-//! Stranger: a program that writes to the ratings topic and knows nothing of erboh's rules.
+//! A foreign client: a Kafka producer that writes to the ratings topic without erboh's rules.
 //!
-//! It brings copies of ratings, and records that are none. What it writes of the latter begins its
-//! keys with `malformed-`, so that the recount need not judge what a rating is.
+//! It writes copies of ratings and malformed records. The keys of the latter begin with
+//! `malformed-`, so that the recount can tell them from ratings.
 
 use std::time::Duration;
 
@@ -15,48 +15,60 @@ use super::fault::PARTITIONS;
 use super::observer::RATINGS;
 use super::random::Random;
 use super::recount::MALFORMED;
-use crate::ratings::ledger::Place;
+use crate::ratings::ledger::RecordLocation;
 use crate::ratings::rating::Ratings;
 
-/// How long what was written may wait for a broker.
-const FLUSH_WAIT: Duration = Duration::from_secs(30);
-/// How long to wait for room in the client.
-const ROOM_WAIT: Duration = Duration::from_millis(5);
-/// The largest of the malformed records, in bytes; topics take a million by default.
+/// Timeout of a flush.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause while the client's queue is full.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+/// Size of the largest malformed record in bytes; `max.message.bytes` is about a million by
+/// default.
 const HUGE_BYTES: usize = 700_000;
 
-/// A program that writes what it likes.
-pub(super) struct Stranger {
+/// A Kafka producer that writes arbitrary records.
+pub(super) struct ForeignClient {
     client: ThreadedProducer<DefaultProducerContext>,
     written: u64,
 }
 
-impl Stranger {
-    /// A stranger to the cluster behind these addresses.
+impl ForeignClient {
+    /// Connects to the cluster.
     pub(super) fn connect(bootstrap: &str) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("acks", "all");
         config.set("enable.idempotence", "true").set("compression.type", "lz4");
         config.set_log_level(RDKafkaLogLevel::Emerg);
-        Ok(Self { client: config.create().context("the stranger's Kafka client")?, written: 0 })
+        Ok(Self {
+            client: config.create().context("the Kafka client of the foreign client")?,
+            written: 0,
+        })
     }
 
-    /// Writes copies of ratings next to where they stand.
-    pub(super) fn copy(&self, ratings: Ratings, copies: &[(u64, Place)]) -> anyhow::Result<()> {
-        for (number, place) in copies {
+    /// Writes copies of ratings to the partitions of the originals.
+    pub(super) fn copy(
+        &self,
+        ratings: Ratings,
+        copies: &[(u64, RecordLocation)],
+    ) -> anyhow::Result<()> {
+        for (number, location) in copies {
             let (key, value) = (ratings.id(*number).to_string(), ratings.json(*number));
-            self.write(place.partition, Some(key.as_bytes()), Some(value.as_bytes()))?;
+            self.write(location.partition, Some(key.as_bytes()), Some(value.as_bytes()))?;
         }
         self.flush()
     }
 
-    /// Writes `count` records that are no ratings, of every sort, to any partition.
-    pub(super) fn litter(&mut self, random: &mut Random, count: usize) -> anyhow::Result<()> {
+    /// Writes `count` malformed records of random kinds to random partitions.
+    pub(super) fn write_malformed(
+        &mut self,
+        random: &mut Random,
+        count: usize,
+    ) -> anyhow::Result<()> {
         for _ in 0..count {
             self.written += 1;
             let key = format!("{MALFORMED}{}", self.written);
-            let partition = random.place(PARTITIONS as usize) as i32;
-            let value = litter(random, self.written);
+            let partition = random.index(PARTITIONS as usize) as i32;
+            let value = malformed_value(random, self.written);
             self.write(partition, Some(key.as_bytes()), value.as_deref())?;
         }
         self.flush()
@@ -74,22 +86,22 @@ impl Stranger {
         loop {
             match self.client.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
-                    record = again;
-                    std::thread::sleep(ROOM_WAIT);
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), rejected)) => {
+                    record = rejected;
+                    std::thread::sleep(QUEUE_FULL_PAUSE);
                 }
-                Err((error, _)) => return Err(error).context("a stranger's record"),
+                Err((error, _)) => return Err(error).context("a record of the foreign client"),
             }
         }
     }
 
     fn flush(&self) -> anyhow::Result<()> {
-        self.client.flush(FLUSH_WAIT).context("the brokers do not take a stranger's records")
+        self.client.flush(FLUSH_TIMEOUT).context("flushing the records of the foreign client")
     }
 }
 
-/// A value that is no rating; none is a tombstone.
-fn litter(random: &mut Random, number: u64) -> Option<Vec<u8>> {
+/// A value that is not a rating; `None` is a tombstone.
+fn malformed_value(random: &mut Random, number: u64) -> Option<Vec<u8>> {
     let id = Ratings::new(number).id(number);
     let rating = |rest: &str| format!(r#"{{"id":"{id}","battle":"A vs B",{rest}}}"#).into_bytes();
     Some(match random.within(0..=12) {
@@ -106,7 +118,7 @@ fn litter(random: &mut Random, number: u64) -> Option<Vec<u8>> {
         10 => br#"{"battle":"A vs B","voice1":"A","voice2":"B","rating":1}"#.to_vec(),
         11 => b"A vs B|A|B|9".to_vec(),
         _ => {
-            // Huge now and then only, because most of it would be waiting for the network.
+            // Rarely huge, or most records would wait for the network.
             let bytes = if random.within(0..=9) == 0 { HUGE_BYTES } else { 5_000 };
             rating(&format!(r#""voice1":"A","voice2":"B","rating":"{}""#, "9".repeat(bytes)))
         }
@@ -118,10 +130,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn litter_is_never_a_rating() {
+    fn malformed_values_are_not_ratings() {
         let mut random = Random::new(1);
         for number in 0..500 {
-            if let Some(value) = litter(&mut random, number) {
+            if let Some(value) = malformed_value(&mut random, number) {
                 let text = String::from_utf8_lossy(&value);
                 assert!(erboh::rating::Rating::parse(&value).is_err(), "{text:.300}");
             }
