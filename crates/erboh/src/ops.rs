@@ -113,6 +113,7 @@ pub async fn with_ops(listener: Option<TcpListener>, ops: Ops, role: impl Future
     let ended = CancellationToken::new();
     let router = router(ops)
         .layer(middleware::from_fn(web::host::check))
+        .layer(middleware::from_fn(web::panics::answer))
         .layer(Extension(Names::of(&listener)));
     // The service port's connections are of interest, not these few.
     let open = Gauge::default();

@@ -46,6 +46,11 @@ pub(crate) const ID_REUSED: &Kind = &kind(
     "id-reused",
     "The `id` was given to another rating just now; nothing was sent.",
 );
+pub(crate) const INTERNAL_ERROR: &Kind = &kind(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal-error",
+    "The request met a fault of the service; the log says which.",
+);
 pub(crate) const INVALID_QUESTION: &Kind = &kind(
     StatusCode::UNPROCESSABLE_ENTITY,
     "invalid-question",
