@@ -170,19 +170,23 @@ async fn roles(
     };
     let producer =
         Producer::new(writer.clone(), producer_settings).with_guard(settings.guard.clone());
+    let (view, alive) = (engine.board(), consumer::alive(engine.health()));
+    let newest = view.clone();
     let announcing = async {
-        let ready = ready(&writer, engine.board());
+        let ready = ready(&writer, newest);
         if stop.run_until_cancelled(ready).await.is_some() {
             announce(places);
         }
     };
-    tokio::join!(
-        producer::serve(producer_port, None, producer, stop.clone()),
-        consumer::serve(consumer_port, None, consumer_settings, engine.board(), stop.clone()),
-        announcing,
-    );
-    consumer::run::stop(engine).await;
-    Ok(())
+    // All roles in one: too large for the stack of the future that waits for it.
+    let serving = Box::pin(async {
+        tokio::join!(
+            producer::serve(producer_port, None, producer, stop.clone()),
+            consumer::serve(consumer_port, None, consumer_settings, view, alive, stop.clone()),
+            announcing,
+        );
+    });
+    Ok(consumer::run::during(engine, serving, &stop).await?)
 }
 
 /// Waits until ratings can be sent and everything that was sent before this start is counted.

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use super::limits::{RENEW_REST, REPORTS_INTERVAL, TAIL_GROWTH, TAIL_RECORDS};
 use super::settings::{EngineSettings, OnGap, OnLogChange};
+use super::threads::Thread;
 use crate::queue::{LookupError, Reader};
 use crate::totals::{FOLD, Fingerprint, Snapshot, SnapshotError};
 
@@ -75,22 +76,23 @@ enum Verdict {
     Differs(String),
 }
 
-/// Answers requests until the other side is gone.
+/// Answers requests until the engine is stopped.
 pub(super) fn run(
+    thread: Thread,
     mut reader: Reader,
     settings: &EngineSettings,
     requests: &Receiver<Request>,
     answers: &SyncSender<Answer>,
 ) {
     let mut renewed = Instant::now();
-    loop {
+    while thread.goes_on() {
         let request = match requests.recv_timeout(REPORTS_INTERVAL) {
             Ok(request) => request,
             Err(RecvTimeoutError::Timeout) => {
                 reader.idle();
                 continue;
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return thread.ends_with_another(),
         };
         let Request { partition, turn, .. } = request;
         let found = look(&reader, settings, &request);
@@ -100,7 +102,7 @@ pub(super) fn run(
             renewed = Instant::now();
         }
         if answers.send(Answer { partition, turn, found }).is_err() {
-            return;
+            return thread.ends_with_another();
         }
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -122,6 +123,17 @@ impl Roles {
 
     /// Starts a role, and returns when it listens.
     pub(crate) fn start(&self, role: &str, bootstrap: &str, flags: &[&str]) -> Role {
+        self.start_with(role, bootstrap, flags, &[])
+    }
+
+    /// The same with variables in its environment, which is empty else.
+    pub(crate) fn start_with(
+        &self,
+        role: &str,
+        bootstrap: &str,
+        flags: &[&str],
+        variables: &[(&str, &OsStr)],
+    ) -> Role {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{role}-{number}");
         let log = self.directory.path().join(&name);
@@ -129,7 +141,7 @@ impl Roles {
         command.args([role, "--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"]);
         command.args(["--brokers", bootstrap]).args(&self.shape);
         command.args(PROPERTIES.map(|property| format!("--kafka-property={property}")));
-        command.args(flags).env_clear();
+        command.args(flags).env_clear().envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         let child = Child::spawn(command).unwrap();
         let (url, ops) = (String::new(), String::new());
@@ -229,6 +241,22 @@ impl Role {
     pub(crate) fn readiness(&self) -> Option<String> {
         let mut answer = self.agent.get(format!("{}readyz", self.ops)).call().ok()?;
         answer.body_mut().read_to_string().ok()
+    }
+
+    /// What `/livez` says, if it answers: the status and the text.
+    pub(crate) fn liveness(&self) -> Option<(u16, String)> {
+        let mut answer = self.agent.get(format!("{}livez", self.ops)).call().ok()?;
+        Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
+    }
+
+    /// Whether its process runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.is_running()
+    }
+
+    /// Waits until it ends, and answers its exit code.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait(WAIT_MAX).unwrap().code()
     }
 
     /// What the board says is wrong.
