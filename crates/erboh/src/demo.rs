@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker;
-use crate::consumer::view::PartitionState;
 use crate::consumer::{self, View, engine};
 use crate::limits;
 use crate::ops::Stopping;
@@ -203,9 +202,10 @@ async fn ready(writer: &Writer, mut view: View) {
         let ends: Vec<i64> = first.partitions.iter().map(|view| view.end_offset).collect();
         drop(first);
         let counted = view.wait_for(|view| {
-            view.partitions.iter().zip(&ends).all(|(view, end)| {
-                view.position >= *end || matches!(view.state, PartitionState::Halted(_))
-            })
+            view.partitions
+                .iter()
+                .zip(&ends)
+                .all(|(view, end)| view.position >= *end || view.state.standstill().is_some())
         });
         drop(counted.await);
     };

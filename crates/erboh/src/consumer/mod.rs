@@ -122,13 +122,7 @@ pub async fn serve(
     // While partitions move between replicas or the cluster is away, the board shows the last totals
     // and says so, which is better than no answer.
     let newest = view.clone();
-    let ready = ops::once(
-        move || view.borrow().readiness(),
-        move || {
-            let view = newest.borrow();
-            view.alarm.clone().or_else(|| view.problem.clone())
-        },
-    );
+    let ready = ops::once(move || view.borrow().readiness(), move || newest.borrow().trouble());
     let ops = Ops::new(registry, ready, shutdown).while_alive(alive);
     ops::with_ops(ops_listener, ops, async {
         let names = Extension(Names::of(&listener));

@@ -214,6 +214,11 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     check("200", "ready").await;
     show(true, PartitionState::Restoring);
     check("200", "ready\n").await;
+    show(true, PartitionState::Halted("the log was replaced".to_owned()));
+    check("200", "ready\ntrouble: partition 0 halted: the log was replaced\n").await;
+    show(true, PartitionState::Stalled("offset 4 cannot be read".to_owned()));
+    check("200", "ready\ntrouble: partition 0 stands still: offset 4 cannot be read\n").await;
+    show(true, PartitionState::Owned);
     sender.send_modify(|view| {
         let problem = Some("no broker of kafka:9092 is reachable".to_owned());
         *view = Arc::new(BoardView { problem, connected: false, ..(**view).clone() });
