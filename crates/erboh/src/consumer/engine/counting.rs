@@ -129,7 +129,7 @@ impl Counting {
                         live.end();
                     }
                 }
-                Event::Lost(reason) => {
+                Event::Lost(reason) | Event::Unreadable(reason) | Event::OutOfRange(reason) => {
                     self.restore_all(&reason);
                     self.reader.renew();
                     return;

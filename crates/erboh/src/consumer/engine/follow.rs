@@ -126,7 +126,9 @@ impl Follower {
                 let news = heard(&mut self.followed, &record);
                 news.into_iter().try_for_each(|news| self.news.send(news))
             }
-            Some(Event::Lost(reason)) => self.begin_anew(&reason),
+            Some(Event::Lost(reason) | Event::Unreadable(reason) | Event::OutOfRange(reason)) => {
+                self.begin_anew(&reason)
+            }
             Some(Event::Interrupted) => {
                 // Nothing is compared here: a totals topic that was cut off and has grown again
                 // tells a board what it needs with its next snapshots.
