@@ -176,7 +176,7 @@ impl Follower {
             let here = Place { position: followed.next, read_next: followed.next };
             followed.watch.weigh(here, false, (asked, *ends.get(partition)?), now)
         });
-        doubt.map_or(Ok(()), |doubt| self.begin_anew(doubt))
+        doubt.map_or(Ok(()), |doubt| self.begin_anew(&doubt.to_string()))
     }
 
     fn look_at_lesser_problem(&mut self) -> Result<(), Gone> {

@@ -22,11 +22,14 @@ mod live;
 mod news;
 mod owned;
 mod publish;
+mod reading;
 mod retry;
 mod settings;
 mod snapshots;
 mod takeover;
+mod tasks;
 mod threads;
+mod unreadable;
 mod writing;
 
 use std::sync::Arc;

@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use erboh::queue::{Admin, AdminError, KafkaSettings, Reader, Record, Topics};
+use erboh::queue::{Admin, AdminError, KafkaSettings, OutRecord, Reader, Record, Topics, Writer};
 use erboh::totals::Snapshot;
 use erboh_testbed::{Child, Signal};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::WAIT_MAX;
@@ -84,6 +84,11 @@ impl Roles {
     #[track_caller]
     pub(crate) fn administer<T>(&self, act: impl Future<Output = Result<T, AdminError>>) -> T {
         self.runtime.block_on(act).unwrap()
+    }
+
+    /// Writes ratings to one partition.
+    pub(crate) fn rate(&self, partition: i32, count: usize) {
+        rate(&self.bootstrap, partition, count);
     }
 
     /// Starts a consumer, of the same group unless a flag says otherwise; returns when it listens.
@@ -249,6 +254,11 @@ impl Role {
         Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
     }
 
+    /// The board as a page, if it answers.
+    pub(crate) fn page(&self) -> Option<String> {
+        self.agent.get(&*self.url).call().ok()?.body_mut().read_to_string().ok()
+    }
+
     /// Whether its process runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.is_running()
@@ -304,6 +314,22 @@ impl Drop for Role {
             eprintln!("{} said last:\n{}", self.name, last.join("\n"));
         }
     }
+}
+
+/// Writes ratings with ids of their own to one partition, as one batch; all of them must be acknowledged.
+pub(crate) fn rate(bootstrap: &str, partition: i32, count: usize) {
+    let rating = || {
+        let id = Uuid::now_v7().to_string();
+        let value = json!({
+            "id": id, "battle": "One vs Two", "voice1": "One", "voice2": "Two", "rating": 2,
+        });
+        OutRecord { partition: Some(partition), ..OutRecord::new(id, value.to_string()) }
+    };
+    let kafka = KafkaSettings::new(bootstrap);
+    let writer = Writer::connect(&kafka, &Topics::default().ratings).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let results = runtime.block_on(writer.send((0..count).map(|_| rating()).collect(), WAIT_MAX));
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
 /// Where a role listens, from the line of its log that says so: the service, then the ops port.
