@@ -305,19 +305,4 @@ fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitio
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    #[test]
-    fn a_reader_that_reads_nothing_takes_its_reports() {
-        let reader = Reader::for_ranges(&KafkaSettings::new("localhost:1"), "test").unwrap();
-        let end = Instant::now() + Duration::from_mins(1);
-        while reader.signals.take_progress().is_none() {
-            assert!(Instant::now() < end, "no report was taken");
-            reader.idle();
-            std::thread::yield_now();
-        }
-    }
-}
+mod tests;
