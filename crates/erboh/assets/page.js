@@ -7,6 +7,7 @@ const STATES = {
   elsewhere: "counted elsewhere",
   restoring: "being taken over",
   waiting: "waiting for a place for its totals",
+  stalled: "stalled",
   halted: "halted",
 };
 
@@ -30,7 +31,7 @@ function watch(address, shown) {
 
   function take(state) {
     if (isOlder(state.totals.position)) return;
-    if (state.connected) say("on", "Live", state.lag ? `, ${number.format(state.lag)} to go` : ", caught up");
+    if (state.connected) say("on", "Live", state.lag ? `, ${number.format(state.lag)} to go` : state.caught_up ? ", caught up" : "");
     else say("off", "Not connected", "");
     if (newest === null) requestAnimationFrame(() => { draw(newest); newest = null; });
     newest = state;

@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker;
-use crate::consumer::view::PartitionState;
 use crate::consumer::{self, View, engine};
 use crate::limits;
 use crate::ops::Stopping;
@@ -170,19 +169,23 @@ async fn roles(
     };
     let producer =
         Producer::new(writer.clone(), producer_settings).with_guard(settings.guard.clone());
+    let (view, alive) = (engine.board(), consumer::alive(engine.health()));
+    let newest = view.clone();
     let announcing = async {
-        let ready = ready(&writer, engine.board());
+        let ready = ready(&writer, newest);
         if stop.run_until_cancelled(ready).await.is_some() {
             announce(places);
         }
     };
-    tokio::join!(
-        producer::serve(producer_port, None, producer, stop.clone()),
-        consumer::serve(consumer_port, None, consumer_settings, engine.board(), stop.clone()),
-        announcing,
-    );
-    consumer::run::stop(engine).await;
-    Ok(())
+    // All roles in one: too large for the stack of the future that waits for it.
+    let serving = Box::pin(async {
+        tokio::join!(
+            producer::serve(producer_port, None, producer, stop.clone()),
+            consumer::serve(consumer_port, None, consumer_settings, view, alive, stop.clone()),
+            announcing,
+        );
+    });
+    Ok(consumer::run::during(engine, serving, &stop).await?)
 }
 
 /// Waits until ratings can be sent and everything that was sent before this start is counted.
@@ -199,9 +202,10 @@ async fn ready(writer: &Writer, mut view: View) {
         let ends: Vec<i64> = first.partitions.iter().map(|view| view.end_offset).collect();
         drop(first);
         let counted = view.wait_for(|view| {
-            view.partitions.iter().zip(&ends).all(|(view, end)| {
-                view.position >= *end || matches!(view.state, PartitionState::Halted(_))
-            })
+            view.partitions
+                .iter()
+                .zip(&ends)
+                .all(|(view, end)| view.position >= *end || view.state.standstill().is_some())
         });
         drop(counted.await);
     };

@@ -213,6 +213,13 @@ pub const DEMO_DRAIN: Duration = Duration::from_millis(1500);
 /// How long a role may take to flush and to leave its consumer group.
 pub const ROLE_FLUSH: Duration = Duration::from_secs(2);
 
+/// How long a role whose engine cannot go on still says so, on `/livez` and `/readyz`, before it ends. Together with
+/// [`FAILED_DRAIN`] and [`RUNTIME_STOP`] it stays under 2 seconds, so that the next start is not far.
+pub const FAILED_NOTICE: Duration = Duration::from_millis(500);
+
+/// How long it may finish the requests under way after that.
+pub const FAILED_DRAIN: Duration = Duration::from_secs(1);
+
 /// How long the embedded broker may take to close its logs.
 pub const BROKER_STOP: Duration = Duration::from_secs(1);
 

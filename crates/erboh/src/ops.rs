@@ -1,8 +1,8 @@
 //! What whoever operates a role asks it: is it alive, can it serve, what are its numbers.
 //!
-//! `/livez` answers while the process runs its tasks at all; `/readyz` from the time on that this
-//! replica may serve until it stops; `/metrics` is what Prometheus and others scrape. They stand on a
-//! port of their own, so that they are never offered to the public by accident.
+//! `/livez` says whether the process can still do its work, or is to be restarted; `/readyz` from the time on
+//! that this replica may serve until it stops; `/metrics` is what Prometheus and others scrape. They stand on
+//! a port of their own, so that they are never offered to the public by accident.
 
 mod exposition;
 mod process;
@@ -29,6 +29,9 @@ use crate::{limits, web};
 
 /// Says whether a role can serve, and if not, why. A role that can may have trouble all the same.
 pub type ReadyCheck = Arc<dyn Fn() -> Result<Option<String>, String> + Send + Sync>;
+
+/// Says whether a role can still do its work, and if not, why: its process is to be started again then.
+pub type LiveCheck = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Ready for good once `begun` has found nothing wrong: trouble that comes later, such as a cluster
 /// that is away, is every replica's, and a service without any replica helps nobody.
@@ -67,6 +70,7 @@ impl Default for Stopping {
 pub struct Ops {
     registry: Arc<Mutex<Registry>>,
     ready: ReadyCheck,
+    alive: LiveCheck,
     stopping: CancellationToken,
 }
 
@@ -75,13 +79,22 @@ impl Ops {
     /// cancelled.
     #[must_use]
     pub fn new(registry: Registry, ready: ReadyCheck, stopping: CancellationToken) -> Self {
-        Self { registry: Arc::new(Mutex::new(registry)), ready, stopping }
+        let alive = Arc::new(|| Ok(()));
+        Self { registry: Arc::new(Mutex::new(registry)), ready, alive, stopping }
+    }
+
+    /// Alive while `alive` says so; without it for as long as it answers at all.
+    #[must_use]
+    pub fn while_alive(mut self, alive: LiveCheck) -> Self {
+        self.alive = alive;
+        self
     }
 
     fn readiness(&self) -> Result<Option<String>, String> {
         if self.stopping.is_cancelled() {
             return Err("stopping".to_owned());
         }
+        (self.alive)()?;
         (self.ready)()
     }
 }
@@ -113,6 +126,7 @@ pub async fn with_ops(listener: Option<TcpListener>, ops: Ops, role: impl Future
     let ended = CancellationToken::new();
     let router = router(ops)
         .layer(middleware::from_fn(web::host::check))
+        .layer(middleware::from_fn(web::panics::answer))
         .layer(Extension(Names::of(&listener)));
     // The service port's connections are of interest, not these few.
     let open = Gauge::default();
@@ -140,10 +154,17 @@ pub fn after(shutdown: CancellationToken, wait: Duration) -> CancellationToken {
 /// The routes of the ops port.
 pub fn router(ops: Ops) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "alive\n" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(ops)
+}
+
+async fn livez(State(ops): State<Ops>) -> (StatusCode, String) {
+    match (ops.alive)() {
+        Ok(()) => (StatusCode::OK, "alive\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not alive: {reason}\n")),
+    }
 }
 
 async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {

@@ -29,7 +29,7 @@ pub(super) struct Task {
 
 /// Why reading ended early.
 enum Trouble {
-    /// The log is not where it was; it can be begun anew.
+    /// The log is not where it was, or came damaged; reading it can begin again.
     Moved(String),
     /// It cannot be read.
     Failed(String),
@@ -220,7 +220,14 @@ fn read(
         match event {
             None if whole => break Ok(()),
             Some(Event::End(_)) => at_end = true,
-            Some(Event::Lost(reason)) => break Err(Trouble::Moved(reason)),
+            Some(Event::Lost(reason) | Event::OutOfRange(reason)) => {
+                break Err(Trouble::Moved(reason));
+            }
+            Some(Event::Unreadable(reason)) => {
+                break Err(Trouble::Moved(format!(
+                    "offset {next} of {end} cannot be read: {reason}"
+                )));
+            }
             Some(Event::Interrupted) => {
                 // A record may have been fetched and thrown away.
                 reader.remove(topic, partition);

@@ -24,7 +24,7 @@ use super::page::{Notice, notices};
 use super::view::{BoardView, Partition, PartitionView};
 use super::{Consumer, View};
 use crate::totals::Snapshot;
-use crate::totals::board::Board;
+use crate::totals::board::Totals;
 use crate::web::live::{self, Place};
 use crate::web::{Problem, kinds};
 use crate::{limits, spec};
@@ -90,12 +90,12 @@ impl Question {
     path = "/api/v1/totals",
     tag = "board",
     params(Question),
-    responses((status = 200, description = "The totals of now", body = Board)),
+    responses((status = 200, description = "The totals of now", body = Totals<'_>)),
 )]
 async fn totals(
     State(consumer): State<Consumer>,
     question: Result<Query<Question>, QueryRejection>,
-) -> Result<Json<Board>, Problem> {
+) -> Result<Response, Problem> {
     let invalid = |field: &str, reason: &str| {
         Problem::new(kinds::INVALID_QUESTION, format!("{field}: {reason}")).field(field)
     };
@@ -109,7 +109,7 @@ async fn totals(
     let mut view = consumer.view;
     let passed = view.wait_for(|view| view.board.has_passed(&position));
     match tokio::time::timeout(wait, passed).await {
-        Ok(Ok(view)) => Ok(Json(view.board.clone())),
+        Ok(Ok(view)) => Ok(Json(view.totals()).into_response()),
         _ => Err(Problem::new(
             kinds::NOT_COUNTED_YET,
             "The ratings that were asked for are not in the totals yet. Ask again.",
@@ -186,7 +186,7 @@ async fn partition_totals(
 #[derive(Serialize, ToSchema)]
 struct Update<'a> {
     /// As `GET /api/v1/totals` answers.
-    totals: &'a Board,
+    totals: Totals<'a>,
     /// As `GET /api/v1/partitions` answers.
     #[schema(value_type = [Partition<'_>])]
     partitions: &'a [PartitionView],
@@ -195,6 +195,8 @@ struct Update<'a> {
     /// Offsets that are still to be counted, in all partitions.
     #[schema(minimum = 0)]
     lag: i64,
+    /// Whether all is counted that is on the queue now, and nothing is wrong.
+    caught_up: bool,
     /// What people should know, the worst first.
     notices: Vec<Notice>,
 }
@@ -202,10 +204,11 @@ struct Update<'a> {
 impl<'a> Update<'a> {
     fn new(view: &'a BoardView) -> Self {
         Self {
-            totals: &view.board,
+            totals: view.totals(),
             partitions: &view.partitions,
             connected: view.connected,
             lag: view.lag(),
+            caught_up: view.has_counted_all(),
             notices: notices(view),
         }
     }

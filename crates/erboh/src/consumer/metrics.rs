@@ -31,11 +31,14 @@ const OF_SNAPSHOTS: [OfSnapshot; 3] = [
     ("dead_letters", "Records that are no ratings.", |of| of.dead),
 ];
 
-const OF_PARTITIONS: [OfPartition; 5] = [
+const OF_PARTITIONS: [OfPartition; 6] = [
     ("position_offset", "Everything before this offset is counted.", |of| of.position),
     ("end_offset", "Offset that the next rating will get.", |of| of.end_offset),
     ("lag_records", "Offsets that are still to be counted.", |of| of.lag),
     ("owned", "1 where this replica counts.", |of| i64::from(of.state == PartitionState::Owned)),
+    ("stalled", "1 if the next records cannot be read and are retried.", |of| {
+        i64::from(matches!(of.state, PartitionState::Stalled(_)))
+    }),
     ("halted", "1 where nobody may go on before a person decides.", |of| {
         i64::from(matches!(of.state, PartitionState::Halted(_)))
     }),

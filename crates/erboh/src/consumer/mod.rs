@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::metrics::Metrics;
 use self::view::BoardView;
-use crate::ops::{self, Ops, Stopping};
+use crate::ops::{self, LiveCheck, Ops, Stopping};
 use crate::queue::Topics;
 use crate::spec::{self, Use};
 use crate::web::host::Names;
@@ -97,6 +97,12 @@ pub fn router(consumer: Consumer) -> Router {
     web::shell(spec::publish(api, &ABOUT, deployment).merge(pages), &http)
 }
 
+/// Alive for as long as the engine can count.
+#[must_use]
+pub fn alive(engine: engine::Health) -> LiveCheck {
+    Arc::new(move || engine.check().map_err(|error| error.to_string()))
+}
+
 /// Serves the board until `shutdown`, then stops in order: not ready, wait, stop accepting, drain.
 /// The engine goes on meanwhile; whoever started it stops it afterwards.
 pub async fn serve(
@@ -104,6 +110,7 @@ pub async fn serve(
     ops_listener: Option<TcpListener>,
     settings: Settings,
     view: View,
+    alive: LiveCheck,
     shutdown: CancellationToken,
 ) {
     let Stopping { wait, drain } = settings.stopping;
@@ -115,14 +122,8 @@ pub async fn serve(
     // While partitions move between replicas or the cluster is away, the board shows the last totals
     // and says so, which is better than no answer.
     let newest = view.clone();
-    let ready = ops::once(
-        move || view.borrow().readiness(),
-        move || {
-            let view = newest.borrow();
-            view.alarm.clone().or_else(|| view.problem.clone())
-        },
-    );
-    let ops = Ops::new(registry, ready, shutdown);
+    let ready = ops::once(move || view.borrow().readiness(), move || newest.borrow().trouble());
+    let ops = Ops::new(registry, ready, shutdown).while_alive(alive);
     ops::with_ops(ops_listener, ops, async {
         let names = Extension(Names::of(&listener));
         let open = consumer.http.connections().clone();

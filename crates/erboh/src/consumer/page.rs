@@ -58,17 +58,7 @@ pub fn notices(view: &BoardView) -> Vec<Notice> {
             way_out: "What is counted stays counted; the service keeps trying.",
         });
     }
-    for partition in &view.partitions {
-        if let PartitionState::Halted(reason) = &partition.state {
-            notices.push(Notice {
-                kind: "bad",
-                title: format!("Partition {} is halted", partition.partition),
-                cause: reason.clone(),
-                way_out: "Its ratings are not counted until someone decides; the other partitions \
-                          go on. The settings --on-log-change and --on-gap are that decision.",
-            });
-        }
-    }
+    notices.extend(view.standstills().map(standstill));
     notices.extend(gaps(&view.board));
     // Where something is wrong nobody can promise a moment.
     if view.connected
@@ -83,6 +73,28 @@ pub fn notices(view: &BoardView) -> Vec<Notice> {
         });
     }
     notices
+}
+
+fn standstill((partition, reason): (&PartitionView, &str)) -> Notice {
+    let (what, way_out) = match partition.state {
+        PartitionState::Halted(_) => (
+            "is halted",
+            "Its ratings are not counted until this is resolved; those of the other partitions are. \
+             If the log was replaced or lost ratings, the settings --on-log-change and --on-gap \
+             decide how to continue.",
+        ),
+        _ => (
+            "is stalled",
+            "The engine retries. Its ratings are not counted meanwhile; those of the other partitions \
+             are.",
+        ),
+    };
+    Notice {
+        kind: "bad",
+        title: format!("Partition {} {what}", partition.partition),
+        cause: reason.to_owned(),
+        way_out,
+    }
 }
 
 fn gaps(board: &Board) -> Option<Notice> {
@@ -138,10 +150,11 @@ impl<'a> Page<'a> {
     /// What is left to do, to be read after [`Page::status`]. It stands apart, because it changes
     /// too often to be read out each time.
     fn progress(&self) -> String {
-        match (self.view.connected, self.view.lag()) {
-            (false, _) => String::new(),
-            (true, 0) => ", caught up".to_owned(),
-            (true, lag) => format!(", {} to go", web::grouped(lag)),
+        match self.view.lag() {
+            _ if !self.view.connected => String::new(),
+            0 if self.view.has_counted_all() => ", caught up".to_owned(),
+            0 => String::new(),
+            lag => format!(", {} to go", web::grouped(lag)),
         }
     }
 

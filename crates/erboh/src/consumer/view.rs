@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::totals::board::Board;
+use crate::totals::board::{Board, Totals};
 
 /// All that the board's page and API show. The engine makes a new one whenever something changes;
 /// who looks gets the newest and misses those in between.
@@ -67,6 +67,8 @@ pub enum PartitionState {
     Restoring,
     /// Nobody counts it before the topic of the totals has this partition, too.
     Waiting,
+    /// The log has more, and it cannot be read for now; the text says why. It is tried again and again.
+    Stalled(String),
     /// Nobody may go on before a person decides; the text says what happened.
     Halted(String),
 }
@@ -80,6 +82,7 @@ impl PartitionState {
             Self::Elsewhere => "elsewhere",
             Self::Restoring => "restoring",
             Self::Waiting => "waiting",
+            Self::Stalled(_) => "stalled",
             Self::Halted(_) => "halted",
         }
     }
@@ -92,7 +95,17 @@ impl PartitionState {
             Self::Elsewhere => "counted elsewhere",
             Self::Restoring => "being taken over",
             Self::Waiting => "waiting for a place for its totals",
+            Self::Stalled(_) => "stalled",
             Self::Halted(_) => "halted",
+        }
+    }
+
+    /// Why it stands still although there may be more to count, if it does.
+    #[must_use]
+    pub fn standstill(&self) -> Option<&str> {
+        match self {
+            Self::Stalled(reason) | Self::Halted(reason) => Some(reason),
+            Self::Owned | Self::Elsewhere | Self::Restoring | Self::Waiting => None,
         }
     }
 }
@@ -115,10 +128,10 @@ pub(super) struct Partition<'a> {
     lag: i64,
     /// Who counts it, or why nobody does: `owned` by this replica, `elsewhere`, `restoring` while
     /// this replica takes it over, `waiting` until the topic of the totals has this partition, too,
-    /// `halted` until a person decides.
-    #[schema(pattern = "^(owned|elsewhere|restoring|waiting|halted)$")]
+    /// `stalled` while its next records cannot be read, `halted` until a person decides.
+    #[schema(pattern = "^(owned|elsewhere|restoring|waiting|stalled|halted)$")]
     state: &'static str,
-    /// Why it is halted.
+    /// Why it is stalled or halted, where, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<&'a str>,
@@ -129,17 +142,13 @@ pub(super) struct Partition<'a> {
 /// One element of `GET /api/v1/partitions`.
 impl Serialize for PartitionView {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let reason = match &self.state {
-            PartitionState::Halted(reason) => Some(reason.as_str()),
-            _ => None,
-        };
         let answer = Partition {
             partition: self.partition,
             position: self.position,
             end_offset: self.end_offset,
             lag: self.lag,
             state: self.state.name(),
-            reason,
+            reason: self.state.standstill(),
             writer: &self.writer,
         };
         answer.serialize(serializer)
@@ -151,6 +160,47 @@ impl BoardView {
     #[must_use]
     pub fn lag(&self) -> i64 {
         self.partitions.iter().map(|partition| partition.lag).sum()
+    }
+
+    /// Partitions that stand still although there may be more to count, each with the reason.
+    pub fn standstills(&self) -> impl Iterator<Item = (&PartitionView, &str)> {
+        self.partitions.iter().filter_map(|view| Some((view, view.state.standstill()?)))
+    }
+
+    /// Whether the totals can be relied on: nothing was lost before it was counted, and every
+    /// partition is counted on.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.board.exact() && self.standstills().next().is_none()
+    }
+
+    /// Whether everything is counted that is on the queue now.
+    #[must_use]
+    pub fn has_counted_all(&self) -> bool {
+        let is_well = self.connected && self.problem.is_none() && self.readiness().is_ok();
+        is_well && self.lag() == 0 && self.standstills().next().is_none()
+    }
+
+    /// The totals as they are answered.
+    #[must_use]
+    pub fn totals(&self) -> Totals<'_> {
+        self.board.totals(self.is_exact())
+    }
+
+    /// What is wrong, in one line for operators; nothing if all is well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let whole = self.alarm.clone().or_else(|| self.problem.clone());
+        let mut standstills = self.standstills();
+        let first = standstills.next().map(|(view, reason)| {
+            let others = match standstills.count() {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            format!("partition {} is {}{others}: {reason}", view.partition, view.state.words())
+        });
+        let all: Vec<String> = whole.into_iter().chain(first).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// Whether the totals are complete enough to be shown to people who did not see earlier ones:

@@ -59,6 +59,10 @@ pub(super) const LOOKUP_TIMEOUT_MS: u64 = 5_000;
 /// usually takes a few; whoever adds a partition also has others to read.
 pub(super) const LEADERS_MS: u64 = 500;
 
+/// How long nothing may come of records that are tried before they count as unreadable: a batch that can
+/// be read is there within milliseconds, and others wait for the reader that tries it.
+pub(super) const CHECK_SILENCE: Duration = Duration::from_secs(2);
+
 /// KiB of records that one reader holds before it stops fetching. It bounds the memory of a
 /// reader that is behind, whatever the number of partitions.
 pub(super) const READER_QUEUE_KBYTES: u64 = 16 * 1024;

@@ -33,7 +33,7 @@ pub use admin::{Admin, AdminError};
 pub use batch::Batch;
 pub use member::{GroupEvent, Member};
 pub use progress::Position;
-pub use reader::{Event, LookupError, Reader};
+pub use reader::{Event, Fault, LookupError, Reader};
 pub use record::Record;
 pub use refusal::Refusal;
 pub use rights::{Resource, Right};

@@ -9,7 +9,8 @@ use crate::web::kinds::Kind;
 use crate::web::{Problem, kinds};
 
 /// What every operation can answer, whichever it is.
-const OF_ALL: [&Kind; 3] = [kinds::BAD_HOST, kinds::MISDIRECTED, kinds::HEADERS_TOO_LARGE];
+const OF_ALL: [&Kind; 4] =
+    [kinds::BAD_HOST, kinds::MISDIRECTED, kinds::HEADERS_TOO_LARGE, kinds::INTERNAL_ERROR];
 
 /// What every operation can answer that changes something.
 const OF_WRITES: [&Kind; 1] = [kinds::CROSS_SITE];

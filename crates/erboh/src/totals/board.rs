@@ -9,14 +9,11 @@
 //! Which of two snapshots is newer is a total order, so that the board shows the same whatever order they arrive in, and
 //! never goes back.
 
-use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use serde::ser::{Serialize, Serializer};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::{Snapshot, Tally, Voices};
 use crate::rating::{Voice, catalogue};
@@ -139,6 +136,20 @@ impl Board {
         self.snapshots.values().all(|snapshot| snapshot.exact())
     }
 
+    /// What it adds up to, as it is answered. Whether that is `exact` is for those to say who also know how the
+    /// counting goes on.
+    #[must_use]
+    pub fn totals(&self, exact: bool) -> Totals<'_> {
+        Totals {
+            voices: self.rows(),
+            counted: self.counted(),
+            duplicates: self.duplicates(),
+            dead: self.dead(),
+            exact,
+            position: self.position(),
+        }
+    }
+
     /// For every partition the offset up to which the board has counted.
     #[must_use]
     pub fn position(&self) -> BTreeMap<i32, i64> {
@@ -159,8 +170,8 @@ impl Board {
 }
 
 /// What the ratings add up to.
-#[derive(serde::Serialize, ToSchema)]
-struct Totals<'a> {
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub struct Totals<'a> {
     /// Every voice that was rated or is under research, the highest sum first.
     voices: &'a [Row],
     /// Ratings that count.
@@ -169,41 +180,11 @@ struct Totals<'a> {
     duplicates: u64,
     /// Records that are no ratings.
     dead: u64,
-    /// Whether nothing was lost before it was counted.
+    /// Whether nothing was lost before it was counted, and every partition is counted on. It is `false` while one
+    /// stands still, and for good once ratings were lost.
     exact: bool,
     /// By partition, the offset up to which everything is counted.
     position: BTreeMap<i32, i64>,
-}
-
-/// The answer of `GET /api/v1/totals`.
-impl Serialize for Board {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let answer = Totals {
-            voices: self.rows(),
-            counted: self.counted(),
-            duplicates: self.duplicates(),
-            dead: self.dead(),
-            exact: self.exact(),
-            position: self.position(),
-        };
-        answer.serialize(serializer)
-    }
-}
-
-impl PartialSchema for Board {
-    fn schema() -> RefOr<Schema> {
-        Totals::schema()
-    }
-}
-
-impl ToSchema for Board {
-    fn name() -> Cow<'static, str> {
-        Totals::name()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        Totals::schemas(schemas);
-    }
 }
 
 /// Whether `one` is newer than `other`: a later epoch, then a larger N. Where both are equal, the one that knows more of

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  socket ──► server (connection limit, header time-out, drain)
-//!               └─► shell (request id, security headers, header limit, Host, origin, size limit, 404/405) ──► the role's routes
+//!               └─► shell (request id, security headers, panics, header limit, Host, origin, size limit, 404/405) ──► the role's routes
 //!                                                                      ├─ pages    html()
 //!                                                                      ├─ API      Problem (RFC 9457)
 //!                                                                      └─ assets   ETag, cached
@@ -15,6 +15,7 @@ pub mod host;
 pub mod live;
 pub mod nav;
 pub mod origin;
+pub(crate) mod panics;
 mod places;
 pub mod problem;
 pub mod requests;
@@ -62,6 +63,7 @@ pub fn shell(routes: Router, metrics: &requests::Metrics) -> Router {
         .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn(host::check))
         .layer(middleware::from_fn(header_limit::check))
+        .layer(middleware::from_fn(panics::answer))
         .layer(middleware::map_response(add_headers))
         .layer(middleware::from_fn_with_state(watched, requests::follow))
 }
@@ -142,15 +144,16 @@ pub fn is_api(request: &Request) -> bool {
 /// Answers an error of a page as a page to a browser and as problem+json to everyone else.
 #[must_use]
 pub fn error(headers: &HeaderMap, problem: Problem) -> Response {
-    let wants_page = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.contains("text/html"));
-    if !wants_page {
+    if !accepts_page(headers) {
         return problem.into_response();
     }
     problem_page(&problem, &ErrorPage { problem: &problem })
+}
+
+/// Whether a request is that of a browser.
+fn accepts_page(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.contains("text/html"))
 }
 
 /// Answers an error as a page of its own.

@@ -138,6 +138,11 @@ async fn what_is_wrong_is_said_with_cause_and_way_out() {
     )
     .await;
     check(
+        |view| view.partitions[1].state = PartitionState::Stalled("a wrong checksum".to_owned()),
+        ["Partition 1 is stalled", "a wrong checksum", "The engine retries"],
+    )
+    .await;
+    check(
         |view| view.partitions[1].state = PartitionState::Restoring,
         ["Not caught up yet", "partition 1 is being taken over", "in a moment"],
     )
@@ -153,6 +158,57 @@ async fn what_is_wrong_is_said_with_cause_and_way_out() {
             view.board.merge(totals.snapshot("replica-a", 2));
         },
         ["The totals are not exact", "partition 1 offsets 0 to 11", "longer retention"],
+    )
+    .await;
+}
+
+/// What the page says beside its notices: how far the counting is, and whether the totals are exact.
+async fn claims(view: BoardView) -> (String, String) {
+    let html = page(view).await;
+    let text = |start: &str| {
+        let (_, rest) = html.split_once(start).unwrap_or_else(|| panic!("no {start} in {html}"));
+        rest.split_once('<').expect("its end").0.to_owned()
+    };
+    (text("data-lag>"), text(r#"data-total="exact">"#))
+}
+
+#[tokio::test]
+async fn a_board_that_stands_still_claims_neither_to_be_exact_nor_to_be_caught_up() {
+    let check = async |change: fn(&mut BoardView), progress: &str, exact: &str| {
+        let mut view = view(&VALUES);
+        change(&mut view);
+        assert_eq!(claims(view.clone()).await, (progress.to_owned(), exact.to_owned()));
+        let (_sender, router, _) = service(view);
+        let totals = get(&router, "/api/v1/totals").await.json();
+        assert_eq!(totals["exact"], exact == "yes", "{totals}");
+        let request = Request::get("/api/v1/events").body(Body::empty()).expect("a request");
+        let mut live = router.oneshot(request).await.expect("an answer").into_body();
+        let event = next_event(&mut live).await.expect("an event");
+        assert_eq!(event["caught_up"], progress == ", caught up", "{event}");
+        assert_eq!(event["totals"]["exact"], exact == "yes", "{event}");
+    };
+    check(|_| {}, ", caught up", "yes").await;
+    check(|view| view.partitions[0].state = PartitionState::Halted("junk".into()), "", "no").await;
+    check(|view| view.partitions[0].state = PartitionState::Stalled("junk".into()), "", "no").await;
+    check(
+        |view| {
+            view.partitions[1].state = PartitionState::Stalled("junk".into());
+            (view.partitions[1].end_offset, view.partitions[1].lag) = (28, 28);
+        },
+        ", 28 to go",
+        "no",
+    )
+    .await;
+    check(|view| view.problem = Some("writing fails".into()), "", "yes").await;
+    check(|view| view.caught_up = false, "", "yes").await;
+    // Topics that are waited for.
+    check(
+        |view| {
+            let problem = Some("topic erboh-ratings does not exist".to_owned());
+            *view = BoardView { connected: true, problem, ..BoardView::default() };
+        },
+        "",
+        "yes",
     )
     .await;
 }

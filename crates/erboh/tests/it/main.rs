@@ -32,6 +32,8 @@ mod simulations;
 mod smoke;
 mod spec;
 mod support;
+#[cfg(debug_assertions)]
+mod threads;
 mod tidy;
 mod topics;
 mod web;

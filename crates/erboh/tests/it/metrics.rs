@@ -177,7 +177,9 @@ async fn every_metric_is_on_the_page_and_every_one_on_the_page_is_shown() {
     check(&numbers, "The producer");
     let settings = board::settings();
     let (_sender, view) = watch::channel(Arc::new(view()));
-    let numbers =
-        shown(|service, ops, stop| consumer::serve(service, Some(ops), settings, view, stop)).await;
+    let numbers = shown(|service, ops, stop| {
+        consumer::serve(service, Some(ops), settings, view, Arc::new(|| Ok(())), stop)
+    })
+    .await;
     check(&numbers, "The consumer");
 }

@@ -44,9 +44,20 @@ impl Process {
 
     /// Starts one of the roles with these flags.
     pub(crate) fn start(role: &str, home: &Path, flags: &[&str]) -> Self {
+        Self::start_with(role, home, flags, &[])
+    }
+
+    /// The same with these variables.
+    pub(crate) fn start_with(
+        role: &str,
+        home: &Path,
+        flags: &[&str],
+        variables: &[(&str, &OsStr)],
+    ) -> Self {
         let errors = home.join("errors");
         let mut command = Command::new(env!("CARGO_BIN_EXE_erboh"));
         command.args([role, "--log-format", "text"]).args(flags).env_clear().env("HOME", home);
+        command.envs(variables.iter().copied());
         command.stdout(Stdio::piped()).stderr(File::create(&errors).expect("a file"));
         Self { child: Child::spawn(command).expect("the binary runs"), errors }
     }

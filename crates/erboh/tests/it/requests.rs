@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Extensions, HeaderMap, Request};
-use axum::routing::post;
+use axum::routing::{get, post};
 use erboh::web::requests::{self, Metrics};
 use erboh::web::shell;
 use prometheus_client::encoding::text::encode;
@@ -132,4 +132,42 @@ async fn a_client_that_goes_away_is_counted_too() {
     let text = shown(&metrics);
     assert!(text.contains(r#"{method="POST",route="/",status="499"} 1"#), "{text}");
     assert!(text.contains("http_requests_in_flight 0"), "{text}");
+}
+
+/// A service of which one handler panics while it works.
+fn panicking(metrics: &Metrics) -> Router {
+    let panics = async || -> String {
+        tokio::task::yield_now().await;
+        panic!("a test asked for this panic");
+    };
+    let routes = Router::new()
+        .route("/api/v1/panics", get(panics))
+        .route("/panics", get(panics))
+        .route("/works", get(async || "works"));
+    shell(routes, metrics)
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_is_answered_and_counted() {
+    let metrics = Metrics::default();
+    let router = panicking(&metrics);
+    let send = async |path: &str, accept: &str| {
+        let request =
+            Request::get(path).header("x-request-id", "build-17").header("accept", accept);
+        ask(&router, request.body(Body::empty()).expect("a request")).await
+    };
+    let answer = send("/api/v1/panics", "text/html").await;
+    let problem = answer.problem(500, "internal-error");
+    assert!(!problem.to_string().contains("asked for this"), "a client learns nothing: {problem}");
+    assert_eq!(answer.header("x-request-id"), "build-17");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    let page = send("/panics", "text/html").await;
+    assert_eq!(
+        (page.status.as_u16(), page.header("content-type")),
+        (500, "text/html; charset=utf-8")
+    );
+    assert_eq!(send("/works", "*/*").await.text, "works");
+    let numbers = shown(&metrics);
+    assert!(numbers.contains(r#"http_problems_total{code="internal-error"} 2"#), "{numbers}");
+    assert!(numbers.contains("http_requests_in_flight 0"), "{numbers}");
 }

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -183,7 +184,13 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     let settings = consumer::Settings { stopping, ..board::settings() };
     let (sender, view) = watch::channel(Arc::new(BoardView::default()));
     let shutdown = CancellationToken::new();
-    let role = consumer::serve(listener, Some(ops), settings, view, shutdown.clone());
+    let alive = Arc::new(AtomicBool::new(true));
+    let engine = Arc::clone(&alive);
+    let live = Arc::new(move || {
+        let is_alive = engine.load(Ordering::Relaxed);
+        is_alive.then_some(()).ok_or_else(|| "a thread has ended".to_owned())
+    });
+    let role = consumer::serve(listener, Some(ops), settings, view, live, shutdown.clone());
     let serving = tokio::spawn(role);
     let show = |caught_up: bool, state: PartitionState| {
         let (position, end_offset, writer) = (4, 9, "replica-a".to_owned());
@@ -207,6 +214,11 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     check("200", "ready").await;
     show(true, PartitionState::Restoring);
     check("200", "ready\n").await;
+    show(true, PartitionState::Halted("the log was replaced".to_owned()));
+    check("200", "ready\ntrouble: partition 0 is halted: the log was replaced\n").await;
+    show(true, PartitionState::Stalled("offset 4 cannot be read".to_owned()));
+    check("200", "ready\ntrouble: partition 0 is stalled: offset 4 cannot be read\n").await;
+    show(true, PartitionState::Owned);
     sender.send_modify(|view| {
         let problem = Some("no broker of kafka:9092 is reachable".to_owned());
         *view = Arc::new(BoardView { problem, connected: false, ..(**view).clone() });
@@ -214,6 +226,11 @@ async fn the_consumer_is_ready_once_complete_until_it_stops() {
     check("200", "ready\ntrouble: no broker of kafka:9092 is reachable\n").await;
     let metrics = ask(address, "/metrics").await;
     assert!(metrics.contains("erboh_consumer_lag_records{partition=\"0\"} 5"), "{metrics}");
+    assert!(ask(address, "/livez").await.ends_with("\r\n\r\nalive\n"));
+    alive.store(false, Ordering::Relaxed);
+    let dead = ask(address, "/livez").await;
+    assert!(dead.starts_with("HTTP/1.1 503") && dead.contains("a thread has ended"), "{dead}");
+    check("503", "not ready: a thread has ended").await;
     shutdown.cancel();
     check("503", "stopping").await;
     serving.abort();

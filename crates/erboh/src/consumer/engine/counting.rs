@@ -16,13 +16,14 @@ use tokio::sync::watch;
 
 use super::dead_letters;
 use super::follow::News;
-use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, REVOKE_TIME, STOP_TIME};
+use super::limits::{IDLE_WAIT, RECORDS_PER_TURN, RETRY_LONGEST, REVOKE_TIME, STOP_TIME};
 use super::live::Live;
 use super::owned::{Owned, Stage};
 use super::publish::Publisher;
 use super::retry::{Replacements, Retry};
 use super::settings::EngineSettings;
-use super::takeover::{Answer, Request};
+use super::takeover::Found;
+use super::tasks::{Answer, Outcome, Request};
 use crate::consumer::view::BoardView;
 use crate::queue::{Event, GroupEvent, KafkaSettings, Member, Reader, SettingsError, Writer};
 use crate::totals::Record;
@@ -118,8 +119,9 @@ impl Counting {
                         };
                         let trace = || dead_letters::trace(&message);
                         if !live.take(ratings, record, trace) {
-                            self.restore_all("the last counted record is another one now");
-                            return;
+                            let partition = message.partition();
+                            drop(message);
+                            self.restore(partition, "the last counted record is another one now");
                         }
                     }
                 }
@@ -132,6 +134,10 @@ impl Counting {
                 Event::Lost(reason) => {
                     self.restore_all(&reason);
                     self.reader.renew();
+                    return;
+                }
+                Event::Unreadable(reason) | Event::OutOfRange(reason) => {
+                    self.suspect_all(&reason);
                     return;
                 }
                 Event::Interrupted => {
@@ -205,7 +211,7 @@ impl Counting {
         {
             if member.take_commit_failure() {
                 self.commit.failed(now);
-                self.owned.values_mut().filter_map(Owned::live).for_each(Live::commit_again);
+                self.owned.values_mut().filter_map(Owned::counted).for_each(Live::commit_again);
             } else {
                 self.commit.succeeded();
             }
@@ -238,63 +244,41 @@ impl Counting {
                 owned.failed("too many partitions are being restored".into(), now);
             }
         }
-        while let Ok(Answer { partition, turn, found }) = self.answers.try_recv() {
-            let owned = self.owned.get_mut(&partition);
-            let Some(owned) = owned.filter(|owned| owned.waits_for(turn)) else { continue };
+        while let Ok(Answer { partition, turn, outcome }) = self.answers.try_recv() {
+            if !self.owned.get(&partition).is_some_and(|owned| owned.waits_for(turn)) {
+                continue;
+            }
             self.publisher.changed();
-            let found = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    owned.failed(error.to_string(), now);
-                    continue;
-                }
-            };
-            let log_start = found.log_start;
-            match Live::begin(partition, found) {
-                Ok((live, offset)) => {
-                    tracing::info!(partition, log_start, read_from = offset, "counting goes on");
-                    match self.reader.add(&self.settings.topics.ratings, partition, offset) {
-                        Ok(()) => owned.begin(live),
-                        Err(error) => {
-                            // Read already, it could never be begun again.
-                            self.reader.remove(&self.settings.topics.ratings, partition);
-                            owned.failed(error.to_string(), now);
-                        }
-                    }
-                }
-                Err(reason) => {
-                    if owned.halt(reason.clone(), now) {
-                        tracing::error!(partition, reason, "the partition halts");
-                    }
-                }
+            match outcome {
+                Outcome::Found(Ok(found)) => self.begin(partition, found, now),
+                Outcome::Found(Err(failure)) => self.not_found(partition, failure, now),
+                Outcome::Checked(checked) => self.checked(partition, checked, now),
             }
         }
     }
 
-    /// Begins to read again at the last counted record of every partition, so that nothing is
-    /// counted before that has been seen again.
-    fn read_again(&mut self) {
-        let (now, ratings) = (Instant::now(), &self.settings.topics.ratings);
-        for (partition, owned) in &mut self.owned {
-            let Some(live) = owned.live() else { continue };
-            self.reader.remove(ratings, *partition);
-            if let Err(error) = self.reader.add(ratings, *partition, live.interrupted()) {
-                owned.failed(error.to_string(), now);
+    /// Begins to count with what was found.
+    fn begin(&mut self, partition: i32, found: Found, now: Instant) {
+        let Some(owned) = self.owned.get_mut(&partition) else { return };
+        let log_start = found.log_start;
+        match Live::begin(partition, found) {
+            Ok((live, offset)) => {
+                tracing::info!(partition, log_start, read_from = offset, "counting goes on");
+                match self.reader.add(&self.settings.topics.ratings, partition, offset) {
+                    Ok(()) => owned.begin(live),
+                    Err(error) => {
+                        // Read already, it could never be begun again.
+                        self.reader.remove(&self.settings.topics.ratings, partition);
+                        owned.failed(error.to_string(), now);
+                    }
+                }
+            }
+            Err(reason) => {
+                if owned.halt(reason.clone(), now + RETRY_LONGEST) {
+                    tracing::error!(partition, reason, "the partition halts");
+                }
             }
         }
-    }
-
-    /// Stops reading and looks anew where to go on, in every partition: the reader does not say
-    /// which one is meant, and where all is well this changes nothing.
-    pub(super) fn restore_all(&mut self, reason: &str) {
-        tracing::warn!(reason, "the log is not as expected; looking again");
-        for (partition, owned) in &mut self.owned {
-            if owned.live().is_some() {
-                self.reader.remove(&self.settings.topics.ratings, *partition);
-                owned.close(reason);
-            }
-        }
-        self.publisher.changed();
     }
 
     fn forget(&mut self, partitions: &[i32]) {

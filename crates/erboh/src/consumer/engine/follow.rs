@@ -22,6 +22,7 @@ use super::doubt::{Place, Watch};
 use super::limits::{ENDS_INTERVAL, FOLLOW_WAIT, TAIL_RECORDS, TOPICS_INTERVAL};
 use super::settings::EngineSettings;
 use super::takeover::slot_of;
+use super::threads::Thread;
 use crate::queue::{Absent, Admin, Event, KafkaSettings, Reader, Record, Topics};
 use crate::totals::{SLOTS, Snapshot};
 
@@ -93,11 +94,11 @@ impl Followed {
 }
 
 impl Follower {
-    /// Runs until nobody listens any more or `is_over` says so.
-    pub(super) fn run(mut self, is_over: impl Fn() -> bool) {
+    /// Runs until the engine is stopped.
+    pub(super) fn run(mut self, thread: Thread) {
         let (mut topics_due, mut ends_due) = (Instant::now(), Instant::now());
         let mut totals_due = topics_due + TOPICS_INTERVAL;
-        while !is_over() {
+        while thread.goes_on() {
             let now = Instant::now();
             let told = if now >= topics_due {
                 topics_due = now + TOPICS_INTERVAL;
@@ -113,7 +114,7 @@ impl Follower {
                 self.read()
             };
             if told.is_err() {
-                return;
+                return thread.ends_with_another();
             }
         }
     }
@@ -125,7 +126,9 @@ impl Follower {
                 let news = heard(&mut self.followed, &record);
                 news.into_iter().try_for_each(|news| self.news.send(news))
             }
-            Some(Event::Lost(reason)) => self.begin_anew(&reason),
+            Some(Event::Lost(reason) | Event::Unreadable(reason) | Event::OutOfRange(reason)) => {
+                self.begin_anew(&reason)
+            }
             Some(Event::Interrupted) => {
                 // Nothing is compared here: a totals topic that was cut off and has grown again
                 // tells a board what it needs with its next snapshots.
@@ -173,7 +176,7 @@ impl Follower {
             let here = Place { position: followed.next, read_next: followed.next };
             followed.watch.weigh(here, false, (asked, *ends.get(partition)?), now)
         });
-        doubt.map_or(Ok(()), |doubt| self.begin_anew(doubt))
+        doubt.map_or(Ok(()), |doubt| self.begin_anew(&doubt.to_string()))
     }
 
     fn look_at_lesser_problem(&mut self) -> Result<(), Gone> {

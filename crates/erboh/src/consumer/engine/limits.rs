@@ -60,6 +60,17 @@ pub(super) const ENDS_INTERVAL: Duration = Duration::from_secs(1);
 /// silent when another takes over for it, and than librdkafka needs to find that one.
 pub(super) const STALL: Duration = Duration::from_secs(15);
 
+/// How long nothing may come though the log has more before the board says so. Longer than a reader needs to begin.
+pub(super) const STALL_SHOWN: Duration = Duration::from_secs(5);
+
+/// How often the records at one offset must have been unreadable before their partition is halted: a fault of a
+/// wire or of a moment is over by then.
+pub(super) const UNREADABLE_TRIES: u32 = 3;
+
+/// Longest wait before unreadable records are tried again. Each try may keep the thread of the take-overs for
+/// seconds, and records that can be read again are counted this much later.
+pub(super) const UNREADABLE_LONGEST: Duration = Duration::from_secs(10);
+
 /// Shortest time between two new clients of the take-over: looking may fail for as long as brokers are away.
 pub(super) const RENEW_REST: Duration = Duration::from_secs(5);
 

@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::time::Instant;
 
 use super::dead_letters::{self, DeadLetters, Header};
-use super::doubt::{Place, Watch};
+use super::doubt::{Doubt, Place, Watch};
 use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
 use super::takeover::{Decision, Found};
@@ -141,7 +141,13 @@ impl Live {
         self.at_end = false;
         self.reached_end = None;
         self.paused = false;
+        self.watch.is_silent = false;
         self.read_from()
+    }
+
+    /// The offsets that are next when reading begins again: from where it begins to behind what was not looked at yet.
+    pub(super) fn next_records(&self) -> (i64, i64) {
+        (self.read_from(), self.read_next + 1)
     }
 
     /// Looks at the next record, whose trace is asked for if it becomes a dead letter. False: the log is not the one that the totals are of, so that it
@@ -194,12 +200,26 @@ impl Live {
 
     /// Weighs where the log ended when it was asked at `asked`: why the totals or the reader
     /// should be doubted, if they should.
-    pub(super) fn doubt(&mut self, asked: Instant, end: i64, now: Instant) -> Option<&'static str> {
+    pub(super) fn doubt(&mut self, asked: Instant, end: i64, now: Instant) -> Option<Doubt> {
         // Control records before an end that was delivered are read, although the position passes them only when
         // the reader's queue is empty, which under load it may not be for long.
         let read_next = self.reached_end.map_or(self.read_next, |end| end.max(self.read_next));
         let here = Place { position: self.totals.next_offset(), read_next };
         self.watch.weigh(here, self.paused, (asked, end), now)
+    }
+
+    /// Whether nothing has come for so long, though there is more, that people should know.
+    pub(super) fn is_silent(&self) -> bool {
+        self.watch.is_silent
+    }
+
+    /// What people should know then.
+    pub(super) fn silence(&self) -> String {
+        format!(
+            "no records arrive from offset {}, although there are more; if this continues, they are checked over \
+             another connection",
+            self.read_next
+        )
     }
 
     /// Whether every dead letter is acknowledged.
@@ -311,6 +331,11 @@ impl Live {
     /// Whether the window is filled and counting has begun.
     pub(super) fn is_warm(&self) -> bool {
         self.read_next >= self.warm_until
+    }
+
+    /// Everything before it is counted.
+    pub(super) fn position(&self) -> i64 {
+        self.totals.next_offset()
     }
 
     /// Whether the totals have changed since this was last asked.

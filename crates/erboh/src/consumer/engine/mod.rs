@@ -10,7 +10,8 @@
 //!
 //! Three threads, because the Kafka client blocks: looking for the totals of one partition must not
 //! hold up counting, and neither must reading what others wrote. They talk over bounded channels.
-//! A message, a broker or a topic can make the engine wait or halt a partition; none can end it.
+//! A message, a broker or a topic can make the engine wait or halt a partition; none can end it. Should a thread
+//! end all the same, [`Engine::health`] says so, and the process is to end.
 
 mod counting;
 mod dead_letters;
@@ -21,14 +22,17 @@ mod live;
 mod news;
 mod owned;
 mod publish;
+mod reading;
 mod retry;
 mod settings;
 mod snapshots;
 mod takeover;
+mod tasks;
+mod threads;
+mod unreadable;
 mod writing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
@@ -37,6 +41,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use settings::{EngineSettings, OnGap, OnLogChange};
+pub use threads::{EngineError, Health};
 
 use crate::consumer::view::BoardView;
 use crate::queue::{Admin, AdminError, KafkaSettings, Reader, SettingsError};
@@ -44,32 +49,13 @@ use counting::Counting;
 use follow::Follower;
 use limits::{CHANNEL, IDLE_WAIT};
 use retry::Retry;
-
-/// What the threads should do.
-#[derive(Clone)]
-struct Orders {
-    abandoned: Arc<AtomicBool>,
-    stop: CancellationToken,
-}
-
-impl Orders {
-    fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
-    }
-
-    fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_abandoned() || self.stop.is_cancelled()
-    }
-}
+use threads::{Orders, Thread, Threads};
 
 /// A running engine. Dropping it abandons the work as a crash would: nothing is written any more,
 /// and the next owner counts from the last snapshot.
 pub struct Engine {
     orders: Orders,
+    health: Health,
     board: watch::Receiver<Arc<BoardView>>,
     ended: Option<oneshot::Receiver<()>>,
 }
@@ -87,7 +73,7 @@ pub fn start(
     settings: EngineSettings,
     stop: &CancellationToken,
 ) -> Result<Engine, SettingsError> {
-    let orders = Orders { abandoned: Arc::default(), stop: stop.child_token() };
+    let orders = Orders::new(stop.child_token());
     let (view, board) = watch::channel(Arc::default());
     let (ask, requests) = sync_channel(CHANNEL);
     let (answer, answers) = sync_channel(CHANNEL);
@@ -112,9 +98,11 @@ pub fn start(
     let first = kafka.clone();
     let mut counting =
         Counting::new(kafka, settings.clone(), name, (ask, answers), news, view.clone())?;
-    let (runtime, own) = (Handle::current(), orders.clone());
-    spawn("engine", move || {
-        let ready = prepare(&first, &settings, &runtime, &view, &own, || {
+    let runtime = Handle::current();
+    let (threads, health) = Threads::new(orders.clone());
+    let (looking, following) = (threads.add("engine-takeover"), threads.add("engine-follow"));
+    threads.add("engine").spawn(move |thread| {
+        let ready = prepare(&first, &settings, &runtime, &view, &thread, || {
             for reader in [&takeover, &follower.reader, &counting.reader] {
                 reader.idle();
             }
@@ -124,18 +112,19 @@ pub fn start(
                 follower.admin = Some(admin);
                 counting.publisher.lesser_problem(Some(problem));
             }
-            let look = settings.clone();
-            let _ = spawn("engine-takeover", move || {
-                takeover::run(takeover, &look, &requests, &answer);
+            let looking = looking.spawn(move |thread| {
+                takeover::run(thread, takeover, &settings, &requests, &answer);
             });
-            let other = own.clone();
-            let _ = spawn("engine-follow", move || follower.run(|| other.is_over()));
-            count(counting, &own);
+            let following = following.spawn(move |thread| follower.run(thread));
+            for error in [looking, following].into_iter().filter_map(Result::err) {
+                tracing::error!(%error, "the engine cannot work");
+            }
+            count(counting, &thread);
         }
         // Nobody there means that nobody waits for the end.
         let _ = end.send(());
     })?;
-    Ok(Engine { orders, board, ended: Some(ended) })
+    Ok(Engine { orders, health, board, ended: Some(ended) })
 }
 
 impl Engine {
@@ -145,11 +134,17 @@ impl Engine {
         self.board.clone()
     }
 
+    /// Whether all threads of the engine run, without which it counts no further.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
     /// Writes the last snapshots, commits, and leaves the group; returns when that is done.
     pub async fn stop(mut self) {
         self.orders.stop.cancel();
         if let Some(ended) = self.ended.take() {
-            // An error means that the thread ended without a word; either way it has ended.
+            // An error means that the thread panicked; either way it has ended.
             let _ = ended.await;
         }
     }
@@ -170,12 +165,12 @@ fn prepare(
     settings: &EngineSettings,
     runtime: &Handle,
     view: &watch::Sender<Arc<BoardView>>,
-    orders: &Orders,
+    thread: &Thread,
     idle: impl Fn(),
 ) -> bool {
     let mut retry = Retry::default();
     let mut said = String::new();
-    while !orders.is_over() {
+    while thread.goes_on() {
         idle();
         let now = Instant::now();
         if !retry.is_due(now) {
@@ -193,7 +188,7 @@ fn prepare(
             };
             made.map_err(|error| (!matches!(error, AdminError::Failed { .. }), error.to_string()))
         };
-        match runtime.block_on(orders.stop.run_until_cancelled(made)) {
+        match runtime.block_on(thread.orders.stop.run_until_cancelled(made)) {
             None => return false,
             Some(Ok(())) => return true,
             Some(Err((connected, error))) => {
@@ -224,11 +219,11 @@ fn lesser_problem(
     Some((admin, problem))
 }
 
-fn count(mut counting: Counting, orders: &Orders) {
-    while !orders.is_over() {
+fn count(mut counting: Counting, thread: &Thread) {
+    while thread.goes_on() {
         counting.turn();
     }
-    if !orders.is_abandoned() {
+    if !thread.orders.is_abandoned() {
         counting.stop();
     }
 }
@@ -239,9 +234,4 @@ fn signature(settings: &EngineSettings) -> String {
     // The last digits are the random ones.
     let start = &id[id.len() - 8..];
     format!("{}-{start}", settings.instance_id.as_deref().unwrap_or("consumer"))
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SettingsError> {
-    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
-    thread.map(|_| ()).map_err(|error| SettingsError(format!("cannot start a thread: {error}")))
 }

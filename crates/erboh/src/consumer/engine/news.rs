@@ -1,7 +1,6 @@
 //! News: what the counting thread makes of what others say: snapshots of other replicas, ends of the
 //! logs, partitions that come and go.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::counting::Counting;
@@ -22,7 +21,9 @@ impl Counting {
                     let owned = self.owned.get_mut(&snapshot.partition);
                     if snapshot.writer != self.name
                         && let Some(owned) = owned
-                        && owned.live().is_some_and(|live| live.is_overtaken_by(offset, &snapshot))
+                        && owned
+                            .counted()
+                            .is_some_and(|live| live.is_overtaken_by(offset, &snapshot))
                     {
                         let partition = snapshot.partition;
                         tracing::warn!(
@@ -43,7 +44,8 @@ impl Counting {
                 }
                 News::TotalsLost => {
                     self.publisher.totals_lost();
-                    self.owned.values_mut().filter_map(Owned::live).for_each(Live::repeat_snapshot);
+                    let counted = self.owned.values_mut().filter_map(Owned::counted);
+                    counted.for_each(Live::repeat_snapshot);
                 }
                 News::Partitions { ratings, totals } => self.hear_partitions(ratings, totals),
                 News::Problem(problem) => self.publisher.topic_problem(problem),
@@ -71,19 +73,6 @@ impl Counting {
             let snapshot = none.snapshot(&self.name, newest.generation.saturating_add(1));
             // Should it fail, the next look finds the totals again.
             drop(self.totals.post(&[snapshot_record(0, &snapshot)]));
-        }
-    }
-
-    /// Compares where the logs end with where the counting is.
-    fn weigh_ends(&mut self, asked: Instant, ends: &BTreeMap<i32, i64>) {
-        let now = Instant::now();
-        let doubt = ends.iter().find_map(|(partition, end)| {
-            let live = self.owned.get_mut(partition).and_then(Owned::live)?;
-            Some((*partition, live.doubt(asked, *end, now)?))
-        });
-        if let Some((partition, doubt)) = doubt {
-            self.restore_all(&format!("partition {partition}: {doubt}"));
-            self.reader.renew();
         }
     }
 }

@@ -4,15 +4,19 @@
 //!   Wanted ─ask─► Asked ─found─► Live ─log not as expected─► Closing ─all written─► Wanted
 //!     ▲             │  └─► Halted ─ask again from time to time─► …
 //!     └── failed ◄──┴── restore (overtaken)
+//!
+//!   Live ─something cannot be read─► Suspect ─checked─► Live again, or its records are unreadable: Closing
 //! ```
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::limits::RETRY_LONGEST;
+use super::limits::UNREADABLE_LONGEST;
 use super::live::Live;
 use super::retry::Retry;
-use super::takeover::Request;
+use super::tasks::{Request, Task};
+use super::unreadable::Unreadable;
+use crate::consumer::view::PartitionState;
 use crate::totals::Snapshot;
 
 /// How far a partition is.
@@ -23,12 +27,23 @@ pub(super) enum Stage {
     Asked,
     /// It is being counted.
     Live(Box<Live>),
+    /// It is not read while the take-over thread checks the records that are next.
+    Suspect { live: Box<Live>, cause: Cause, asked: bool },
     /// Its log is not as expected. What was counted is true of the log that was, and only here:
     /// it is written before anybody looks where to go on, or it would be taken for uncounted.
     Closing(Box<Live>),
     /// It is not counted, for this reason. It is looked at again after a while, because a log
     /// may come back, for example when a broker does.
     Halted { reason: String, look_again: Instant, asked: bool },
+}
+
+/// Why the records that are next are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The reader could not read records, and did not say of which partition.
+    ReadError,
+    /// The reader brings nothing of this one, although there is more.
+    Silent,
 }
 
 /// A partition that the group has given to this engine.
@@ -39,6 +54,8 @@ pub(super) struct Owned {
     pub(super) stage: Stage,
     /// What does not work at the moment.
     pub(super) problem: Option<String>,
+    /// The records that could not be read, until counting has passed them.
+    unreadable: Option<Unreadable>,
     retry: Retry,
     /// Whether every dead letter up to what was counted here is acknowledged.
     complete: bool,
@@ -51,12 +68,13 @@ impl Owned {
             turn: 0,
             stage: Stage::Wanted,
             problem: None,
+            unreadable: None,
             retry: Retry::default(),
             complete,
         }
     }
 
-    /// The partition's totals, if it is being counted.
+    /// The partition's totals, if it is read.
     pub(super) fn live(&mut self) -> Option<&mut Live> {
         match &mut self.stage {
             Stage::Live(live) => Some(live),
@@ -64,26 +82,55 @@ impl Owned {
         }
     }
 
+    /// The partition's totals, if it is being counted, even if it is not read at this moment.
+    pub(super) fn counted(&mut self) -> Option<&mut Live> {
+        match &mut self.stage {
+            Stage::Live(live) | Stage::Suspect { live, .. } => Some(live),
+            _ => None,
+        }
+    }
+
     /// The partition's totals, if there is anything to write of them.
     pub(super) fn writes(&mut self) -> Option<&mut Live> {
         match &mut self.stage {
-            Stage::Live(live) | Stage::Closing(live) => Some(live),
+            Stage::Live(live) | Stage::Suspect { live, .. } | Stage::Closing(live) => Some(live),
             _ => None,
+        }
+    }
+
+    /// What the board says of it.
+    pub(super) fn state(&self) -> PartitionState {
+        let stalled = |live: &Live| PartitionState::Stalled(live.silence());
+        match (&self.stage, &self.unreadable) {
+            (Stage::Halted { reason, .. }, _) => PartitionState::Halted(reason.clone()),
+            (Stage::Suspect { live, cause: Cause::Silent, .. }, _) => stalled(live),
+            (Stage::Live(live), _) if live.is_silent() => stalled(live),
+            (Stage::Live(live) | Stage::Suspect { live, .. }, _) if live.is_warm() => {
+                PartitionState::Owned
+            }
+            (Stage::Wanted | Stage::Asked | Stage::Closing(_), Some(unreadable)) => {
+                PartitionState::Stalled(unreadable.to_string())
+            }
+            _ => PartitionState::Restoring,
         }
     }
 
     /// Whether the answer to this question is still waited for.
     pub(super) fn waits_for(&self, turn: u64) -> bool {
-        let asked = matches!(&self.stage, Stage::Asked | Stage::Halted { asked: true, .. });
+        let asked = match &self.stage {
+            Stage::Asked => true,
+            Stage::Suspect { asked, .. } | Stage::Halted { asked, .. } => *asked,
+            Stage::Wanted | Stage::Live(_) | Stage::Closing(_) => false,
+        };
         asked && self.turn == turn
     }
 
     /// Whether the take-over thread should be asked.
     pub(super) fn wants_takeover(&self, now: Instant) -> bool {
         match &self.stage {
-            Stage::Wanted => self.retry.is_due(now),
+            Stage::Wanted | Stage::Suspect { asked: false, .. } => self.retry.is_due(now),
             Stage::Halted { look_again, asked, .. } => !asked && now >= *look_again,
-            Stage::Asked | Stage::Live(_) | Stage::Closing(_) => false,
+            Stage::Asked | Stage::Live(_) | Stage::Suspect { .. } | Stage::Closing(_) => false,
         }
     }
 
@@ -91,11 +138,90 @@ impl Owned {
     /// No other question has the same `turn`: the partition may have gone and come back.
     pub(super) fn ask(&mut self, turn: u64, shown: Option<Arc<Snapshot>>) -> Request {
         self.turn = turn;
-        match &mut self.stage {
-            Stage::Halted { asked, .. } => *asked = true,
-            stage => *stage = Stage::Asked,
+        let unreadable_at = self.unreadable.as_ref().map(|unreadable| unreadable.offset);
+        let look = Task::Look { shown, complete: self.complete, unreadable_at };
+        let task = match &mut self.stage {
+            Stage::Suspect { live, asked, .. } => {
+                *asked = true;
+                Task::Check(live.next_records())
+            }
+            Stage::Halted { asked, .. } => {
+                *asked = true;
+                look
+            }
+            stage => {
+                *stage = Stage::Asked;
+                look
+            }
+        };
+        Request { partition: self.partition, turn: self.turn, task }
+    }
+
+    /// Stops reading, to have the next records checked.
+    pub(super) fn suspect(&mut self, cause: Cause) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Wanted);
+        self.stage = match stage {
+            Stage::Live(mut live) => {
+                live.interrupted();
+                Stage::Suspect { live, cause, asked: false }
+            }
+            stage => stage,
+        };
+    }
+
+    /// Notes that its next records can be read: where to read from, and why it was suspected. Should that happen
+    /// again before anything is counted, the next check waits.
+    pub(super) fn is_readable(&mut self, now: Instant) -> Option<(i64, Cause)> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Wanted);
+        let Stage::Suspect { mut live, cause, .. } = stage else {
+            self.stage = stage;
+            return None;
+        };
+        self.retry.failed(now);
+        self.problem = None;
+        let offset = live.interrupted();
+        self.stage = Stage::Live(live);
+        Some((offset, cause))
+    }
+
+    /// Notes that its records from this offset on cannot be read. What was counted is written, and they are tried
+    /// again and again.
+    pub(super) fn is_unreadable(&mut self, offset: i64, reason: String, now: Instant) {
+        let partition = self.partition;
+        let found = Unreadable::after(self.unreadable.as_ref(), offset, reason);
+        if found.is_new() {
+            tracing::warn!(partition, problem = %found, "records cannot be read; trying again");
         }
-        Request { partition: self.partition, turn: self.turn, shown, complete: self.complete }
+        let wait = self.retry.failed_at_most(UNREADABLE_LONGEST, now);
+        self.problem = None;
+        match std::mem::replace(&mut self.stage, Stage::Wanted) {
+            Stage::Suspect { live, .. } => self.stage = Stage::Closing(live),
+            stage if found.is_certain() => {
+                self.stage = stage;
+                let reason = found.to_string();
+                if self.halt(reason.clone(), now + wait) {
+                    tracing::error!(partition, reason, "the partition halts");
+                }
+            }
+            _ => {}
+        }
+        self.unreadable = Some(found);
+    }
+
+    /// Notes that its next records could not be checked, and has it tried again.
+    pub(super) fn is_unchecked(&mut self, problem: String, now: Instant) {
+        note(&mut self.problem, self.partition, problem);
+        self.retry.failed(now);
+        if let Stage::Suspect { asked, .. } = &mut self.stage {
+            *asked = false;
+        }
+    }
+
+    /// Notes that the client of the reader is a new one: what the old one did not bring says nothing about it.
+    pub(super) fn is_read_by_another(&mut self) {
+        if let Stage::Suspect { cause, .. } = &mut self.stage {
+            *cause = Cause::ReadError;
+        }
     }
 
     /// Begins to count.
@@ -112,16 +238,15 @@ impl Owned {
     }
 
     fn leave(&mut self) {
-        if let Stage::Live(live) = &self.stage {
+        if let Some(live) = self.counted() {
             self.complete = live.is_complete();
         }
         self.stage = Stage::Wanted;
     }
 
-    /// Stops counting for a reason; true if that is new.
-    pub(super) fn halt(&mut self, reason: String, now: Instant) -> bool {
+    /// Stops counting for a reason, until it is looked at again; true if that is new.
+    pub(super) fn halt(&mut self, reason: String, look_again: Instant) -> bool {
         let new = !matches!(&self.stage, Stage::Halted { reason: before, .. } if *before == reason);
-        let look_again = now + RETRY_LONGEST;
         self.stage = Stage::Halted { reason, look_again, asked: false };
         self.problem = None;
         new
@@ -132,7 +257,7 @@ impl Owned {
         self.problem = Some(reason.to_owned());
         let stage = std::mem::replace(&mut self.stage, Stage::Wanted);
         self.stage = match stage {
-            Stage::Live(live) => Stage::Closing(live),
+            Stage::Live(live) | Stage::Suspect { live, .. } => Stage::Closing(live),
             stage => stage,
         };
     }
@@ -148,9 +273,10 @@ impl Owned {
         self.leave();
     }
 
-    /// Notes that counting works.
-    pub(super) fn is_well(&mut self) {
+    /// Notes that counting works, and that everything before `position` is counted.
+    pub(super) fn is_well(&mut self, position: i64) {
         self.retry.succeeded();
+        self.unreadable.take_if(|unreadable| unreadable.offset < position);
     }
 }
 
@@ -167,6 +293,7 @@ pub(super) fn note(known: &mut Option<String>, partition: i32, problem: String) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::UNREADABLE_TRIES;
     use super::*;
 
     #[test]
@@ -180,6 +307,29 @@ mod tests {
         let mut again = Owned::new(0, true);
         let _ = again.ask(8, None);
         assert!(!again.waits_for(7), "that was asked before it went and came back");
+    }
+
+    #[test]
+    fn records_that_stay_unreadable_halt_their_partition_and_are_tried_on() {
+        let mut owned = Owned::new(0, true);
+        let mut now = Instant::now();
+        for try_ in 1..10 {
+            let _ = owned.ask(try_, None);
+            owned.is_unreadable(7, "junk".into(), now);
+            let halts = try_ >= u64::from(UNREADABLE_TRIES);
+            match owned.state() {
+                PartitionState::Halted(reason) => assert!(halts && reason.contains("offset 7")),
+                PartitionState::Stalled(reason) => assert!(!halts && reason.contains("offset 7")),
+                state => panic!("{state:?}"),
+            }
+            assert!(!owned.wants_takeover(now), "at once");
+            now += UNREADABLE_LONGEST;
+            assert!(owned.wants_takeover(now));
+        }
+        let Request { task: Task::Look { unreadable_at, .. }, .. } = owned.ask(99, None) else {
+            panic!("a look where to go on")
+        };
+        assert_eq!(unreadable_at, Some(7), "what is to be tried before reading begins again");
     }
 
     #[test]

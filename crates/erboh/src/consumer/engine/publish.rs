@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::doubt::{Place, Watch};
-use super::limits::BOARD_INTERVAL;
+use super::limits::{BOARD_INTERVAL, STALL};
 use super::owned::{Owned, Stage};
 use crate::consumer::view::{BoardView, PartitionState, PartitionView, Written};
 use crate::totals::Snapshot;
@@ -22,6 +22,10 @@ pub(super) struct Publisher {
     watches: BTreeMap<i32, Watch>,
     /// Partitions whose log ends before what the board shows.
     cut_off: BTreeSet<i32>,
+    /// Partitions whose log has more, and since when they have been at their position.
+    behind: BTreeMap<i32, (i64, Instant)>,
+    /// Those of them that have been there for so long that they are not just late.
+    stalled: BTreeSet<i32>,
     /// How many partitions the ratings topic has, once that is known.
     exist: Option<i32>,
     /// How many the totals topic has.
@@ -45,6 +49,8 @@ impl Publisher {
             ends: BTreeMap::new(),
             watches: BTreeMap::new(),
             cut_off: BTreeSet::new(),
+            behind: BTreeMap::new(),
+            stalled: BTreeSet::new(),
             exist: None,
             totals: None,
             topic_problem: None,
@@ -109,8 +115,27 @@ impl Publisher {
                 self.cut_off.insert(*partition);
             }
         }
+        self.note_stalled(&ends, now);
         self.changed |= self.ends != ends;
         self.ends = ends;
+    }
+
+    /// Notes which partitions do not move although there is more to count, on this replica or another.
+    fn note_stalled(&mut self, ends: &BTreeMap<i32, i64>, now: Instant) {
+        let snapshots = self.board.snapshots();
+        let position = |partition| snapshots.get(partition).map_or(0, |of| of.next_offset);
+        let behind = ends.iter().filter(|(partition, end)| **end > position(partition));
+        let behind = behind.map(|(partition, _)| {
+            let here = position(partition);
+            let known = self.behind.get(partition).filter(|(before, _)| *before == here);
+            (*partition, known.copied().unwrap_or((here, now)))
+        });
+        self.behind = behind.collect();
+        let still =
+            self.behind.iter().filter(|(_, (_, since))| now.duration_since(*since) >= STALL);
+        let stalled = still.map(|(partition, _)| *partition).collect();
+        self.changed |= self.stalled != stalled;
+        self.stalled = stalled;
     }
 
     /// What the board shows of a partition.
@@ -190,10 +215,10 @@ impl Publisher {
             return;
         }
         for owned in owned.values_mut() {
-            let Stage::Live(live) = &mut owned.stage else { continue };
+            let Some(live) = owned.counted() else { continue };
             if live.is_warm() && live.take_changed() {
-                let snapshot = live.snapshot(name);
-                owned.is_well();
+                let (snapshot, position) = (live.snapshot(name), live.position());
+                owned.is_well(position);
                 self.changed = true;
                 self.merge(snapshot);
             }
@@ -246,21 +271,11 @@ impl Publisher {
             let snapshot = snapshots.get(&partition);
             let position = snapshot.map_or(0, |snapshot| snapshot.next_offset);
             let mut end_offset = self.ends.get(&partition).copied().unwrap_or(0).max(position);
-            let state = match owned.get_mut(&partition).map(|owned| &owned.stage) {
-                _ if self.is_gone(partition) => PartitionState::Halted(
-                    "the partition does not exist any more: the topic was deleted".into(),
-                ),
-                None | Some(Stage::Wanted) if self.lacks_totals(partition) => {
-                    PartitionState::Waiting
-                }
-                None => PartitionState::Elsewhere,
-                Some(Stage::Halted { reason, .. }) => PartitionState::Halted(reason.clone()),
-                Some(Stage::Live(live)) => {
-                    end_offset = end_offset.max(live.log_end());
-                    if live.is_warm() { PartitionState::Owned } else { PartitionState::Restoring }
-                }
-                Some(Stage::Wanted | Stage::Asked | Stage::Closing(_)) => PartitionState::Restoring,
-            };
+            let mut owned = owned.get_mut(&partition);
+            if let Some(live) = owned.as_deref_mut().and_then(Owned::counted) {
+                end_offset = end_offset.max(live.log_end());
+            }
+            let state = self.state(partition, position, owned.as_deref());
             PartitionView {
                 partition,
                 position,
@@ -271,5 +286,36 @@ impl Publisher {
             }
         };
         known.into_iter().map(view).collect()
+    }
+    /// The state of a partition, which this engine has or not.
+    fn state(&self, partition: i32, position: i64, owned: Option<&Owned>) -> PartitionState {
+        let is_idle = owned.is_none_or(|owned| matches!(owned.stage, Stage::Wanted));
+        if self.is_gone(partition) {
+            return PartitionState::Halted(
+                "the partition does not exist any more: the topic was deleted".into(),
+            );
+        }
+        if is_idle && self.lacks_totals(partition) {
+            return PartitionState::Waiting;
+        }
+        let is_stalled = self.stalled.contains(&partition);
+        let Some(owned) = owned else {
+            return if is_stalled {
+                PartitionState::Stalled(format!(
+                    "no progress from offset {position}, although there is more to count; the replica that owns \
+                     the partition gives the reason on its board and in its log"
+                ))
+            } else {
+                PartitionState::Elsewhere
+            };
+        };
+        match (owned.state(), &owned.problem) {
+            (PartitionState::Owned | PartitionState::Restoring, Some(problem)) if is_stalled => {
+                PartitionState::Stalled(format!(
+                    "no progress from offset {position}, although there is more to count: {problem}"
+                ))
+            }
+            (state, _) => state,
+        }
     }
 }

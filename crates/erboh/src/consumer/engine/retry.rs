@@ -16,9 +16,15 @@ pub(super) struct Retry {
 impl Retry {
     /// Notes a failure.
     pub(super) fn failed(&mut self, now: Instant) {
-        let wait = self.wait.map_or(RETRY_FIRST, |wait| (wait * 2).min(RETRY_LONGEST));
+        self.failed_at_most(RETRY_LONGEST, now);
+    }
+
+    /// Notes a failure after which the wait may grow to `longest`, and answers the wait.
+    pub(super) fn failed_at_most(&mut self, longest: Duration, now: Instant) -> Duration {
+        let wait = self.wait.map_or(RETRY_FIRST, |wait| (wait * 2).min(longest));
         self.wait = Some(wait);
         self.due = Some(now + wait);
+        wait
     }
 
     /// Waits that long, whatever came before.

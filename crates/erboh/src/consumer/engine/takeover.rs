@@ -9,35 +9,18 @@
 //! ```
 //!
 //! This runs on its own thread with its own reader, so that looking for one partition's totals
-//! does not hold up the counting of the others.
+//! does not hold up the counting of the others. As it reads one partition at a time, it is also the
+//! one that can tell whose records cannot be read ([`Task::Check`]).
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Instant;
 
 use super::limits::{RENEW_REST, REPORTS_INTERVAL, TAIL_GROWTH, TAIL_RECORDS};
 use super::settings::{EngineSettings, OnGap, OnLogChange};
+use super::tasks::{Answer, Failure, Outcome, Request, Task};
+use super::threads::Thread;
 use crate::queue::{LookupError, Reader};
 use crate::totals::{FOLD, Fingerprint, Snapshot, SnapshotError};
-
-/// The question: what to go on from in this partition. The turn comes back with the answer, so
-/// that an answer to an older question is recognised.
-pub(super) struct Request {
-    pub(super) partition: i32,
-    pub(super) turn: u64,
-    /// What the board shows of it. A totals topic that was cut off, or that comes out of a backup,
-    /// knows less; the log must then bear the board out, or the board must be superseded.
-    pub(super) shown: Option<Arc<Snapshot>>,
-    /// Whether every dead letter up to what is shown is acknowledged, so that it may be gone on from.
-    pub(super) complete: bool,
-}
-
-/// The answer.
-pub(super) struct Answer {
-    pub(super) partition: i32,
-    pub(super) turn: u64,
-    pub(super) found: Result<Found, LookupError>,
-}
 
 /// What there is to go on from.
 pub(super) struct Found {
@@ -45,6 +28,8 @@ pub(super) struct Found {
     pub(super) decision: Decision,
     /// The first offset that the ratings log has.
     pub(super) log_start: i64,
+    /// The offset behind its last record.
+    pub(super) log_end: i64,
     /// The end of the totals partition: whoever writes from there on does so after this look.
     pub(super) totals_end: i64,
     /// What the group has committed.
@@ -75,32 +60,70 @@ enum Verdict {
     Differs(String),
 }
 
-/// Answers requests until the other side is gone.
+/// Answers requests until the engine is stopped.
 pub(super) fn run(
+    thread: Thread,
     mut reader: Reader,
     settings: &EngineSettings,
     requests: &Receiver<Request>,
     answers: &SyncSender<Answer>,
 ) {
     let mut renewed = Instant::now();
-    loop {
+    while thread.goes_on() {
         let request = match requests.recv_timeout(REPORTS_INTERVAL) {
             Ok(request) => request,
             Err(RecvTimeoutError::Timeout) => {
                 reader.idle();
                 continue;
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return thread.ends_with_another(),
         };
         let Request { partition, turn, .. } = request;
-        let found = look(&reader, settings, &request);
+        let outcome = answer(&reader, settings, request);
+        let failed = matches!(&outcome, Outcome::Found(Err(_)) | Outcome::Checked(Err(_)));
         // A client may know too much of a cluster, or nothing any more.
-        if found.is_err() && renewed.elapsed() >= RENEW_REST {
+        if failed && renewed.elapsed() >= RENEW_REST {
             reader.renew();
             renewed = Instant::now();
         }
-        if answers.send(Answer { partition, turn, found }).is_err() {
-            return;
+        if answers.send(Answer { partition, turn, outcome }).is_err() {
+            return thread.ends_with_another();
+        }
+    }
+}
+
+fn answer(reader: &Reader, settings: &EngineSettings, request: Request) -> Outcome {
+    let partition = request.partition;
+    match request.task {
+        Task::Look { shown, complete, unreadable_at } => {
+            let found = look(reader, settings, partition, shown.as_deref(), complete);
+            Outcome::Found(found.and_then(|found| {
+                found.is_readable(reader, &settings.topics.ratings, partition, unreadable_at)?;
+                Ok(found)
+            }))
+        }
+        Task::Check(offsets) => {
+            let checked = reader.range(&settings.topics.ratings, partition, offsets, |_| {});
+            Outcome::Checked(checked.map_err(Failure::of_ratings))
+        }
+    }
+}
+
+impl Found {
+    /// Whether reading, which begins before them, would come through the records that could not be read.
+    fn is_readable(
+        &self,
+        reader: &Reader,
+        ratings: &str,
+        partition: i32,
+        unreadable_at: Option<i64>,
+    ) -> Result<(), Failure> {
+        let is_there = |offset: &i64| (self.log_start..self.log_end).contains(offset);
+        match unreadable_at.filter(is_there) {
+            Some(offset) if !matches!(self.decision, Decision::Halt(_)) => {
+                reader.check(ratings, partition, (offset, offset + 1)).map_err(Failure::of_ratings)
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -108,9 +131,11 @@ pub(super) fn run(
 fn look(
     reader: &Reader,
     settings: &EngineSettings,
-    request: &Request,
-) -> Result<Found, LookupError> {
-    let (topics, partition) = (&settings.topics, request.partition);
+    partition: i32,
+    shown: Option<&Snapshot>,
+    complete: bool,
+) -> Result<Found, Failure> {
+    let topics = &settings.topics;
     // In this order: whatever stands before the end of the totals was counted before the end of the log is asked
     // for. Totals that somebody else writes in between would otherwise be those of a log that was cut off.
     let (totals_start, totals_end) = reader.watermarks(&topics.totals, partition)?;
@@ -130,8 +155,8 @@ fn look(
         slot: None,
         written: None,
     };
-    let mut shown = request.shown.as_deref().filter(|shown| shown.last.is_some());
-    if let Some(shown) = shown.take_if(|_| !request.complete)
+    let mut shown = shown.filter(|shown| shown.last.is_some());
+    if let Some(shown) = shown.take_if(|_| !complete)
         && let Verdict::Differs(reason) = search.judge(shown)?
     {
         search.newest = Some((shown.clone(), reason));
@@ -157,7 +182,7 @@ fn look(
         to = from;
         length = length.saturating_mul(TAIL_GROWTH);
     };
-    Ok(Found { decision, log_start, totals_end, committed })
+    Ok(Found { decision, log_start, log_end, totals_end, committed })
 }
 
 struct Search<'a> {
@@ -204,7 +229,7 @@ impl Search<'_> {
     }
 
     /// The newest candidate that fits the log, if any does.
-    fn choose(&mut self, candidates: Vec<Snapshot>) -> Result<Option<Decision>, LookupError> {
+    fn choose(&mut self, candidates: Vec<Snapshot>) -> Result<Option<Decision>, Failure> {
         for candidate in candidates {
             let verdict = match self.judge(&candidate)? {
                 // Behind a newer one that differs, the older one belongs to the other log as well.
@@ -262,7 +287,7 @@ impl Search<'_> {
     }
 
     /// Compares a snapshot with the log.
-    fn judge(&self, snapshot: &Snapshot) -> Result<Verdict, LookupError> {
+    fn judge(&self, snapshot: &Snapshot) -> Result<Verdict, Failure> {
         let next = snapshot.next_offset;
         if next > self.log_end {
             return Ok(Verdict::Differs(format!(
@@ -281,14 +306,16 @@ impl Search<'_> {
         }
         let mut found = None;
         let at = (last.offset, last.offset + 1);
-        self.reader.range(&self.settings.topics.ratings, self.partition, at, |record| {
+        let ratings = &self.settings.topics.ratings;
+        let read = self.reader.range(ratings, self.partition, at, |record| {
             found = Some(Fingerprint::of(
                 record.offset(),
                 record.timestamp_ms(),
                 record.key(),
                 record.value(),
             ));
-        })?;
+        });
+        read.map_err(Failure::of_ratings)?;
         if found == Some(last) {
             return Ok(Verdict::Fits);
         }

@@ -19,10 +19,10 @@ impl Counting {
             let served = live.serve(&tools, false);
             let settled = live.is_settled();
             live.commit(member);
-            let closed = owned.is_closed();
+            let (closed, is_read) = (owned.is_closed(), owned.live().is_some());
             match served {
-                // Why it closed is to be seen until it is counted again.
-                Ok(()) if owned.problem.is_some() && settled && !closed => {
+                // Why it is not read is to be seen until it is again.
+                Ok(()) if owned.problem.is_some() && settled && is_read => {
                     owned.problem = None;
                     self.publisher.changed();
                 }

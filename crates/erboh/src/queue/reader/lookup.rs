@@ -23,6 +23,25 @@ pub struct LookupError {
     what: &'static str,
     topic: String,
     reason: String,
+    /// What is wrong with the log.
+    pub fault: Option<Fault>,
+}
+
+/// What is wrong with a log that a broker answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The records from this offset on are there and cannot be read.
+    Unreadable(i64),
+    /// The log begins behind this offset, or ends before it.
+    OutOfRange(i64),
+}
+
+impl LookupError {
+    /// The cause alone, without what was asked.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 impl Reader {
@@ -92,7 +111,12 @@ pub(super) fn lookup() -> Duration {
 }
 
 pub(super) fn failed(what: &'static str, topic: &str, reason: String) -> LookupError {
-    LookupError { what, topic: topic.into(), reason }
+    LookupError { what, topic: topic.into(), reason, fault: None }
+}
+
+/// Something is wrong with the log.
+pub(super) fn faulty(topic: &str, fault: Fault, reason: String) -> LookupError {
+    LookupError { fault: Some(fault), ..failed("records", topic, reason) }
 }
 
 /// The plain offsets of a list; partitions with an error or a symbolic offset are left out.

@@ -3,7 +3,9 @@
 //! ```text
 //!   add(topic, partition, offset) ─► poll() ─► Record … Record, End(partition), Record …
 //!                                      │
-//!                                      ├─► Lost: an offset is not in the log (any more)
+//!                                      ├─► Lost: the log is another one, or not there any more
+//!                                      ├─► Unreadable: records are there and cannot be read
+//!                                      ├─► OutOfRange: an offset is not in the log (any more), perhaps
 //!                                      ├─► Interrupted: the log may have another end from here on
 //!                                      ├─► Denied: a right is missing
 //!                                      └─► Problem: a reason; the reader goes on by itself
@@ -23,8 +25,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
-pub use self::lookup::LookupError;
 use self::lookup::failed;
+pub use self::lookup::{Fault, LookupError};
 use self::signals::Signals;
 use super::limits;
 use super::log;
@@ -40,9 +42,16 @@ pub enum Event<'a> {
     Record(Record<'a>),
     /// Everything of this partition has been delivered for now.
     End(i32),
-    /// Some partition's position is not in its log, or its log is another one, or records of it came damaged and
-    /// are left out: every partition of the topic must be removed and added anew before the next poll.
+    /// The log of some partition is another one, or not there: every partition of the topic must be removed and added
+    /// again before the next poll.
     Lost(String),
+    /// Records of some partition are there and cannot be read, for this reason. The client does not say of which
+    /// partition, and what it gives next may stand behind them: every partition must be removed before the next poll,
+    /// and added again where [`Reader::range`] finds nothing wrong.
+    Unreadable(String),
+    /// The position of some partition is not in its log, and nothing more comes of it; or was not in it, of one that
+    /// has been removed since. To be treated like [`Event::Unreadable`].
+    OutOfRange(String),
     /// A connection was lost, or another broker leads: what comes next may belong to a log that was
     /// cut off behind something already delivered. Every partition must be removed and added anew
     /// before the next poll, best at a record that can be compared.
@@ -52,10 +61,6 @@ pub enum Event<'a> {
     /// Something that the reader gets over by itself, or cannot mend.
     Problem(String),
 }
-
-/// What to do about records that do not come as they were written.
-const DAMAGED: &str = "records came damaged; if they come so again and again, let a broker with a whole copy lead \
-                       the partition";
 
 /// Reads chosen partitions. It blocks its thread: give it one of its own.
 pub struct Reader {
@@ -204,18 +209,24 @@ impl Reader {
                 let reason = if reason.is_empty() { log::reason(&error) } else { reason };
                 match error.rdkafka_error_code() {
                     Some(
-                        Code::AutoOffsetReset
-                        | Code::OffsetOutOfRange
-                        | Code::LogTruncation
-                        | Code::UnknownTopicOrPartition
+                        Code::UnknownTopicOrPartition
                         | Code::UnknownTopic
                         | Code::UnknownPartition
                         | Code::UnknownTopicId,
                     ) => Some(Event::Lost(reason)),
-                    // librdkafka tries to leave such a batch out; what comes then is not to be relied on.
-                    Some(Code::BadMessage | Code::BadCompression | Code::NotImplemented) => {
-                        Some(Event::Lost(format!("{DAMAGED}: {reason}")))
+                    // librdkafka forgets these of a partition that is removed last of all: unlike all else they are
+                    // not dropped then. And it gets out of range by itself, behind a batch with a wrong checksum.
+                    Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
+                        Some(Event::OutOfRange(reason))
                     }
+                    // A wrong checksum, junk where compressed records should be, a format that is none, or a broker
+                    // that found out by itself. librdkafka goes on somewhere behind it.
+                    Some(
+                        Code::BadMessage
+                        | Code::BadCompression
+                        | Code::NotImplemented
+                        | Code::InvalidMessage,
+                    ) => Some(Event::Unreadable(reason)),
                     Some(Code::TopicAuthorizationFailed) => {
                         Some(Event::Denied(self.missing_read()))
                     }
@@ -294,19 +305,4 @@ fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitio
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    #[test]
-    fn a_reader_that_reads_nothing_takes_its_reports() {
-        let reader = Reader::for_ranges(&KafkaSettings::new("localhost:1"), "test").unwrap();
-        let end = Instant::now() + Duration::from_mins(1);
-        while reader.signals.take_progress().is_none() {
-            assert!(Instant::now() < end, "no report was taken");
-            reader.idle();
-            std::thread::yield_now();
-        }
-    }
-}
+mod tests;

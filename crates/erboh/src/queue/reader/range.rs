@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::lookup::{LookupError, failed, lookup};
+use super::lookup::{Fault, LookupError, failed, faulty, lookup};
 use super::{Event, Reader};
 use crate::queue::limits;
 use crate::queue::record::Record;
@@ -22,9 +22,34 @@ impl Reader {
     /// that comes first, and gives each to `each`. The reader must read nothing else meanwhile.
     ///
     /// # Errors
-    /// When the offsets are not in the log, or no broker answers in time.
+    /// When something is wrong with the log ([`LookupError::fault`]), or no broker answers in time.
     pub fn range(
         &self,
+        topic: &str,
+        partition: i32,
+        (from, to): (i64, i64),
+        each: impl FnMut(&Record<'_>),
+    ) -> Result<(), LookupError> {
+        self.read_within(lookup(), topic, partition, (from, to), each)
+    }
+
+    /// Whether the records of a partition from `from` to before `to` can be read. It is sooner
+    /// certain than [`Reader::range`] that nothing comes.
+    ///
+    /// # Errors
+    /// As [`Reader::range`].
+    pub fn check(
+        &self,
+        topic: &str,
+        partition: i32,
+        (from, to): (i64, i64),
+    ) -> Result<(), LookupError> {
+        self.read_within(limits::CHECK_SILENCE, topic, partition, (from, to), |_| {})
+    }
+
+    fn read_within(
+        &self,
+        silence: Duration,
         topic: &str,
         partition: i32,
         (from, to): (i64, i64),
@@ -34,8 +59,7 @@ impl Reader {
             return Ok(());
         }
         self.add(topic, partition, from)?;
-        let silence = lookup();
-        let (mut heard, mut next) = (Instant::now(), from);
+        let (mut heard, mut next, mut problem) = (Instant::now(), from, None);
         let result = loop {
             match self.poll(Duration::from_millis(limits::POLL_MS)) {
                 Some(Event::Record(record)) => {
@@ -52,18 +76,53 @@ impl Reader {
                 Some(Event::Lost(reason) | Event::Denied(reason)) => {
                     break Err(failed("records", topic, reason));
                 }
+                Some(Event::Unreadable(reason)) => {
+                    break Err(faulty(topic, Fault::Unreadable(next), reason));
+                }
+                Some(Event::OutOfRange(reason)) => {
+                    let (start, end) = self.watermarks(topic, partition)?;
+                    if !(start..=end).contains(&next) {
+                        break Err(faulty(topic, Fault::OutOfRange(next), reason));
+                    }
+                    // It was about a partition that was read before.
+                    self.remove(topic, partition);
+                    self.add(topic, partition, next)?;
+                }
                 Some(Event::Interrupted) => {
                     self.remove(topic, partition);
                     self.add(topic, partition, next)?;
                 }
-                Some(Event::Problem(_)) | None => {}
+                Some(Event::Problem(reason)) => problem = Some(reason),
+                None => {}
             }
             if heard.elapsed() > silence {
-                let reason = self.down().unwrap_or_else(|| "the broker does not answer".into());
-                break Err(failed("records", topic, reason));
+                break Err(self.silent(topic, partition, next, problem));
             }
         };
         self.remove(topic, partition);
         result
+    }
+
+    /// Why nothing comes from `next` on. A batch that librdkafka cannot decode makes it fetch the
+    /// same bytes again and again and say nothing; then the broker answers other questions, and
+    /// says that there is more.
+    fn silent(
+        &self,
+        topic: &str,
+        partition: i32,
+        next: i64,
+        problem: Option<String>,
+    ) -> LookupError {
+        if let Some(reason) = self.down() {
+            return failed("records", topic, reason);
+        }
+        match self.watermarks(topic, partition) {
+            Ok((_, end)) if end > next => {
+                let nothing = || format!("the log goes on to offset {end}, but nothing comes");
+                faulty(topic, Fault::Unreadable(next), problem.unwrap_or_else(nothing))
+            }
+            Ok(_) => failed("records", topic, "the broker does not answer".into()),
+            Err(error) => error,
+        }
     }
 }

@@ -79,6 +79,12 @@ impl Signals {
         std::mem::take(&mut self.lock().heard)
     }
 
+    /// Whether the client will be taken for stranded if its next reports are like the last one.
+    #[cfg(test)]
+    pub(super) fn is_stranded_after(&self, time: std::time::Duration) -> bool {
+        self.lock().stranded.is_certain(Instant::now() + time)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

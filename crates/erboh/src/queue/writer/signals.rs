@@ -340,6 +340,27 @@ mod tests {
         }
     }
 
+    /// Sentences of librdkafka's statistics (ADR 20), which its own mock cluster makes it say.
+    #[test]
+    fn a_client_that_may_write_and_knows_brokers_says_so_in_its_statistics() {
+        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+        cluster.create_topic("ratings", 1, 1).unwrap();
+        let settings = KafkaSettings::new(cluster.bootstrap_servers());
+        let (signals, _woken) = Signals::new(&settings, "ratings");
+        *signals.denied() = Some((Instant::now(), "no right".into()));
+        let _client = super::super::client::create(&settings, signals.clone()).unwrap();
+        let end = Instant::now() + Duration::from_mins(1);
+        while signals.denied().is_some() {
+            assert!(
+                Instant::now() < end,
+                "the statistics do not say \"idemp_state\": \"Assigned\""
+            );
+            std::thread::yield_now();
+        }
+        let later = Instant::now() + 2 * limits::STRANDED_AFTER;
+        assert!(!signals.stranded.is_certain(later), "the statistics name no source of a broker");
+    }
+
     #[test]
     fn a_full_queue_has_not_taken_the_record() {
         let (_, untaken) = said(Code::QueueFull);

@@ -46,6 +46,11 @@ pub(crate) const ID_REUSED: &Kind = &kind(
     "id-reused",
     "The `id` was given to another rating just now; nothing was sent.",
 );
+pub(crate) const INTERNAL_ERROR: &Kind = &kind(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal-error",
+    "The service failed on this request; its log gives the reason.",
+);
 pub(crate) const INVALID_QUESTION: &Kind = &kind(
     StatusCode::UNPROCESSABLE_ENTITY,
     "invalid-question",

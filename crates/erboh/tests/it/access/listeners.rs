@@ -80,7 +80,8 @@ async fn the_board_and_the_ops_port_have_the_same_rule() {
     let addresses = [&board, &ops].map(|listener| listener.local_addr().expect("an address"));
     let (_sender, view) = watch::channel(Arc::new(BoardView::default()));
     let stop = CancellationToken::new();
-    tokio::spawn(consumer::serve(board, Some(ops), settings(), view, stop.clone()));
+    let alive = Arc::new(|| Ok(()));
+    tokio::spawn(consumer::serve(board, Some(ops), settings(), view, alive, stop.clone()));
     let _stop = stop.drop_guard();
     for (address, path) in addresses.into_iter().zip(["/api/v1/totals", "/metrics"]) {
         let ask = async |host: &str| {

@@ -103,13 +103,14 @@ impl Broker {
         }
     }
 
-    /// The file that the first records of a partition stand in, on the embedded broker.
-    pub(super) fn first_segment(&self, topic: &str, partition: i32) -> PathBuf {
-        let Self::Embedded(broker) = self else {
-            panic!("only the embedded broker's files are known")
-        };
-        let dir = broker.data().join("topics").join(format!("{topic}-{partition}"));
-        dir.join("00000000000000000000.log")
+    /// The directory of a partition.
+    pub(super) fn partition(&self, topic: &str, partition: i32) -> PathBuf {
+        let name = format!("{topic}-{partition}");
+        match self {
+            Self::Embedded(broker) => broker.data().join("topics").join(name),
+            Self::Shared(cluster) => cluster.data_directory(1).join(name),
+            Self::Own(cluster) => cluster.data_directory(1).join(name),
+        }
     }
 
     /// Stops in order; data and port stay.

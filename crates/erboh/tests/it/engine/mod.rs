@@ -3,6 +3,7 @@
 
 mod bench;
 pub(crate) mod broker;
+mod client_log;
 mod damage;
 mod foreign;
 mod hardship;

@@ -5,6 +5,7 @@
 //!   roles   starts `erboh producer` and `erboh consumer` on a cluster, ends them with the test
 //!   trio    the three-broker cluster that tests break, one test after the other
 //!   recount what the log that is there adds up to
+//!   unreadable  a batch is damaged on disk; on the embedded broker too
 //!   watch   asks a board all the time: it must never go back
 //!   kafka/  the tests, one file for each kind of hazard
 //! ```
@@ -14,4 +15,5 @@ mod recount;
 pub(crate) mod roles;
 mod stage;
 mod trio;
+mod unreadable;
 mod watch;

@@ -7,15 +7,16 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use erboh::queue::{Admin, AdminError, KafkaSettings, Reader, Record, Topics};
+use erboh::queue::{Admin, AdminError, KafkaSettings, OutRecord, Reader, Record, Topics, Writer};
 use erboh::totals::Snapshot;
 use erboh_testbed::{Child, Signal};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::WAIT_MAX;
@@ -85,6 +86,11 @@ impl Roles {
         self.runtime.block_on(act).unwrap()
     }
 
+    /// Writes ratings to one partition.
+    pub(crate) fn rate(&self, partition: i32, count: usize) {
+        rate(&self.bootstrap, partition, count);
+    }
+
     /// Starts a consumer, of the same group unless a flag says otherwise; returns when it listens.
     pub(crate) fn consumer(&self, flags: &[&str]) -> Role {
         self.consumer_via(&self.bootstrap, flags)
@@ -122,6 +128,17 @@ impl Roles {
 
     /// Starts a role, and returns when it listens.
     pub(crate) fn start(&self, role: &str, bootstrap: &str, flags: &[&str]) -> Role {
+        self.start_with(role, bootstrap, flags, &[])
+    }
+
+    /// The same with variables in its environment, which is empty else.
+    pub(crate) fn start_with(
+        &self,
+        role: &str,
+        bootstrap: &str,
+        flags: &[&str],
+        variables: &[(&str, &OsStr)],
+    ) -> Role {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{role}-{number}");
         let log = self.directory.path().join(&name);
@@ -129,7 +146,7 @@ impl Roles {
         command.args([role, "--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"]);
         command.args(["--brokers", bootstrap]).args(&self.shape);
         command.args(PROPERTIES.map(|property| format!("--kafka-property={property}")));
-        command.args(flags).env_clear();
+        command.args(flags).env_clear().envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         let child = Child::spawn(command).unwrap();
         let (url, ops) = (String::new(), String::new());
@@ -231,6 +248,27 @@ impl Role {
         answer.body_mut().read_to_string().ok()
     }
 
+    /// What `/livez` says, if it answers: the status and the text.
+    pub(crate) fn liveness(&self) -> Option<(u16, String)> {
+        let mut answer = self.agent.get(format!("{}livez", self.ops)).call().ok()?;
+        Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
+    }
+
+    /// The board as a page, if it answers.
+    pub(crate) fn page(&self) -> Option<String> {
+        self.agent.get(&*self.url).call().ok()?.body_mut().read_to_string().ok()
+    }
+
+    /// Whether its process runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.is_running()
+    }
+
+    /// Waits until it ends, and answers its exit code.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait(WAIT_MAX).unwrap().code()
+    }
+
     /// What the board says is wrong.
     pub(crate) fn problem(&self) -> Option<String> {
         self.partitions()?["problem"].as_str().map(str::to_owned)
@@ -276,6 +314,22 @@ impl Drop for Role {
             eprintln!("{} said last:\n{}", self.name, last.join("\n"));
         }
     }
+}
+
+/// Writes ratings with ids of their own to one partition, as one batch; all of them must be acknowledged.
+pub(crate) fn rate(bootstrap: &str, partition: i32, count: usize) {
+    let rating = || {
+        let id = Uuid::now_v7().to_string();
+        let value = json!({
+            "id": id, "battle": "One vs Two", "voice1": "One", "voice2": "Two", "rating": 2,
+        });
+        OutRecord { partition: Some(partition), ..OutRecord::new(id, value.to_string()) }
+    };
+    let kafka = KafkaSettings::new(bootstrap);
+    let writer = Writer::connect(&kafka, &Topics::default().ratings).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let results = runtime.block_on(writer.send((0..count).map(|_| rating()).collect(), WAIT_MAX));
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
 /// Where a role listens, from the line of its log that says so: the service, then the ops port.

@@ -5,7 +5,7 @@ use super::*;
 /// A partition that is counted from offset 0, with `records` records so far.
 fn live(records: i64) -> Live {
     let decision = Decision::Start { supersedes: None, slot: Some(0) };
-    let found = Found { decision, log_start: 0, totals_end: 0, committed: None };
+    let found = Found { decision, log_start: 0, log_end: 0, totals_end: 0, committed: None };
     let (mut live, read_from) = Live::begin(0, found).unwrap();
     assert_eq!(read_from, 0);
     take(&mut live, 0..records);
@@ -131,7 +131,7 @@ fn another_record_in_the_place_of_the_last_one_is_another_log() {
         gap: false,
         unwritten: false,
     };
-    let found = Found { decision, log_start: 0, totals_end: 0, committed: None };
+    let found = Found { decision, log_start: 0, log_end: 0, totals_end: 0, committed: None };
     let (mut live, read_from) = Live::begin(0, found).unwrap();
     assert_eq!(read_from, 0);
     take(&mut live, 0..2);

@@ -2,31 +2,18 @@
 
 use std::path::Path;
 
-use erboh::queue::{KafkaSettings, OutRecord, Topics, Writer};
+use erboh::queue::Topics;
 use erboh_testbed::{Cluster, ClusterSettings};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::super::recount::Recount;
-use super::super::roles::{Role, Roles};
+use super::super::roles::{self, Role, Roles};
 use super::super::stage::Stage;
-use crate::WAIT_MAX;
 use crate::support::wait::{becomes, eventually};
 
 /// Writes ratings with ids of their own to one partition; all of them must be acknowledged.
 pub(super) fn rate(cluster: &Cluster, partition: i32, count: usize) {
-    let rating = || {
-        let id = Uuid::now_v7().to_string();
-        let value = json!({
-            "id": id, "battle": "One vs Two", "voice1": "One", "voice2": "Two", "rating": 2,
-        });
-        OutRecord { partition: Some(partition), ..OutRecord::new(id, value.to_string()) }
-    };
-    let kafka = KafkaSettings::new(cluster.bootstrap());
-    let writer = Writer::connect(&kafka, &Topics::default().ratings).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let results = runtime.block_on(writer.send((0..count).map(|_| rating()).collect(), WAIT_MAX));
-    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    roles::rate(&cluster.bootstrap(), partition, count);
 }
 
 /// Waits until the board has counted so much.

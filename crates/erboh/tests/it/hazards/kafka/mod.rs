@@ -6,6 +6,7 @@ mod groups;
 mod logs;
 mod members;
 mod retries;
+mod unreadable;
 mod zombies;
 
 /// Threads that send ratings.
