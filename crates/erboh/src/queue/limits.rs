@@ -141,6 +141,12 @@ pub(super) const PROBES: usize = 16;
 /// How long an inspection waits for the reason why a connection failed: it is there already, or never comes.
 pub(super) const REASON_WAIT: Duration = Duration::from_millis(100);
 
+/// How often an inspection fetches metadata again, each time with a new client.
+pub(super) const METADATA_RETRIES: usize = 3;
+
+/// How long each of these attempts may take.
+pub(super) const METADATA_RETRY_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Reasons that an inspection listens to; a connection that fails over and over has always another one.
 pub(super) const REASONS: usize = 8;
 

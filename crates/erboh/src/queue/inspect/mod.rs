@@ -20,7 +20,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message as _;
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 pub use answer::{Advertised, Copies, Group, GroupMember, Setting, Settings, Source, Trouble};
@@ -58,6 +58,7 @@ impl ConsumerContext for Signals {}
 
 /// Asks one cluster. Its methods block.
 pub struct Inspector {
+    settings: KafkaSettings,
     consumer: BaseConsumer<Signals>,
     admin: AdminClient<Signals>,
     signals: Signals,
@@ -70,24 +71,12 @@ impl Inspector {
     /// # Errors
     /// Only settings that librdkafka does not take.
     pub fn connect(settings: &KafkaSettings, group: &str) -> Result<Self, SettingsError> {
-        let demands = [
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("auto.offset.reset", "error"),
-            // Else the question whether a topic exists would create it.
-            ("allow.auto.create.topics", "false"),
-            ("enable.partition.eof", "true"),
-        ];
         let signals = Signals::default();
         let failed = |error: KafkaError| SettingsError(error.to_string());
-        let consumer = settings
-            .client(&[("fetch.message.max.bytes", "65536")], &demands)
-            .create_with_context(signals.clone())
-            .map_err(failed)?;
+        let consumer = consumer(settings, group, &signals).map_err(failed)?;
         let admin =
             settings.client(&[], &[]).create_with_context(signals.clone()).map_err(failed)?;
-        Ok(Self { consumer, admin, signals, group: group.to_owned() })
+        Ok(Self { settings: settings.clone(), consumer, admin, signals, group: group.to_owned() })
     }
 
     /// The cluster's id and its brokers.
@@ -96,9 +85,8 @@ impl Inspector {
     /// When no broker answers.
     pub fn brokers(&self) -> Result<Advertised, Trouble> {
         let client = self.consumer.client();
-        let metadata = client
-            .fetch_metadata(None, lookup())
-            .map_err(|error| self.trouble("list the brokers", &error, None))?;
+        let metadata =
+            self.metadata(None).map_err(|error| self.trouble("list the brokers", &error, None))?;
         let brokers = metadata.brokers().iter();
         let place = |broker: &rdkafka::metadata::MetadataBroker| {
             (broker.id(), broker.host().to_owned(), u16::try_from(broker.port()).unwrap_or(0))
@@ -114,11 +102,8 @@ impl Inspector {
     /// When no broker answers, or the user may not see the topic.
     pub fn copies(&self, topic: &str) -> Result<Option<Vec<Copies>>, Trouble> {
         let what = format!("look at topic {topic}");
-        let metadata = self
-            .consumer
-            .client()
-            .fetch_metadata(Some(topic), lookup())
-            .map_err(|error| self.trouble(&what, &error, None))?;
+        let metadata =
+            self.metadata(Some(topic)).map_err(|error| self.trouble(&what, &error, None))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let code = found.and_then(MetadataTopic::error).map(Code::from);
         match (found, code) {
@@ -132,6 +117,21 @@ impl Inspector {
                 Err(Trouble { what, reason, missing: None })
             }
         }
+    }
+
+    /// Metadata from any broker. A client that has learned the brokers of the cluster no longer asks
+    /// the bootstrap addresses, and waits in vain if it cannot reach what they advertise. A new
+    /// client asks the bootstrap addresses, so further attempts are made with one each.
+    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, KafkaError> {
+        let mut result = self.consumer.client().fetch_metadata(topic, lookup());
+        for _ in 0..limits::METADATA_RETRIES {
+            if !result.as_ref().is_err_and(is_unreachable) {
+                break;
+            }
+            let consumer = consumer(&self.settings, &self.group, &self.signals)?;
+            result = consumer.client().fetch_metadata(topic, limits::METADATA_RETRY_TIMEOUT);
+        }
+        result
     }
 
     /// The settings of a topic.
@@ -288,11 +288,7 @@ impl Inspector {
         let (denied, last) = self.signals.last().clone();
         let code = error.rdkafka_error_code();
         // "Broker transport failure" says less than what happened to the connection.
-        let vague = matches!(
-            code,
-            Some(Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown)
-        );
-        let (denied, reason) = if vague && !last.is_empty() {
+        let (denied, reason) = if is_unreachable(error) && !last.is_empty() {
             (denied, last)
         } else {
             (is_denial(code), log::reason(error))
@@ -301,8 +297,36 @@ impl Inspector {
     }
 }
 
+/// A client that asks as `group`, without joining it.
+fn consumer(
+    settings: &KafkaSettings,
+    group: &str,
+    signals: &Signals,
+) -> Result<BaseConsumer<Signals>, KafkaError> {
+    let demands = [
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        // Else the question whether a topic exists would create it.
+        ("allow.auto.create.topics", "false"),
+        ("enable.partition.eof", "true"),
+    ];
+    settings
+        .client(&[("fetch.message.max.bytes", "65536")], &demands)
+        .create_with_context(signals.clone())
+}
+
 fn lookup() -> Duration {
     Duration::from_millis(limits::LOOKUP_TIMEOUT_MS)
+}
+
+/// Whether no broker answered; the reason is what happened to the connections.
+fn is_unreachable(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown)
+    )
 }
 
 fn right(operation: &'static str, resource: Resource, name: &str) -> Right {
