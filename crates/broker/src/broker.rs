@@ -6,6 +6,7 @@
 //!  <data>/topics/    one directory per partition
 //! ```
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::background::{Background, Ended};
 use crate::connection;
 use crate::data_lock::DataLock;
 use crate::groups::Groups;
@@ -33,7 +35,8 @@ use crate::wire::budget::Budget;
 /// This broker's id in answers. It is the only one, so it leads everything.
 pub(crate) const NODE_ID: i32 = 1;
 
-/// The epoch of the only leader there ever is.
+/// The epoch of the only leader there ever is. It stays 0 also when recovery has cut off the end of a
+/// log, so clients that compare epochs (KIP-320) do not learn of it.
 pub(crate) const LEADER_EPOCH: i32 = 0;
 
 /// Why a broker did not start or ended early.
@@ -63,9 +66,24 @@ pub enum Error {
         /// What went wrong, with the file's name where one is known.
         reason: String,
     },
+    /// A task that the broker cannot do without ended or panicked. Nothing was closed: the next start
+    /// recovers what is in the data directory, as after a crash.
+    #[error("the broker's task \"{task}\" failed ({reason}); start the broker again")]
+    Task {
+        /// What the task does.
+        task: &'static str,
+        /// Its panic, if it had one.
+        reason: String,
+    },
     /// The listener has no address.
     #[error("the listening socket has no address: {0}")]
     Listener(std::io::Error),
+}
+
+impl From<Ended> for Error {
+    fn from(Ended { task, reason }: Ended) -> Self {
+        Self::Task { task, reason }
+    }
 }
 
 /// Where clients are told to connect to.
@@ -142,7 +160,8 @@ impl Broker {
     /// data directory. A broker serves once.
     ///
     /// # Errors
-    /// The listener's failure, or what could not be written at the end.
+    /// The listener's failure, what could not be written at the end, or at once, when one of the
+    /// broker's own tasks ends or panics ([`Error::Task`]).
     pub async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
@@ -160,25 +179,57 @@ impl Broker {
         let _ = self.endpoint.set(Endpoint { host: host.into(), port: port.into() });
 
         transactions::abort_unowned(&self).await;
-        let tasks = TaskTracker::new();
-        tasks.spawn(maintenance::run(Arc::clone(&self)));
-        tasks.spawn(self.groups.clone().run_timers(self.stop.clone()));
-        tasks.spawn(transactions::run_sweep(Arc::clone(&self)));
+        let background = self.start_background();
+        self.run(listener, background, shutdown).await
+    }
+
+    fn start_background(self: &Arc<Self>) -> Background {
+        let mut background = Background::default();
+        background.spawn("maintenance", maintenance::run(Arc::clone(self)));
         if !self.settings.fsync_always {
-            tasks.spawn(maintenance::run_flush(Arc::clone(&self)));
+            background.spawn("flush", maintenance::run_flush(Arc::clone(self)));
         }
-        tokio::select! {
-            () = self.accept(&listener, &tasks) => {}
-            () = shutdown.cancelled() => {}
-        }
+        background.spawn("group timers", self.groups.clone().run_timers(self.stop.clone()));
+        background.spawn("transaction time-outs", transactions::run_sweep(Arc::clone(self)));
+        let broker = Arc::clone(self);
+        background.spawn("journals", async move {
+            tokio::select! {
+                () = broker.stop.cancelled() => {}
+                () = broker.groups.journal_ended() => {}
+                () = broker.transactions.journal_ended() => {}
+            }
+        });
+        background
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        listener: TcpListener,
+        mut background: Background,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let connections = TaskTracker::new();
+        let failed = tokio::select! {
+            never = self.accept(&listener, &connections) => match never {},
+            () = shutdown.cancelled() => None,
+            ended = background.ended() => Some(ended),
+        };
         drop(listener);
         self.stop.cancel();
-        tasks.close();
-        tasks.wait().await;
+        if let Some(ended) = failed {
+            return Err(ended.into());
+        }
+        connections.close();
+        connections.wait().await;
+        background.join().await?;
         self.close().await
     }
 
-    async fn accept(self: &Arc<Self>, listener: &TcpListener, tasks: &TaskTracker) {
+    async fn accept(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        connections: &TaskTracker,
+    ) -> Infallible {
         let most = self.settings.connections();
         let places = Arc::new(Semaphore::new(most));
         loop {
@@ -199,7 +250,7 @@ impl Broker {
                 tracing::debug!(%peer, "no TCP_NODELAY: {error}");
             }
             let broker = Arc::clone(self);
-            tasks.spawn(async move {
+            connections.spawn(async move {
                 connection::serve(broker, stream, peer).await;
                 drop(place);
             });
@@ -245,4 +296,52 @@ async fn cluster_id(
     let put = store.put(vec![(KEY.to_owned(), Some(Value::String(id.clone())))]).await;
     put.map_err(|error| error.to_string())?;
     Ok(id.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn opened(dir: &tempfile::TempDir) -> (Arc<Broker>, TcpListener) {
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        (Broker::open(settings).await.unwrap(), listener)
+    }
+
+    /// How the broker ends after `spoil` has had its way with its tasks. It is never asked to stop.
+    async fn ends(spoil: impl FnOnce(&mut Background)) -> (&'static str, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let (broker, listener) = opened(&dir).await;
+        let mut background = broker.start_background();
+        spoil(&mut background);
+        let served = broker.run(listener, background, CancellationToken::new());
+        let served = tokio::time::timeout(Duration::from_secs(20), served).await;
+        match served.expect("the broker goes on without its task") {
+            Err(Error::Task { task, reason }) => (task, reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_loses_one_of_its_tasks_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let (broker, _) = opened(&dir).await;
+        let background = broker.start_background();
+        let names: Vec<_> = background.handles().iter().map(|(_, name)| *name).collect();
+        let expected =
+            ["maintenance", "flush", "group timers", "transaction time-outs", "journals"];
+        assert_eq!(names, expected);
+        for (index, name) in expected.into_iter().enumerate() {
+            let (task, _) = ends(|background| background.handles()[index].0.abort()).await;
+            assert_eq!(task, name);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_error_says_what_panicked_and_why() {
+        let (task, reason) =
+            ends(|background| background.spawn("doomed", async { panic!("out of luck") })).await;
+        assert_eq!(task, "doomed");
+        assert!(reason.contains("out of luck"), "{reason}");
+    }
 }

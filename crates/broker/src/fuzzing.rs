@@ -10,20 +10,48 @@ use tokio::runtime::Runtime;
 
 use crate::broker::Broker;
 use crate::handlers::{self, Refused};
-use crate::log::{AppendError, batch::Batch, record::Records};
+use crate::log::batch::{Batch, CRC_FROM};
+use crate::log::{LogConfig, record::Records, validate};
 use crate::settings::Settings;
 
-/// Takes bytes as a client's record batches: splits and checks them and walks their records, as
-/// appending to a compacted topic and compaction do. The checksum is not asked for, since no fuzzer
-/// would guess it.
+/// Takes bytes as a client's record batches: checks them as for appending and reads their records, as
+/// compaction does. No fuzzer would guess a checksum, so the bytes are given the right one.
+///
+/// # Panics
+/// When what was accepted cannot be read record by record.
 pub fn record_batches(bytes: &[u8]) {
-    let mut rest = Bytes::copy_from_slice(bytes);
-    while let Ok(batch) = Batch::split(&mut rest) {
-        let _ = batch.check_from_client().map_err(|error| AppendError::from(error).error_code());
-        let Ok(records) = Records::of(&batch) else { continue };
-        let count = records.iter().flatten().count();
-        assert!(count <= batch.header.records_count as usize);
+    let mut bytes = bytes.to_vec();
+    if let Some((head, covered)) = bytes.split_at_mut_checked(CRC_FROM) {
+        head[CRC_FROM - 4..].copy_from_slice(&crc32c::crc32c(covered).to_be_bytes());
     }
+    let bytes = Bytes::from(bytes);
+    if let Ok(batch) = Batch::split(&mut bytes.clone()) {
+        // What was damaged on the disk is read, too.
+        let _ = Records::of(&batch).map(|records| records.iter().count());
+    }
+    let config = LogConfig {
+        max_message_bytes: usize::MAX,
+        timestamp_after_max_ms: i64::MAX,
+        ..LogConfig::default()
+    };
+    match validate::batches(bytes, &config, 0) {
+        Err(error) => drop((error.error_code(), error.to_string())),
+        Ok(batches) => batches.iter().for_each(reads_as_accepted),
+    }
+}
+
+fn reads_as_accepted(batch: &Batch) {
+    let header = &batch.header;
+    let records = Records::of(batch).unwrap_or_else(|error| panic!("{error}"));
+    let (mut count, mut newest_ms) = (0, -1);
+    for record in records.iter() {
+        let record = record.unwrap_or_else(|error| panic!("record {count}: {error}"));
+        assert_eq!(record.offset, header.base_offset + count);
+        newest_ms = newest_ms.max(record.timestamp_ms);
+        count += 1;
+    }
+    assert_eq!(count, i64::from(header.records_count));
+    assert_eq!(newest_ms, header.max_timestamp_ms);
 }
 
 /// A broker that answers requests without a socket.

@@ -49,6 +49,11 @@ impl Journal {
         Self { queue }
     }
 
+    /// Waits until the task that writes is gone: as this holds a clone, only a panic ends it.
+    pub(crate) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Waits for a place in the queue, before any lock is taken.
     pub(crate) async fn reserve(&self) -> Result<Place<'_>, ResponseError> {
         let permit = self.queue.reserve().await;
@@ -72,7 +77,7 @@ impl Place<'_> {
 
 /// Waits for the outcome of a write.
 pub(crate) async fn outcome(written: oneshot::Receiver<Written>) -> Written {
-    // The task is gone only when the broker stops.
+    // The task is gone only when the broker stops, or has failed.
     written.await.unwrap_or(Err(ResponseError::CoordinatorNotAvailable))
 }
 
@@ -102,5 +107,22 @@ async fn write(store: Arc<Store>, mut entries: mpsc::Receiver<Entry>) {
             // Whoever asked may have gone.
             let _ = entry.done.send(written);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::LAZY;
+
+    #[tokio::test]
+    async fn a_journal_whose_task_panicked_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path().to_owned(), LAZY).unwrap();
+        let journal = Journal::start(Arc::new(store));
+        let failing = journal.reserve().await.unwrap().write(Vec::new(), |_| panic!("a test's"));
+        journal.ended().await;
+        assert_eq!(outcome(failing).await, Err(ResponseError::CoordinatorNotAvailable));
+        assert!(journal.reserve().await.is_err());
     }
 }

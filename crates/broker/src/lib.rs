@@ -13,6 +13,8 @@
 //!                                          (segments, index, recovery)
 //! ```
 
+mod background;
+mod blocking;
 mod broker;
 mod connection;
 mod data_lock;

@@ -73,6 +73,14 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// default is 1 MiB.
 pub(crate) const DECOMPRESSED_BATCH_BYTES_MAX: usize = 128 << 20;
 
+/// Decompressed bytes of a batch that are held at a time while its records are checked: enough that a
+/// call of the codec costs little beside its work.
+pub(crate) const DECOMPRESSED_WINDOW_BYTES: usize = 32 << 10;
+
+/// Records that one answer to Produce names as invalid (KIP-467). Each takes some 100 bytes, and a
+/// compressed batch of a few hundred bytes can hold millions; the first ones show what is wrong.
+pub(crate) const RECORD_ERRORS: usize = 1_000;
+
 /// One index entry for about this many bytes of a segment: a reader skips at most this much (a few
 /// microseconds from the page cache), and a 128 MiB segment takes 200 KB of memory for its index.
 pub(crate) const INDEX_INTERVAL_BYTES: u64 = 16 << 10;

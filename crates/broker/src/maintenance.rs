@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 
 use crate::broker::Broker;
@@ -32,8 +33,10 @@ async fn every(interval_ms: u64, broker: Arc<Broker>, work: fn(&Broker)) {
             _ = ticks.tick() => {}
         }
         let round = Arc::clone(&broker);
-        if let Err(error) = tokio::task::spawn_blocking(move || work(&round)).await {
-            tracing::error!("background work failed: {error}");
+        let done = tokio::task::spawn_blocking(move || work(&round)).await;
+        // Without a panic, the runtime is going down.
+        if let Err(Ok(panic)) = done.map_err(JoinError::try_into_panic) {
+            std::panic::resume_unwind(panic);
         }
     }
 }
@@ -62,5 +65,24 @@ fn each_partition(broker: &Broker, name: &str, work: impl Fn(&Partition) -> io::
                 tracing::error!(topic = topic.name, partition = index, "{name}: {error}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::background::Background;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn work_that_panics_ends_its_task() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let broker = Broker::open(settings).await.unwrap();
+        let mut background = Background::default();
+        background.spawn("work", every(1, broker, |_| panic!("out of luck")));
+        let ended = background.ended().await;
+        assert_eq!(ended.task, "work");
+        assert!(ended.reason.contains("out of luck"), "{}", ended.reason);
     }
 }

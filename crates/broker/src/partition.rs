@@ -1,24 +1,24 @@
 //! A partition: a log that many tasks append to and read from.
 //!
 //! ```text
-//!  append ──► check (no lock) ──► [lock: write to the page cache] ──► wake fetches ──► ack
-//!                                                    └─ Fsync::Always: wait for one flush of all
-//!  fetch  ──► [lock: locate] ──► read the file (no lock)
+//!  append ──► check ──► [writing: [log: plan] ─► page cache ─► [log: note]] ──► wake fetches ──► ack
+//!                                                                   └─ Fsync::Always: wait for one flush of all
+//!  fetch  ──► [lock: locate] ──► read the file
 //!  maintain, flush: blocking, from a background task
 //! ```
 //!
-//! The lock is never held across an await or a flush.
+//! The log's lock is never held across an await, nor while records are written, read or flushed.
 
 pub(crate) use crate::log::read::{Fetched, Isolation, Offsets};
 pub(crate) use crate::log::record::Marker;
 pub(crate) use crate::log::{
-    ActiveProducer, AppendError, Appended, FetchError, Fsync, LogConfig, LogError,
+    ActiveProducer, AppendError, Appended, FetchError, Fsync, LogConfig, LogError, RecordError,
 };
 
+use crate::blocking::may_block;
 use crate::limits::{COMPACTION_KEYS_MAX, FETCH_WAITERS_SWEEP};
-use crate::log::batch::Batch;
-use crate::log::record::Records;
-use crate::log::{Log, save_start};
+use crate::log::batch::{Batch, Header};
+use crate::log::{Log, Planned, Write, save_start, validate};
 use bytes::Bytes;
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ use tokio::sync::Notify;
 pub(crate) struct Partition {
     shared: Arc<Shared>,
     fsync: Fsync,
+    /// Held by the append that may write, so that those behind it wait without a thread.
+    append_turn: Arc<tokio::sync::Mutex<()>>,
     /// Held by whoever waits for a flush, so that those behind it share the next one.
     flush_turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Partition {
 #[derive(Debug)]
 struct Shared {
     log: Mutex<Log>,
+    /// One write at a time, so that what it was planned on still holds when it is noted.
+    writing: Mutex<()>,
     /// One flush at a time, so that its result is that of all bytes before it.
     flushing: Mutex<()>,
     /// One maintenance at a time: segments are removed and replaced only by it.
@@ -61,6 +65,7 @@ impl Partition {
         let log = Log::open(dir.clone(), config, fsync)?;
         let shared = Shared {
             log: Mutex::new(log),
+            writing: Mutex::new(()),
             flushing: Mutex::new(()),
             maintaining: Mutex::new(()),
             deleting: Mutex::new(()),
@@ -71,23 +76,43 @@ impl Partition {
             // What a crash left unflushed must not be shown before it is on the disk.
             shared.flush().map_err(|cause| LogError { dir, cause })?;
         }
-        Ok(Self { shared: Arc::new(shared), fsync, flush_turn: Arc::default() })
+        let shared = Arc::new(shared);
+        Ok(Self { shared, fsync, append_turn: Arc::default(), flush_turn: Arc::default() })
     }
 
-    /// Appends one or more whole batches, all or none, and with `Fsync::Always` waits for the disk.
-    /// A duplicate of one of an idempotent producer's last 5 batches answers its original offset.
-    /// `now_ms` is the broker's clock. An idempotent producer sends one batch at a time (KIP-98).
+    /// Checks what a client wants to append: one or more whole batches, and every record of them.
+    /// `now_ms` is the broker's clock, which timestamps may not be too far from.
+    pub(crate) fn check(&self, records: Bytes, now_ms: i64) -> Result<Vec<Batch>, AppendError> {
+        let config = self.config();
+        // Decompressing takes many times longer than anything else that is checked.
+        if Header::read(&records).is_ok_and(|header| header.codec() != 0) {
+            may_block(|| validate::batches(records, &config, now_ms))
+        } else {
+            validate::batches(records, &config, now_ms)
+        }
+    }
+
+    /// Checks and appends one or more whole batches, all or none.
     pub(crate) async fn append(
         &self,
         records: Bytes,
         now_ms: i64,
     ) -> Result<Appended, AppendError> {
-        let config = self.config();
-        let batches = checked_batches(records, &config)?;
+        let batches = self.check(records, now_ms)?;
+        self.append_checked(batches, now_ms).await
+    }
+
+    /// Appends batches that `check` has passed, all or none, and with `Fsync::Always` waits for the
+    /// disk. A duplicate of one of an idempotent producer's last 5 batches answers its original offset.
+    /// An idempotent producer sends one batch at a time (KIP-98).
+    pub(crate) async fn append_checked(
+        &self,
+        batches: Vec<Batch>,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
         let (appended, end) = {
-            let mut log = lock(&self.shared.log);
-            let appended = log.append(&batches, now_ms)?;
-            (appended, log.end_offset())
+            let _turn = self.append_turn.lock().await;
+            may_block(|| self.shared.append(batches, now_ms))?
         };
         self.settle(end).await?;
         Ok(appended)
@@ -114,9 +139,8 @@ impl Partition {
         now_ms: i64,
     ) -> Result<(), AppendError> {
         let end = {
-            let mut log = lock(&self.shared.log);
-            log.append_marker(producer_id, producer_epoch, marker, now_ms)?;
-            log.end_offset()
+            let _turn = self.append_turn.lock().await;
+            may_block(|| self.shared.append_marker(producer_id, producer_epoch, marker, now_ms))?
         };
         // Also when an earlier attempt wrote it: that one may not have reached the disk.
         self.settle(end).await?;
@@ -161,7 +185,7 @@ impl Partition {
     /// Offset and timestamp of the first record with at least this timestamp.
     pub(crate) fn offset_for_timestamp(&self, timestamp_ms: i64) -> io::Result<Option<(i64, i64)>> {
         let plan = lock(&self.shared.log).plan_timestamp(timestamp_ms);
-        plan.read()
+        may_block(|| plan.read())
     }
 
     /// Offset and timestamp of the (first) record with the newest timestamp. `None` too when it cannot
@@ -230,20 +254,15 @@ impl Partition {
     /// compacted log long; appends and fetches go on meanwhile.
     pub(crate) fn maintain(&self, now_ms: i64) -> io::Result<()> {
         let _one = lock(&self.shared.maintaining);
-        {
-            let mut log = lock(&self.shared.log);
-            if log.is_closed() {
-                return Ok(());
-            }
-            log.roll_by_time(now_ms)?;
-            log.expire_producers(now_ms);
+        if lock(&self.shared.log).is_closed() {
+            return Ok(());
         }
+        self.shared.roll_by_time(now_ms)?;
         if self.fsync == Fsync::Always {
             // What an append left that was given up while it waited for its flush.
             self.shared.flush()?;
         }
-        let retired = lock(&self.shared.log).apply_retention(now_ms);
-        retired.remove()?;
+        self.shared.apply_retention(now_ms)?;
         self.compact(now_ms, COMPACTION_KEYS_MAX)
     }
 
@@ -277,7 +296,8 @@ impl Partition {
     /// partition changes no file, so its directory may be removed and used anew; readers may go on.
     /// Blocking.
     pub(crate) fn close(&self) -> io::Result<()> {
-        let _others = (lock(&self.shared.maintaining), lock(&self.shared.deleting));
+        let Shared { maintaining, deleting, writing, .. } = &*self.shared;
+        let _others = (lock(maintaining), lock(deleting), lock(writing));
         lock(&self.shared.log).refuse_appends();
         let flushed = self.shared.flush();
         let sealed = lock(&self.shared.log).seal(flushed.is_ok());
@@ -291,6 +311,20 @@ impl Partition {
         act(&mut lock(&self.shared.log))
     }
 
+    /// Seals the active segment.
+    #[cfg(test)]
+    pub(crate) fn roll(&self) {
+        let planned = self.with_log(|log| log.plan_roll(0)).unwrap();
+        planned.map(|write| self.shared.carry_out(&write).unwrap());
+    }
+
+    /// Writes as `append` does, without waking fetches or waiting for the disk.
+    #[cfg(test)]
+    pub(crate) fn write(&self, records: Bytes, now_ms: i64) {
+        let batches = self.check(records, now_ms).unwrap();
+        self.shared.append(batches, now_ms).unwrap();
+    }
+
     /// Bytes of all segments.
     pub(crate) fn size_bytes(&self) -> u64 {
         lock(&self.shared.log).size_bytes()
@@ -298,6 +332,67 @@ impl Partition {
 }
 
 impl Shared {
+    /// Writes batches; says what they were given, and where the log ends now.
+    fn append(&self, batches: Vec<Batch>, now_ms: i64) -> Result<(Appended, i64), AppendError> {
+        let _one = lock(&self.writing);
+        let planned = lock(&self.log).plan_append(batches, now_ms)?;
+        let appended = match planned {
+            Planned::Duplicate(first) => first,
+            Planned::Write(write) => self.carry_out(&write)?,
+        };
+        Ok((appended, lock(&self.log).end_offset()))
+    }
+
+    /// Ends a transaction; says where the log ends now.
+    fn append_marker(
+        &self,
+        producer_id: i64,
+        producer_epoch: i16,
+        marker: Marker,
+        now_ms: i64,
+    ) -> Result<i64, AppendError> {
+        let _one = lock(&self.writing);
+        let planned = lock(&self.log).plan_marker(producer_id, producer_epoch, marker, now_ms)?;
+        if let Some(write) = planned {
+            self.carry_out(&write)?;
+        }
+        Ok(lock(&self.log).end_offset())
+    }
+
+    fn roll_by_time(&self, now_ms: i64) -> io::Result<()> {
+        let _one = lock(&self.writing);
+        let planned = {
+            let mut log = lock(&self.log);
+            log.expire_producers(now_ms);
+            log.plan_roll_by_time(now_ms)?
+        };
+        planned.map_or(Ok(()), |write| self.carry_out(&write).map(drop))
+    }
+
+    fn carry_out(&self, write: &Write) -> io::Result<Appended> {
+        let written = write.run();
+        lock(&self.log).note(write, written)
+    }
+
+    /// Raises the log start to what retention lets go, and removes the segments below it.
+    fn apply_retention(&self, now_ms: i64) -> io::Result<()> {
+        let _one = lock(&self.deleting);
+        let (dir, present, start) = {
+            let log = lock(&self.log);
+            (log.dir().to_owned(), log.offsets().log_start, log.start_by_retention(now_ms))
+        };
+        if start > present {
+            // Before a reader can see it: after a crash the log must not begin earlier again. On a full
+            // disk it may, since only what is removed now makes room.
+            if let Err(error) = save_start(&dir, start) {
+                tracing::warn!(dir = %dir.display(), %error, "the log start was not written");
+            }
+            lock(&self.log).raise_start(start);
+        }
+        let retired = lock(&self.log).retire();
+        retired.remove()
+    }
+
     fn flush(&self) -> io::Result<()> {
         let _one = lock(&self.flushing);
         let Some(plan) = lock(&self.log).plan_flush()? else { return Ok(()) };
@@ -323,36 +418,6 @@ impl Shared {
         for waiter in waiters.iter().filter_map(Weak::upgrade) {
             waiter.notify_one();
         }
-    }
-}
-
-/// Splits and checks what a client sent. Records are looked at only where a compacted topic needs
-/// their keys.
-fn checked_batches(mut records: Bytes, config: &LogConfig) -> Result<Vec<Batch>, AppendError> {
-    let mut batches = Vec::with_capacity(1);
-    while !records.is_empty() {
-        let batch = Batch::split(&mut records)?;
-        let (size_bytes, max_bytes) = (batch.bytes.len(), config.max_message_bytes);
-        if size_bytes > max_bytes {
-            return Err(AppendError::TooLarge { size_bytes, max_bytes });
-        }
-        batch.check_from_client()?;
-        if config.compact {
-            for record in Records::of(&batch)?.iter() {
-                if record?.key.is_none() {
-                    return Err(AppendError::KeyRequired);
-                }
-            }
-        }
-        batches.push(batch);
-    }
-    match &batches[..] {
-        [] => Err(AppendError::Number("there is no record batch to append")),
-        [_] => Ok(batches),
-        several if several.iter().any(|it| it.header.has_producer()) => {
-            Err(AppendError::Number("an idempotent producer sends one batch at a time"))
-        }
-        _ => Ok(batches),
     }
 }
 

@@ -223,6 +223,10 @@ pub const FAILED_DRAIN: Duration = Duration::from_secs(1);
 /// How long the embedded broker may take to close its logs.
 pub const BROKER_STOP: Duration = Duration::from_secs(1);
 
+/// How long the demo's roles may take to stop once its broker has failed: they cannot write anything
+/// any more, and the process is to end within 2 seconds.
+pub const BROKER_GONE: Duration = Duration::from_secs(1);
+
 /// How long the ops port may finish answers after its role has ended.
 pub const OPS_DRAIN: Duration = Duration::from_millis(200);
 

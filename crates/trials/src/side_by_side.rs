@@ -4,6 +4,7 @@
 //!  start-up and idle memory of each, several times
 //!  both running, both warmed ──► for 1 and 6 partitions, several runs, the brokers in turn:
 //!      new topic ─► produce at full speed ─► consume it all ─► produce at a fixed rate
+//!  the same with each codec: new topic ─► produce at full speed
 //!  ──► medians ──► a Markdown table
 //! ```
 //!
@@ -23,6 +24,8 @@ use crate::{machine, perf, start};
 
 const KINDS: [Kind; 2] = [Kind::Embedded, Kind::Kafka];
 const PARTITIONS: [u32; 2] = [1, 6];
+/// Both brokers decompress what they are sent, to look at every record.
+const CODECS: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
 const RECORD_BYTES: usize = 100;
 /// Latency is measured well below saturation: at full speed it only reflects the length of the
 /// producer's queue.
@@ -104,6 +107,9 @@ fn measure(
     for partitions in PARTITIONS {
         rows.extend(rows_of(partitions, &alternate(flags, &brokers, partitions)?));
     }
+    for codec in CODECS {
+        rows.push(compressed(flags, &brokers, codec)?);
+    }
     let after_mb = [vec![brokers[0].resident_mb()?], vec![brokers[1].resident_mb()?]];
     rows.push(row("memory after all this, MB", &after_mb));
     Ok(rows)
@@ -121,6 +127,25 @@ fn alternate(flags: &Flags, brokers: &[Broker; 2], partitions: u32) -> anyhow::R
         }
     }
     Ok(series)
+}
+
+/// Several runs with batches that the client compresses.
+fn compressed(flags: &Flags, brokers: &[Broker; 2], codec: &str) -> anyhow::Result<String> {
+    let partitions = PARTITIONS[1];
+    let mut records_per_s = [Vec::new(), Vec::new()];
+    for run in 0..flags.runs {
+        for turn in 0..2 {
+            let index = (run as usize + turn) % 2;
+            let (bootstrap, topic) = (&brokers[index].bootstrap, format!("bench-{codec}-{run}"));
+            println!("{topic}: {}", KINDS[index].name());
+            perf::create_topic(bootstrap, &topic, partitions)?;
+            let mut tool = perf::producer(bootstrap, &topic, flags.records);
+            tool.arg(format!("compression.type={codec}"));
+            tool.args(["--record-size", &RECORD_BYTES.to_string(), "--throughput", "-1"]);
+            records_per_s[index].push(perf::run_producer(&mut tool, flags.records)?.records_per_s);
+        }
+    }
+    Ok(row(&format!("{partitions} partitions, {codec}: produced, records/s"), &records_per_s))
 }
 
 fn one_run(

@@ -31,7 +31,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use serde_json::Value;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 pub(crate) use self::group::{Claim, Group, State, SyncGroup};
@@ -40,7 +40,7 @@ use self::member::{JoinAnswer, SyncAnswer};
 pub(crate) use self::offsets::{Committed, OffsetKey};
 use self::offsets::{GroupRecord, Offsets, delete_group, delete_offset, put_group};
 pub(crate) use self::positions::Position;
-use crate::journal::{Change, Journal, outcome};
+use crate::journal::{Change, Journal, Place, Written, outcome};
 use crate::limits::{GROUP_METADATA_BYTES, GROUPS, ID_BYTES, OFFSETS_PER_DELETION};
 use crate::store::Store;
 use crate::time::now_ms;
@@ -70,8 +70,17 @@ struct Entry {
     group: Group,
     /// Milliseconds since 1970; `None` while there are members.
     empty_since_ms: Option<i64>,
-    is_saved: bool,
+    saved: Saved,
     size_bytes: usize,
+}
+
+/// Whether the journal has the group's present generation.
+#[derive(Debug)]
+enum Saved {
+    No,
+    /// It is being written. All who need it wait for the one write.
+    Soon(watch::Receiver<Option<Written>>),
+    Yes,
 }
 
 impl Entry {
@@ -97,9 +106,9 @@ impl Groups {
         for (id, record) in records {
             let group = Group::new(record.generation, record.protocol_type, initial_delay);
             // A group that had members when the broker went down is empty from now on.
-            let is_saved = record.empty_since_ms.is_some();
+            let saved = if record.empty_since_ms.is_some() { Saved::Yes } else { Saved::No };
             let empty_since_ms = Some(record.empty_since_ms.unwrap_or_else(now_ms));
-            registry.groups.insert(id, Entry { group, empty_since_ms, is_saved, size_bytes: 0 });
+            registry.groups.insert(id, Entry { group, empty_since_ms, saved, size_bytes: 0 });
         }
         let with_offsets: Vec<String> =
             registry.offsets.committed.keys().map(|key| key.group.clone()).collect();
@@ -114,14 +123,22 @@ impl Groups {
         }
     }
 
+    /// Waits for the end of the task that writes the journal; see [`Journal::ended`].
+    pub(crate) async fn journal_ended(&self) {
+        self.journal.ended().await;
+    }
+
     /// `JoinGroup`. Waits until the group's join phase is over.
     pub(crate) async fn join(&self, group: &str, join: &Join) -> JoinAnswer {
         let refused = |error| JoinRefused { error, member_id: join.member_id.clone() };
         let receiver = self.start_join(group, join).map_err(refused)?;
         let answer = receiver.await;
-        // The generation is in the journal before anyone works in it, so that numbers only grow.
-        self.save(group).await;
-        answer.unwrap_or_else(|_| Err(refused(ResponseError::CoordinatorNotAvailable)))
+        let joined =
+            answer.unwrap_or_else(|_| Err(refused(ResponseError::CoordinatorNotAvailable)))?;
+        // The generation is in the journal before any member learns of it, so that numbers only grow.
+        // Otherwise the members come again, and so does the write.
+        self.save(group).await.map_err(refused)?;
+        Ok(joined)
     }
 
     fn start_join(
@@ -171,7 +188,7 @@ impl Groups {
             let leave = |(id, instance): &(&str, Option<&str>)| group.leave(id, *instance, now);
             leaving.iter().map(leave).collect()
         });
-        self.save(group).await;
+        self.save_or_warn(group).await;
         outcomes.unwrap_or_else(|| vec![Err(ResponseError::UnknownMemberId); leaving.len()])
     }
 
@@ -234,7 +251,7 @@ impl Groups {
         if entry.group.generation() != before {
             let is_empty = entry.group.state() == State::Empty;
             entry.empty_since_ms = is_empty.then(now_ms);
-            entry.is_saved = false;
+            entry.saved = Saved::No;
         }
         let size_bytes = entry.group.size_bytes();
         registry.size_bytes = registry.size_bytes + size_bytes - entry.size_bytes;
@@ -246,17 +263,56 @@ impl Groups {
         Some(result)
     }
 
-    /// Journals the group's generation if it is new.
-    async fn save(&self, group: &str) {
-        if self.lock().groups.get(group).is_none_or(|entry| entry.is_saved) {
-            return;
-        }
-        let plan = |registry: &mut Registry| {
-            let entry = registry.groups.get_mut(group).ok_or(ResponseError::GroupIdNotFound)?;
-            entry.is_saved = true;
-            Ok((vec![put_group(group, &entry.record())], |_: &mut Registry| {}))
+    /// Sees to it that the group's generation is in the journal, and waits until it is.
+    async fn save(&self, group: &str) -> Result<(), ResponseError> {
+        let is_saved = |registry: &Registry| {
+            registry.groups.get(group).is_none_or(|entry| matches!(entry.saved, Saved::Yes))
         };
-        if let Err(error) = self.write(plan).await {
+        if is_saved(&self.lock()) {
+            return Ok(());
+        }
+        let place = self.journal.reserve().await?;
+        let mut written = {
+            let mut registry = self.lock();
+            match registry.groups.get_mut(group) {
+                None | Some(Entry { saved: Saved::Yes, .. }) => return Ok(()),
+                Some(Entry { saved: Saved::Soon(written), .. }) => written.clone(),
+                Some(entry) => self.start_save(place, group, entry),
+            }
+        };
+        let outcome = written.wait_for(Option::is_some).await;
+        // The journal's task is gone only when the broker stops, or has failed.
+        outcome
+            .ok()
+            .and_then(|outcome| *outcome)
+            .unwrap_or(Err(ResponseError::CoordinatorNotAvailable))
+    }
+
+    fn start_save(
+        &self,
+        place: Place<'_>,
+        group: &str,
+        entry: &mut Entry,
+    ) -> watch::Receiver<Option<Written>> {
+        let (done, written) = watch::channel(None);
+        entry.saved = Saved::Soon(written.clone());
+        let generation = entry.group.generation();
+        let (shared, id) = (Arc::clone(&self.registry), group.to_owned());
+        place.write(vec![put_group(group, &entry.record())], move |outcome| {
+            if let Some(entry) = lock(&shared).groups.get_mut(&id)
+                && entry.group.generation() == generation
+            {
+                entry.saved = if outcome.is_ok() { Saved::Yes } else { Saved::No };
+            }
+            // The members that waited may have gone.
+            let _ = done.send(Some(outcome));
+        });
+        written
+    }
+
+    /// As `save`, where nothing depends on it: until it is saved, every join and sweep tries again.
+    async fn save_or_warn(&self, group: &str) {
+        if let Err(error) = self.save(group).await {
             tracing::warn!(group, %error, "the generation of the group was not written");
         }
     }
@@ -315,7 +371,7 @@ fn new_entry(initial_delay: Duration) -> Entry {
         group: Group::new(0, String::new(), initial_delay),
         // Nobody has been in it: its offsets age from their commit on.
         empty_since_ms: Some(0),
-        is_saved: true,
+        saved: Saved::Yes,
         size_bytes: 0,
     }
 }

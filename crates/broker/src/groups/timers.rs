@@ -4,7 +4,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::offsets::{Committed, OffsetKey, delete_group};
-use super::{Group, Groups, Registry, State};
+use super::{Group, Groups, Registry, Saved, State};
 use crate::limits::{GROUP_SWEEP, OFFSETS_RETENTION_MS};
 use crate::time::now_ms;
 
@@ -45,7 +45,7 @@ impl Groups {
             }
         }
         for id in &ticked {
-            self.save(id).await;
+            self.save_or_warn(id).await;
         }
     }
 
@@ -54,7 +54,7 @@ impl Groups {
     pub(super) async fn expire(&self, now_ms: i64) {
         let unsaved = self.lock().unsaved_groups();
         for id in &unsaved {
-            self.save(id).await;
+            self.save_or_warn(id).await;
         }
         let dropped = self.forget(|registry, key, at| registry.is_expired(key, at, now_ms)).await;
         let removed = self.write(|registry| {
@@ -85,7 +85,7 @@ impl Registry {
 
     /// After a start: groups that had members when the broker went down.
     fn unsaved_groups(&self) -> Vec<String> {
-        let unsaved = self.groups.iter().filter(|(_, entry)| !entry.is_saved);
+        let unsaved = self.groups.iter().filter(|(_, entry)| matches!(entry.saved, Saved::No));
         unsaved.map(|(id, _)| id.clone()).collect()
     }
 

@@ -153,6 +153,27 @@ async fn members_are_served_at_every_version() {
     }
 }
 
+#[tokio::test]
+async fn no_member_learns_of_a_generation_that_is_not_in_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker(&dir).await;
+    let first = join(&broker, 4, "g", StrBytes::default()).await.member_id;
+    let joined = join(&broker, 4, "g", first.clone()).await;
+    assert_eq!((joined.error_code, joined.generation_id), (0, 1));
+    let second = join(&broker, 4, "g", StrBytes::default()).await.member_id;
+    broker.store.close().unwrap();
+    for _ in 0..3 {
+        let (one, other) = tokio::join!(
+            join(&broker, 4, "g", second.clone()),
+            join(&broker, 4, "g", first.clone())
+        );
+        for refused in [one, other] {
+            assert_eq!(refused.error_code, 15, "COORDINATOR_NOT_AVAILABLE: {refused:?}");
+            assert_eq!(refused.generation_id, -1);
+        }
+    }
+}
+
 async fn describe(broker: &Arc<Broker>, version: i16, name: &str) {
     let described = ask(broker, version, |_| {
         m::DescribeGroupsRequest::default().with_groups(vec![group(name), group("unknown")])

@@ -10,7 +10,6 @@ use kafka_protocol::messages::{FetchRequest, TopicName};
 
 use super::coordination::{ask, broker};
 use crate::broker::Broker;
-use crate::log::batch::Batch;
 use crate::log::record::{Writer, build};
 use crate::settings::Settings;
 use crate::time::now_ms;
@@ -67,8 +66,7 @@ async fn the_flush_wakes_readers_of_what_was_written_before_they_came() {
     let broker = Broker::open(settings).await.unwrap();
     broker.topics.create("t", 1, std::collections::BTreeMap::default()).await.unwrap();
     let partition = broker.topics.partition("t", 0).unwrap();
-    let written = Batch::split(&mut batch(Writer::default())).unwrap();
-    partition.with_log(|log| log.append(&[written], now_ms())).unwrap();
+    partition.write(batch(Writer::default()), now_ms());
     let bytes = fetch_while(&broker, 0, async { partition.flush().unwrap() }).await;
     assert!(bytes > VALUE_BYTES, "{bytes}");
 }

@@ -1,4 +1,4 @@
-//! `Produce`: appends record batches as they came.
+//! `Produce`: appends record batches as they came, once every record of them was looked at.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,14 +6,17 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TransactionalId};
 use tokio::task::JoinHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::handlers::Call;
+use crate::limits::RECORD_ERRORS;
 use crate::log::batch::Header;
-use crate::partition::Appended;
+use crate::partition::{AppendError, Appended, RecordError};
 use crate::time::now_ms;
 use crate::topics::Topic;
 use crate::wire::shape::{BYTES, I16, I32, STRING, Shape, UUID, list};
@@ -27,16 +30,30 @@ pub(crate) const SHAPE: Shape = Shape::new(
 struct Rejected {
     code: i16,
     message: Option<String>,
+    /// The records that are the reason (KIP-467).
+    records: Vec<RecordError>,
 }
 
 impl From<ResponseError> for Rejected {
     fn from(error: ResponseError) -> Self {
-        Self { code: error.code(), message: None }
+        Self { code: error.code(), message: None, records: Vec::new() }
+    }
+}
+
+impl From<AppendError> for Rejected {
+    fn from(error: AppendError) -> Self {
+        tracing::debug!("append refused: {error}");
+        let (code, message) = (error.error_code(), Some(error.to_string()));
+        let records = match error {
+            AppendError::Records(records) => records.named,
+            _ => Vec::new(),
+        };
+        Self { code, message, records }
     }
 }
 
 fn rejected(error: ResponseError, message: &str) -> Rejected {
-    Rejected { code: error.code(), message: Some(message.to_owned()) }
+    Rejected { message: Some(message.to_owned()), ..error.into() }
 }
 
 /// An append that is done, or that waits for the disk beside others of its request.
@@ -58,6 +75,8 @@ impl Append {
 
 pub(crate) async fn handle(call: &Call, request: ProduceRequest) -> Option<ProduceResponse> {
     let mut begun = Vec::with_capacity(request.topic_data.len());
+    // For all partitions together: a request can have very many of them.
+    let mut record_errors_left = RECORD_ERRORS;
     for mut data in request.topic_data {
         let topic = find_topic(call, &data);
         let mut appends = Vec::with_capacity(data.partition_data.len());
@@ -70,7 +89,13 @@ pub(crate) async fn handle(call: &Call, request: ProduceRequest) -> Option<Produ
                 Ok(topic) => begin(call, request.transactional_id.as_ref(), topic, records).await,
                 Err(error) => Err((*error).into()),
             };
-            appends.push((index, append.unwrap_or_else(|rejected| Append::Done(Err(rejected)))));
+            let append = append.unwrap_or_else(|mut rejected| {
+                rejected.records.truncate(record_errors_left);
+                rejected.records.shrink_to_fit();
+                record_errors_left -= rejected.records.len();
+                Append::Done(Err(rejected))
+            });
+            appends.push((index, append));
         }
         begun.push((data, appends));
     }
@@ -106,7 +131,7 @@ fn find_topic(call: &Call, data: &TopicProduceData) -> Result<Arc<Topic>, Respon
     }
 }
 
-/// Appends, or begins to where the disk is waited for: partitions then wait side by side.
+/// Checks and appends, or begins to where the disk is waited for: partitions then wait side by side.
 async fn begin(
     call: &Call,
     transactional_id: Option<&TransactionalId>,
@@ -117,17 +142,17 @@ async fn begin(
     let records = data.records.unwrap_or_default();
     let in_transaction = check_batch(call, transactional_id, &topic.name, data.index, &records)?;
     let (topic, index) = (topic.name.clone(), data.index);
+    let now_ms = now_ms();
+    let batches = partition.check(records, now_ms)?;
     let append = async move {
-        let appended = partition.append(records, now_ms()).await;
+        let appended = partition.append_checked(batches, now_ms).await;
         drop(in_transaction);
-        let new = partition.began_to_refuse(&appended);
-        appended.map_err(|error| {
-            if new {
-                tracing::error!(topic = &*topic, partition = index, "records are refused: {error}");
-            }
-            tracing::debug!("append refused: {error}");
-            Rejected { code: error.error_code(), message: Some(error.to_string()) }
-        })
+        if partition.began_to_refuse(&appended)
+            && let Err(error) = &appended
+        {
+            tracing::error!(topic = &*topic, partition = index, "records are refused: {error}");
+        }
+        appended.map_err(Rejected::from)
     };
     if call.broker.settings.fsync_always {
         Ok(Append::Waiting(tokio::spawn(append)))
@@ -173,6 +198,13 @@ fn respond(index: i32, appended: Result<Appended, Rejected>) -> PartitionProduce
         Err(rejected) => response
             .with_error_code(rejected.code)
             .with_base_offset(-1)
+            .with_record_errors(rejected.records.into_iter().map(name).collect())
             .with_error_message(rejected.message.map(Into::into)),
     }
+}
+
+fn name(RecordError { index, fault }: RecordError) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage::default()
+        .with_batch_index(index)
+        .with_batch_index_error_message(Some(fault.to_string().into()))
 }

@@ -20,7 +20,7 @@ pub(crate) const HEADER_BYTES: usize = 61;
 /// `length` counts from here.
 const LENGTH_FROM: usize = 12;
 /// The crc covers everything from here.
-pub(super) const CRC_FROM: usize = 21;
+pub(crate) const CRC_FROM: usize = 21;
 
 pub(super) const COMPRESSION_MASK: i16 = 0x07;
 const LOG_APPEND_TIME: i16 = 0x08;
@@ -42,6 +42,9 @@ pub(crate) enum BatchError {
     /// A field has a value that no writer makes.
     #[error("a record batch's {0}")]
     Invalid(&'static str),
+    /// The client says that the broker has set the timestamps.
+    #[error("a record batch's timestamp type is LogAppendTime, which only the broker sets")]
+    TimestampType,
     /// The stored and the computed CRC-32C differ.
     #[error("a record batch fails its checksum")]
     Crc,
@@ -148,6 +151,7 @@ impl Header {
 /// A whole batch: its header and all its bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
+    /// As read from the bytes, but for a newest timestamp that validation has corrected.
     pub(crate) header: Header,
     pub(crate) bytes: Bytes,
 }
@@ -176,7 +180,7 @@ impl Batch {
         &self.bytes[HEADER_BYTES..]
     }
 
-    /// Checks what a client may send to be appended; `split` has checked the structure.
+    /// Checks the header of what a client sends to be appended; `split` has checked the structure.
     pub(crate) fn check_from_client(&self) -> Result<(), BatchError> {
         self.check_crc()?;
         let header = &self.header;
@@ -186,17 +190,13 @@ impl Batch {
         if header.codec() > 4 {
             return Err(BatchError::Invalid("compression codec is unknown"));
         }
-        // The smallest record is 7 bytes; a compressed one can be less.
-        if header.codec() == 0 && self.body().len() < 7 * header.records_count as usize {
-            return Err(BatchError::Invalid("number of records does not fit its length"));
-        }
         if header.is_control() {
             return Err(BatchError::Invalid(
                 "control bit is set, which is only the broker's to set",
             ));
         }
         if header.is_log_append_time() {
-            return Err(BatchError::Invalid("timestamp type is the broker's to set"));
+            return Err(BatchError::TimestampType);
         }
         if header.has_producer() {
             let valid =
@@ -210,8 +210,8 @@ impl Batch {
         Ok(())
     }
 
-    /// The first bytes as they are stored: the given offset, leader epoch 0, and with
-    /// `log_append_time_ms` that time and the checksum that follows from it.
+    /// The first bytes as they are stored: the given offset, leader epoch 0, the newest timestamp of
+    /// the header or with `log_append_time_ms` that time, and the checksum that follows from it.
     pub(super) fn stored_header(
         &self,
         base_offset: i64,
@@ -221,10 +221,14 @@ impl Batch {
         head.copy_from_slice(&self.bytes[..HEADER_BYTES]);
         head[0..8].copy_from_slice(&base_offset.to_be_bytes());
         head[12..16].copy_from_slice(&0_i32.to_be_bytes());
-        if let Some(now_ms) = log_append_time_ms {
-            let attributes = self.header.attributes | LOG_APPEND_TIME;
-            head[21..23].copy_from_slice(&attributes.to_be_bytes());
-            head[35..43].copy_from_slice(&now_ms.to_be_bytes());
+        let mut attributes = self.header.attributes;
+        if log_append_time_ms.is_some() {
+            attributes |= LOG_APPEND_TIME;
+        }
+        head[21..23].copy_from_slice(&attributes.to_be_bytes());
+        let max_timestamp_ms = log_append_time_ms.unwrap_or(self.header.max_timestamp_ms);
+        head[35..43].copy_from_slice(&max_timestamp_ms.to_be_bytes());
+        if head[CRC_FROM..] != self.bytes[CRC_FROM..HEADER_BYTES] {
             let crc = crc32c::crc32c_append(crc32c::crc32c(&head[CRC_FROM..]), self.body());
             head[17..21].copy_from_slice(&crc.to_be_bytes());
         }

@@ -25,6 +25,10 @@ pub(crate) struct LogConfig {
     pub(crate) min_compaction_lag_ms: i64,
     /// `message.timestamp.type` is `LogAppendTime`.
     pub(crate) log_append_time: bool,
+    /// `message.timestamp.before.max.ms`: a record may be that much older than the broker's clock.
+    pub(crate) timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`: a record may be that much newer than the broker's clock.
+    pub(crate) timestamp_after_max_ms: i64,
 }
 
 impl Default for LogConfig {
@@ -42,6 +46,8 @@ impl Default for LogConfig {
             delete_retention_ms: DAY_MS,
             min_compaction_lag_ms: 0,
             log_append_time: false,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
         }
     }
 }

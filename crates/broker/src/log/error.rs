@@ -2,7 +2,9 @@
 
 use super::batch::BatchError;
 use super::read::Offsets;
+use crate::limits::RECORD_ERRORS;
 use kafka_protocol::error::ResponseError;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -45,9 +47,12 @@ pub(crate) enum AppendError {
     /// A plain batch in the middle of the producer's transaction.
     #[error("producer {0} has an open transaction here but sent a batch outside of it")]
     InvalidTransactionState(i64),
-    /// A compacted topic needs keys.
-    #[error("a record has no key, which a compacted topic needs")]
-    KeyRequired,
+    /// The timestamp type is the broker's to set.
+    #[error("{0}")]
+    TimestampType(BatchError),
+    /// Records that break a rule of their topic, or that cannot be read.
+    #[error("{0}")]
+    Records(InvalidRecords),
     /// The partition was closed: its topic was deleted, or the broker stops.
     #[error("the partition is closed, its topic was deleted or the broker stops")]
     Closed,
@@ -61,7 +66,9 @@ impl AppendError {
     pub(crate) fn error_code(&self) -> i16 {
         match self {
             Self::Corrupt(_) => ResponseError::CorruptMessage,
-            Self::Invalid(_) | Self::Number(_) | Self::KeyRequired => ResponseError::InvalidRecord,
+            Self::Invalid(_) | Self::Number(_) => ResponseError::InvalidRecord,
+            Self::TimestampType(_) => ResponseError::InvalidTimestamp,
+            Self::Records(records) => records.error(),
             Self::UnsupportedFormat(_) => ResponseError::UnsupportedForMessageFormat,
             Self::TooLarge { .. } => ResponseError::MessageTooLarge,
             Self::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
@@ -80,7 +87,82 @@ impl From<BatchError> for AppendError {
         match error {
             BatchError::Magic(_) => Self::UnsupportedFormat(error),
             BatchError::Truncated | BatchError::Crc => Self::Corrupt(error),
+            BatchError::TimestampType => Self::TimestampType(error),
             BatchError::Invalid(_) => Self::Invalid(error),
+        }
+    }
+}
+
+/// Why a batch is refused for one of its records.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub(crate) enum RecordFault {
+    /// Compaction goes by keys.
+    #[error("the record has no key, which a topic with cleanup.policy=compact needs")]
+    NoKey,
+    /// Its time is too far from the broker's.
+    #[error(
+        "the record's timestamp {timestamp_ms} is not from {earliest_ms} to {latest_ms}, as the \
+         topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms ask for"
+    )]
+    Timestamp { timestamp_ms: i64, earliest_ms: i64, latest_ms: i64 },
+    /// It cannot be read, and what follows it neither.
+    #[error("{0}")]
+    Malformed(BatchError),
+}
+
+/// A record for which its batch is refused (KIP-467).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordError {
+    /// Its place in the batch, from 0 on.
+    pub(crate) index: i32,
+    pub(crate) fault: RecordFault,
+}
+
+/// The records for which a batch is refused; never empty once it is an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InvalidRecords {
+    /// Ascending, the first [`RECORD_ERRORS`] of them.
+    pub(crate) named: Vec<RecordError>,
+    /// All of them.
+    pub(crate) count: usize,
+    /// Records of the batch, as its header says.
+    of: i32,
+}
+
+impl InvalidRecords {
+    pub(super) fn new(of: i32) -> Self {
+        Self { named: Vec::new(), count: 0, of }
+    }
+
+    pub(super) fn push(&mut self, error: RecordError) {
+        self.count += 1;
+        if self.named.len() < RECORD_ERRORS {
+            self.named.push(error);
+        }
+    }
+
+    /// As in Kafka, one timestamp out of bounds decides, unless the batch cannot be read at all.
+    fn error(&self) -> ResponseError {
+        let has = |fault: fn(&RecordFault) -> bool| self.named.iter().any(|it| fault(&it.fault));
+        if has(|it| matches!(it, RecordFault::Timestamp { .. }))
+            && !has(|it| matches!(it, RecordFault::Malformed(_)))
+        {
+            ResponseError::InvalidTimestamp
+        } else {
+            ResponseError::InvalidRecord
+        }
+    }
+}
+
+impl fmt::Display for InvalidRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, of, .. } = self;
+        write!(f, "{count} of the batch's {of} records are invalid")?;
+        match self.named.first() {
+            Some(RecordError { index, fault }) => {
+                write!(f, "; the first is record {index}: {fault}")
+            }
+            None => Ok(()),
         }
     }
 }

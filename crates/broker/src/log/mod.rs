@@ -8,13 +8,14 @@
 //!              log start                     last stable      end
 //! ```
 //!
-//! `Log` is the part behind the partition's lock. Reading files, flushing, retention and compaction
-//! take what they need from it and work outside of the lock.
+//! `Log` is the part behind the partition's lock. Whatever reads, writes, flushes or removes files
+//! takes what it needs from it and works outside of the lock.
 //!
 //! Memory changes only after the file did. A write that failed or panicked leaves bytes beyond
 //! `size_bytes`, which no reader sees and the next append cuts off.
 
 mod aborted;
+mod append;
 pub(crate) mod batch;
 mod buffers;
 mod cleaner;
@@ -38,16 +39,16 @@ mod sync;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod validate;
 
+pub(crate) use append::{Planned, Write};
 pub(crate) use config::{Fsync, LogConfig};
-pub(crate) use error::{AppendError, FetchError, LogError};
+pub(crate) use error::{AppendError, FetchError, LogError, RecordError};
 pub(crate) use producers::ActiveProducer;
 
-use batch::Batch;
 use cleaner::Cleaner;
 use producers::Producers;
 use read::Offsets;
-use record::Marker;
 use segment::Segment;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -127,59 +128,6 @@ impl Log {
         }
     }
 
-    /// Appends batches that `check_from_client` has passed, all or none.
-    pub(crate) fn append(
-        &mut self,
-        batches: &[Batch],
-        now_ms: i64,
-    ) -> Result<Appended, AppendError> {
-        self.check_writable()?;
-        if let [batch] = batches
-            && batch.header.has_producer()
-            && let Some(duplicate) = self.producers.check(&batch.header)?
-        {
-            return Ok(Appended {
-                base_offset: duplicate.base_offset,
-                log_append_time_ms: duplicate.log_append_time_ms,
-                log_start_offset: self.start_offset,
-            });
-        }
-        let base_offset = self.end_offset();
-        let append_time_ms = self.config.log_append_time.then_some(now_ms);
-        let written = self.write(batches, append_time_ms, now_ms)?;
-        for header in &written {
-            if header.has_producer() {
-                self.producers.note(header, now_ms);
-            }
-        }
-        Ok(Appended {
-            base_offset,
-            log_append_time_ms: append_time_ms.unwrap_or(-1),
-            log_start_offset: self.start_offset,
-        })
-    }
-
-    /// Ends the producer's transaction, when it has one here; says whether it had.
-    pub(crate) fn append_marker(
-        &mut self,
-        producer_id: i64,
-        producer_epoch: i16,
-        marker: Marker,
-        now_ms: i64,
-    ) -> Result<bool, AppendError> {
-        self.check_writable()?;
-        self.producers.check_marker(producer_id, producer_epoch)?;
-        if !self.producers.has_open(producer_id) {
-            return Ok(false);
-        }
-        let mut bytes = record::control_batch(producer_id, producer_epoch, marker, now_ms);
-        let batch = Batch::split(&mut bytes)?;
-        for header in self.write(&[batch], None, now_ms)? {
-            self.producers.end(&header, marker, now_ms);
-        }
-        Ok(true)
-    }
-
     /// Producers with an open transaction, and their epochs.
     pub(crate) fn open_transactions(&self) -> Vec<(i64, i16)> {
         self.producers.with_open()
@@ -188,46 +136,6 @@ impl Log {
     /// Producers that the log remembers, by their ids.
     pub(crate) fn active_producers(&self) -> Vec<ActiveProducer> {
         self.producers.active()
-    }
-
-    /// Writes batches at the end of the log and returns their headers as stored.
-    fn write(
-        &mut self,
-        batches: &[Batch],
-        append_time_ms: Option<i64>,
-        now_ms: i64,
-    ) -> io::Result<Vec<batch::Header>> {
-        self.mend_tail()?;
-        let size_bytes: usize = batches.iter().map(|it| it.bytes.len()).sum();
-        let active = self.active();
-        if active.size_bytes > 0
-            && active.size_bytes + size_bytes as u64 > self.config.segment_bytes
-        {
-            self.roll()?;
-        }
-        self.tail_torn = true;
-        let mut offset = self.end_offset();
-        let mut written = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let head = batch.stored_header(offset, append_time_ms);
-            if let Err(error) = self.active().write(&head, batch) {
-                // Cutting it off at once frees the disk space; when that fails too, the next append
-                // tries again first.
-                let _ = self.mend_tail();
-                return Err(error);
-            }
-            let header = batch::Header::read(&head).map_err(io::Error::other)?;
-            offset = header.next_offset();
-            written.push(header);
-        }
-        for header in &written {
-            self.active_mut().written(header, now_ms);
-        }
-        self.tail_torn = false;
-        if self.fsync != Fsync::Always {
-            self.high_watermark = self.end_offset();
-        }
-        Ok(written)
     }
 
     /// Also a duplicate is answered only if the first one is safe.
@@ -249,22 +157,9 @@ impl Log {
     fn mend_tail(&mut self) -> io::Result<()> {
         self.check_disk()?;
         if self.tail_torn {
-            self.active().truncate_to_size()?;
+            self.active().tail().truncate()?;
             self.tail_torn = false;
         }
-        Ok(())
-    }
-
-    /// Seals the active segment and begins a new one, unless it is empty.
-    fn roll(&mut self) -> io::Result<()> {
-        if self.active().size_bytes == 0 {
-            return Ok(());
-        }
-        self.mend_tail()?;
-        let base_offset = self.end_offset();
-        let segment = Segment::create(&self.dir, base_offset)?;
-        snapshot::save(&self.dir, base_offset, &self.producers)?;
-        self.segments.push(segment);
         Ok(())
     }
 

@@ -238,8 +238,8 @@ impl TimestampPlan {
                 if !candidate {
                     continue;
                 }
-                // Records are not looked at when they are appended, so some may be unreadable; the
-                // batch as a whole then stands for them.
+                // What the disk has damaged cannot be read; the batch as a whole then stands for its
+                // records.
                 let whole = Some((header.base_offset.max(from), header.max_timestamp_ms));
                 let Ok(records) = Records::of(&batch) else { return Ok(whole) };
                 for record in records.iter() {

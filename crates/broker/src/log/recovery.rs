@@ -126,7 +126,7 @@ fn open_segments(dir: &Path) -> io::Result<Vec<Segment>> {
             let (segment, wrong) = Segment::open_checked(dir, base_offset)?;
             if let Some(error) = wrong {
                 report_cut(dir, &segment, &error);
-                segment.truncate_to_size()?;
+                segment.tail().truncate()?;
                 cut = true;
             }
             segments.push(segment);

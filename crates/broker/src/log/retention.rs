@@ -1,7 +1,7 @@
 //! Which segments have served their time: rolling by age, retention by time and size.
 
 use super::segment::Segment;
-use super::{Log, files};
+use super::{Log, Write, files};
 use std::io;
 use std::path::PathBuf;
 
@@ -26,14 +26,14 @@ impl Retired {
 }
 
 impl Log {
-    /// Rolls the active segment when it is older than `segment_ms`, so that it can be deleted or
+    /// Plans a new segment when the active one is older than `segment_ms`, so that it can be deleted or
     /// compacted.
-    pub(crate) fn roll_by_time(&mut self, now_ms: i64) -> io::Result<()> {
+    pub(crate) fn plan_roll_by_time(&mut self, now_ms: i64) -> io::Result<Option<Write>> {
         let active = self.active();
         let first_ms = active.index.first_append_ms;
         let old = first_ms >= 0 && now_ms.saturating_sub(first_ms) >= self.config.segment_ms;
         // A segment that is past its retention need not wait until it is full, as in Kafka.
-        if old || self.is_expired(active, now_ms) { self.roll() } else { Ok(()) }
+        if old || self.is_expired(active, now_ms) { self.plan_roll(now_ms) } else { Ok(None) }
     }
 
     fn is_expired(&self, segment: &Segment, now_ms: i64) -> bool {
@@ -48,9 +48,8 @@ impl Log {
         newest_ms >= 0 && now_ms.saturating_sub(newest_ms) > retention_ms
     }
 
-    /// Raises the log start to what retention lets go, and takes the segments below it out of the log.
-    /// The caller removes their files, outside of the lock: that can take long.
-    pub(crate) fn apply_retention(&mut self, now_ms: i64) -> Retired {
+    /// The log start after what retention lets go.
+    pub(crate) fn start_by_retention(&self, now_ms: i64) -> i64 {
         let mut size_bytes = self.size_bytes();
         let mut start_offset = self.start_offset;
         for pair in self.segments.windows(2) {
@@ -66,8 +65,13 @@ impl Log {
             size_bytes = kept_bytes;
             start_offset = start_offset.max(next.base_offset);
         }
-        // Not written down: the base of the first segment says it, once those before it are gone.
-        self.start_offset = start_offset;
+        start_offset
+    }
+
+    /// Takes the segments below the log start out of the log. The caller removes their files, outside
+    /// of the lock: that can take long.
+    pub(crate) fn retire(&mut self) -> Retired {
+        let start_offset = self.start_offset;
         self.producers.aborted.forget_before(start_offset);
         let gone = self.segments.windows(2).filter(|it| it[1].base_offset <= start_offset).count();
         Retired { dir: self.dir.clone(), segments: self.segments.drain(..gone).collect() }

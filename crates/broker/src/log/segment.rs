@@ -4,6 +4,7 @@ use super::batch::{Batch, BatchError, HEADER_BYTES, Header};
 use super::buffers::Buffer;
 use super::files;
 use super::index::Index;
+use crate::blocking::may_block;
 use crate::limits::SCAN_CHUNK_BYTES;
 use bytes::Bytes;
 use std::fs::{File, OpenOptions};
@@ -93,28 +94,12 @@ impl Segment {
         Ok((segment, wrong))
     }
 
-    /// Cuts everything off that was not written whole, and puts the next write there.
-    pub(super) fn truncate_to_size(&self) -> io::Result<()> {
-        self.file.set_len(self.size_bytes)?;
-        (&*self.file).seek(SeekFrom::Start(self.size_bytes)).map(drop)
+    /// Where the next batch goes.
+    pub(super) fn tail(&self) -> Tail {
+        Tail { file: Arc::clone(&self.file), size_bytes: self.size_bytes }
     }
 
-    /// Writes one batch at the end: `head` instead of its own first bytes.
-    pub(super) fn write(&self, head: &[u8; HEADER_BYTES], batch: &Batch) -> io::Result<()> {
-        let mut slices = [IoSlice::new(head), IoSlice::new(batch.body())];
-        let mut left = &mut slices[..];
-        while left.iter().any(|slice| !slice.is_empty()) {
-            match (&*self.file).write_vectored(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes a batch that `write` has written.
+    /// Notes a batch that was written at the tail.
     pub(super) fn written(&mut self, header: &Header, now_ms: i64) {
         if self.size_bytes == 0 {
             self.index.first_append_ms = now_ms;
@@ -137,6 +122,36 @@ impl Segment {
     /// Removes the segment's files. Readers that hold the file keep it.
     pub(super) fn remove(&self, dir: &Path) -> io::Result<()> {
         remove_files(dir, self.base_offset)
+    }
+}
+
+/// The end of a segment's file.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    file: Arc<File>,
+    size_bytes: u64,
+}
+
+impl Tail {
+    /// Cuts everything off that was not written whole, and puts the next write there.
+    pub(super) fn truncate(&self) -> io::Result<()> {
+        self.file.set_len(self.size_bytes)?;
+        (&*self.file).seek(SeekFrom::Start(self.size_bytes)).map(drop)
+    }
+
+    /// Writes one batch at the end of the file: `head`, and then the records.
+    pub(super) fn write(&self, head: &[u8; HEADER_BYTES], body: &[u8]) -> io::Result<()> {
+        let mut slices = [IoSlice::new(head), IoSlice::new(body)];
+        let mut left = &mut slices[..];
+        while left.iter().any(|slice| !slice.is_empty()) {
+            match (&*self.file).write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -208,17 +223,42 @@ impl Scan {
     }
 }
 
-/// Reads up to `length` bytes; fewer only at the end of the file.
+/// Reads up to `length` bytes; fewer only at the end of the file. What the page cache does not have is
+/// read where it may block.
 pub(super) fn read_at(file: &File, position: u64, length: usize) -> io::Result<Bytes> {
     let mut buffer = Buffer::new(length);
+    let mut filled = read_cached(file, position, buffer.as_mut());
+    if filled < length {
+        let (position, rest) = (position + filled as u64, &mut buffer.as_mut()[filled..]);
+        filled += may_block(|| read_all(file, position, rest))?;
+    }
+    Ok(buffer.freeze(filled))
+}
+
+/// Reads what the page cache has, without waiting for the disk; says how much that was. Nothing where
+/// the file system cannot tell: then the disk is asked.
+#[cfg(target_os = "linux")]
+fn read_cached(file: &File, position: u64, out: &mut [u8]) -> usize {
+    let mut slices = [io::IoSliceMut::new(out)];
+    let nowait = rustix::io::ReadWriteFlags::NOWAIT;
+    rustix::io::preadv2(file, &mut slices, position, nowait).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_file: &File, _position: u64, _out: &mut [u8]) -> usize {
+    0
+}
+
+/// Fills `out`, if the file is that long; says how much it read.
+fn read_all(file: &File, position: u64, out: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
-    while filled < length {
-        match file.read_at(&mut buffer.as_mut()[filled..], position + filled as u64) {
+    while filled < out.len() {
+        match file.read_at(&mut out[filled..], position + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(buffer.freeze(filled))
+    Ok(filled)
 }

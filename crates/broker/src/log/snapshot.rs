@@ -18,9 +18,9 @@ const VERSION: u32 = 1;
 /// A torn newest snapshot falls back on the one before.
 const KEPT: usize = 2;
 
-/// Writes the snapshot at `offset`, and removes all but the newest ones.
-pub(super) fn save(dir: &Path, offset: i64, producers: &Producers) -> io::Result<()> {
-    files::write_checked(&files::path(dir, offset, files::SNAPSHOT), &encode(producers))?;
+/// Writes the snapshot at `offset`, as `encode` made it, and removes all but the newest ones.
+pub(super) fn save(dir: &Path, offset: i64, snapshot: &[u8]) -> io::Result<()> {
+    files::write_checked(&files::path(dir, offset, files::SNAPSHOT), snapshot)?;
     let old = files::offsets(dir, files::SNAPSHOT)?;
     for &offset in old.iter().rev().skip(KEPT) {
         files::remove(&files::path(dir, offset, files::SNAPSHOT))?;
@@ -45,7 +45,8 @@ pub(super) fn load(dir: &Path, end_offset: i64) -> io::Result<Option<(i64, Produ
     Ok(None)
 }
 
-fn encode(producers: &Producers) -> BytesMut {
+/// The content of a snapshot file, but for its checksum.
+pub(super) fn encode(producers: &Producers) -> BytesMut {
     let mut out = BytesMut::new();
     out.put_u32(VERSION);
     out.put_u32(producers.known.len() as u32);

@@ -101,7 +101,7 @@ impl Log {
             return Ok(());
         }
         self.mend_tail()?;
-        snapshot::save(&self.dir, self.end_offset(), &self.producers)?;
+        snapshot::save(&self.dir, self.end_offset(), &snapshot::encode(&self.producers))?;
         self.save_indexes(self.segments.len())?;
         files::sync_dir(&self.dir)
     }

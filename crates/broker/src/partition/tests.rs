@@ -42,7 +42,8 @@ async fn a_full_disk_is_reported_once_until_it_takes_records_again() {
     let full = Err(io::Error::from(io::ErrorKind::StorageFull).into());
     assert!(partition.began_to_refuse(&full));
     assert!(!partition.began_to_refuse(&full));
-    assert!(!partition.began_to_refuse(&Err(AppendError::KeyRequired)), "that is another matter");
+    let closed = Err(AppendError::Closed);
+    assert!(!partition.began_to_refuse(&closed), "that is another matter");
     assert!(!partition.began_to_refuse(&full));
     let taken = partition.append(values(&["a"]), NOW_MS).await;
     assert!(!partition.began_to_refuse(&taken));
@@ -171,5 +172,53 @@ async fn what_is_on_the_disk_is_acknowledged_without_its_index() {
         let appended = partition.append(values(&["some value"]), NOW_MS).await.unwrap();
         assert_eq!(appended.base_offset, offset);
         assert_eq!(partition.offsets().high_watermark, offset + 1);
+    }
+}
+
+/// Lets a partition's file work take as long as the test holds the guard.
+fn slow_disk(partition: &Partition) -> MutexGuard<'_, ()> {
+    lock(&partition.shared.writing)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_slow_disk_holds_up_the_appends_of_its_partition_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig::default();
+    let slow = Partition::open(dir.path().join("slow"), config.clone(), LAZY).unwrap();
+    let other = Partition::open(dir.path().join("other"), config, LAZY).unwrap();
+    slow.append(values(&["a"]), NOW_MS).await.unwrap();
+    let (busy, is_busy) = std::sync::mpsc::channel();
+    let (recover, recovers) = std::sync::mpsc::channel();
+    let disk = std::thread::spawn({
+        let slow = slow.clone();
+        move || {
+            let _writing = slow_disk(&slow);
+            busy.send(()).unwrap();
+            recovers.recv().unwrap();
+        }
+    });
+    is_busy.recv().unwrap();
+    // More than the runtime has threads for work that blocks.
+    let appends: Vec<_> = (0..600)
+        .map(|_| {
+            let slow = slow.clone();
+            tokio::spawn(async move { slow.append(values(&["b"]), NOW_MS).await.unwrap() })
+        })
+        .collect();
+    let others = tokio::spawn(async move {
+        for offset in 0..20 {
+            let appended = other.append(values(&["c"]), NOW_MS).await.unwrap();
+            assert_eq!(appended.base_offset, offset);
+            assert_eq!(read_from(&slow, 0, Isolation::ReadUncommitted).len(), 1);
+            assert_eq!(slow.offset_for_timestamp(NOW_MS).unwrap(), Some((0, NOW_MS)));
+        }
+    });
+    let others = tokio::time::timeout(std::time::Duration::from_secs(30), others).await;
+    others.expect("a disk that is slow for one partition holds up another").unwrap();
+    assert!(appends.iter().all(|append| !append.is_finished()));
+    recover.send(()).unwrap();
+    disk.join().unwrap();
+    for append in appends {
+        append.await.unwrap();
     }
 }

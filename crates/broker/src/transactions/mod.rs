@@ -97,6 +97,11 @@ impl Transactions {
         }
     }
 
+    /// Waits for the end of the task that writes the journal; see [`Journal::ended`].
+    pub(crate) async fn journal_ended(&self) {
+        self.journal.ended().await;
+    }
+
     /// A producer id that nobody has had.
     pub(crate) async fn new_producer_id(&self) -> Result<i64, ResponseError> {
         loop {

@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::groups::{Claim, Committed, OffsetKey};
 use crate::limits::{TRANSACTION_PARTITIONS, TRANSACTION_PARTITIONS_ALL};
 use crate::log::record::Writer;
-use crate::log::testing::{by, read_from};
+use crate::log::testing::{NOW_MS, by, read_from};
 use crate::partition::{Isolation, Partition};
 use crate::settings::Settings;
 use crate::time::now_ms;
@@ -42,7 +42,7 @@ async fn write(broker: &Broker, producer: (i64, i16), sequence: i32) {
     transactions.add(ID, producer, &[("t".into(), 0)], Some("g")).await.unwrap();
     let token = transactions.verify(ID, producer.0, producer.1, "t", 0).unwrap();
     let batch = by(Writer::idempotent(producer.0, producer.1, sequence, true), &["v"]);
-    partition(broker).append(batch, now_ms()).await.unwrap();
+    partition(broker).append(batch, NOW_MS).await.unwrap();
     drop(token);
     let token = transactions.verify_group(ID, producer, "g").unwrap();
     commit(broker, producer, 5).await;
@@ -182,7 +182,7 @@ async fn the_end_waits_for_the_batches_and_offsets_before_it() {
     }
     assert!(!is_settled(&broker));
     let batch = by(Writer::idempotent(producer.0, producer.1, 1, true), &["late"]);
-    partition(&broker).append(batch, now_ms()).await.unwrap();
+    partition(&broker).append(batch, NOW_MS).await.unwrap();
     drop(token);
     commit(&broker, producer, 7).await;
     drop(offsets_token);
@@ -215,7 +215,7 @@ async fn what_nobody_owns_is_aborted_at_the_start() {
     let lost = by(Writer::idempotent(77, 3, 0, true), &["lost"]);
     broker.topics.create("u", 1, std::collections::BTreeMap::default()).await.unwrap();
     let other = broker.topics.partition("u", 0).unwrap();
-    other.append(lost, now_ms()).await.unwrap();
+    other.append(lost, NOW_MS).await.unwrap();
     abort_unowned(&broker).await;
     assert_eq!(other.offsets().last_stable, other.offsets().high_watermark);
     assert!(read_from(&other, 0, Isolation::ReadCommitted).is_empty());

@@ -4,6 +4,9 @@
 
 mod admin;
 mod configs;
+mod kafka;
+mod raw;
+mod records;
 mod restart;
 mod round_trip;
 mod sockets;

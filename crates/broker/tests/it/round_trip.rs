@@ -197,7 +197,7 @@ async fn offsets_are_found_by_time() {
     assert_eq!(find(-1).await, 3, "latest");
     assert_eq!(find(-2).await, 0, "earliest");
     assert_eq!(find(-3).await, 2, "newest timestamp");
-    assert_eq!(find(FIRST_TIMESTAMP_MS + 1).await, 1);
-    assert_eq!(find(FIRST_TIMESTAMP_MS + 3).await, -1, "nothing is that new");
+    assert_eq!(find(*FIRST_TIMESTAMP_MS + 1).await, 1);
+    assert_eq!(find(*FIRST_TIMESTAMP_MS + 3).await, -1, "nothing is that new");
     broker.stop().await;
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use erboh_broker::{Broker, Error, Settings};
@@ -24,8 +26,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Timestamp of a batch's first record: in a far future, so that retention leaves it alone.
-pub(crate) const FIRST_TIMESTAMP_MS: i64 = 4_000_000_000_000;
+/// Timestamp of a batch's first record: about now, so that retention leaves it alone and the broker
+/// takes it.
+pub(crate) static FIRST_TIMESTAMP_MS: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    now.as_millis() as i64
+});
 
 /// A broker in this process, on a port of its own.
 pub(crate) struct Running {
@@ -56,7 +62,7 @@ impl Running {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), correlation_id: 0 }
+        Client::connect(self.address).await
     }
 }
 
@@ -71,6 +77,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), correlation_id: 0 }
+    }
+
     /// Sends a request and receives its answer.
     pub(crate) async fn call<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
         self.send(request, version).await;
@@ -144,7 +154,17 @@ impl Client {
         name: &str,
         values: &[&str],
     ) -> PartitionProduceResponse {
-        let response = self.call(&produce(name, -1, batch(values)), 9).await;
+        self.produce_batch(name, batch(values), 9).await
+    }
+
+    /// Produces bytes to partition 0 with all acknowledgements.
+    pub(crate) async fn produce_batch(
+        &mut self,
+        name: &str,
+        records: Bytes,
+        version: i16,
+    ) -> PartitionProduceResponse {
+        let response = self.call(&produce(name, -1, records), version).await;
         response.responses[0].partition_responses[0].clone()
     }
 
@@ -194,7 +214,7 @@ pub(crate) fn batch(values: &[&str]) -> Bytes {
             offset: index as i64,
             // The encoder begins another batch where these do not go on by one.
             sequence: NO_SEQUENCE + index as i32,
-            timestamp: FIRST_TIMESTAMP_MS + index as i64,
+            timestamp: *FIRST_TIMESTAMP_MS + index as i64,
             key: None,
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
             headers: std::iter::empty().collect(),

@@ -205,7 +205,7 @@ fn copy(from: &Path) -> tempfile::TempDir {
 
 /// Runs one pass and copies the directory at each point where a crash could strike.
 fn crash_points(dir: &Path, partition: &Partition, now_ms: i64) -> Vec<tempfile::TempDir> {
-    partition.with_log(super::super::Log::roll).unwrap();
+    partition.roll();
     partition.flush().unwrap();
     let mut points = vec![copy(dir)];
     let Some(plan) = partition.with_log(|log| log.plan_compaction(now_ms, true)) else {

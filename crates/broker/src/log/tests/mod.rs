@@ -25,6 +25,6 @@ fn compact_all(partition: &Partition, now_ms: i64) {
 }
 
 fn compact_with_memory_for(partition: &Partition, now_ms: i64, keys: usize) {
-    partition.with_log(super::Log::roll).unwrap();
+    partition.roll();
     partition.compact(now_ms, keys).unwrap();
 }

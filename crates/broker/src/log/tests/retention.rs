@@ -5,6 +5,7 @@ use crate::log::record::{Writer, build};
 use crate::log::testing::{NOW_MS, all_values, open, values};
 use crate::partition::{FetchError, Isolation, LogConfig, Partition};
 use bytes::Bytes;
+use std::path::Path;
 
 /// A batch of records that all have this time.
 fn at(timestamp_ms: i64, count: usize) -> Bytes {
@@ -12,10 +13,11 @@ fn at(timestamp_ms: i64, count: usize) -> Bytes {
     build(Writer::default(), timestamp_ms, (0..count).map(|_| (None, Some(value))))
 }
 
-async fn hours(dir: &std::path::Path, config: &LogConfig) -> Partition {
+async fn hours(dir: &Path, config: &LogConfig) -> Partition {
     let partition = open(dir, config);
     for hour in 0..10 {
-        partition.append(at(NOW_MS + hour * 3_600_000, 8), NOW_MS).await.unwrap();
+        let now_ms = NOW_MS + hour * 3_600_000;
+        partition.append(at(now_ms, 8), now_ms).await.unwrap();
     }
     partition
 }
@@ -32,6 +34,54 @@ async fn old_segments_go_and_the_start_survives_a_restart() {
     assert_eq!(all_values(&partition).len(), 6 * 8);
     let before = partition.fetch(31, 1000, Isolation::ReadUncommitted);
     assert!(matches!(before, Err(FetchError::OutOfRange(_))));
+}
+
+/// The files of a directory, by name.
+fn content(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn the_start_does_not_go_back_when_a_crash_leaves_what_retention_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { retention_ms: Some(3_600_000), ..small_segments() };
+    let partition = hours(dir.path(), &config).await;
+    let before = content(dir.path());
+    partition.maintain(NOW_MS + 5 * 3_600_000).unwrap();
+    let start = partition.offsets().log_start;
+    assert_eq!(start, 4 * 8);
+    // As if none of the removals had reached the disk.
+    for (name, bytes) in before {
+        if !dir.path().join(&name).exists() {
+            std::fs::write(dir.path().join(&name), bytes).unwrap();
+        }
+    }
+    let partition = open(dir.path(), &config);
+    assert_eq!(partition.offsets().log_start, start);
+    partition.maintain(NOW_MS + 5 * 3_600_000).unwrap();
+    assert_eq!(all_values(&partition).len(), 6 * 8);
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_keep_retention_from_making_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { retention_ms: Some(3_600_000), ..small_segments() };
+    let partition = hours(dir.path(), &config).await;
+    let size = partition.size_bytes();
+    // In the way of the file that the log start is written to.
+    std::fs::create_dir(dir.path().join("log-start.tmp")).unwrap();
+    partition.maintain(NOW_MS + 5 * 3_600_000).unwrap();
+    assert_eq!(partition.offsets().log_start, 4 * 8);
+    assert!(partition.size_bytes() < size);
+    let segments = content_of_segments(dir.path());
+    assert!(segments < size, "{segments} of {size} bytes are left");
+}
+
+fn content_of_segments(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let segments = entries.filter(|it| it.path().extension().is_some_and(|it| it == "log"));
+    segments.map(|segment| segment.metadata().unwrap().len()).sum()
 }
 
 #[tokio::test]
