@@ -10,12 +10,19 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../crates/erboh/src/web/byte_order_mark.rs"]
+mod byte_order_mark;
 #[path = "../../crates/erboh/src/limits.rs"]
 mod limits;
 #[path = "../../crates/erboh/src/producer/ratings/lines.rs"]
 mod lines;
 #[path = "../../crates/erboh/src/rating/mod.rs"]
 mod rating;
+
+/// Where the modules look for it.
+mod web {
+    pub use super::byte_order_mark;
+}
 
 use lines::{Line, Lines};
 use rating::{Rating, RatingId, RatingView};

@@ -10,6 +10,7 @@
 
 pub mod assets;
 pub mod body;
+pub mod byte_order_mark;
 mod header_limit;
 pub mod host;
 pub mod live;

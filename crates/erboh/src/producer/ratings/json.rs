@@ -20,7 +20,7 @@ use super::media::Coding;
 use super::uploads::{Place, Uploads};
 use crate::limits;
 use crate::limits::{ARRAY_BYTES_MAX, ARRAY_ITEMS_MAX, RATING_BYTES_MAX};
-use crate::web::body::BYTE_ORDER_MARK;
+use crate::web::byte_order_mark::BYTE_ORDER_MARK;
 use crate::web::{Problem, kinds};
 
 /// What most bodies fit into; larger ones grow.

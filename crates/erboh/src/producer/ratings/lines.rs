@@ -12,7 +12,7 @@
 use memchr::memchr;
 
 use crate::limits::{INGEST_READ_BYTES, RATING_BYTES_MAX};
-use crate::web::body::{BYTE_ORDER_MARK, without_mark};
+use crate::web::byte_order_mark::{BYTE_ORDER_MARK, without_mark};
 
 /// Bytes of a line that may still turn out to be within the limit: a byte order mark and `\r` do not count.
 const UNDECIDED_BYTES_MAX: usize = RATING_BYTES_MAX + BYTE_ORDER_MARK.len() + 1;

@@ -20,7 +20,8 @@ use super::simulation::Simulation;
 use super::view::View;
 use crate::limits;
 use crate::producer::Producer;
-use crate::web::body::{in_time, media_type, without_mark};
+use crate::web::body::{in_time, media_type};
+use crate::web::byte_order_mark::without_mark;
 use crate::web::{Problem, kinds};
 
 /// The answer of `GET /api/v1/simulations`.
