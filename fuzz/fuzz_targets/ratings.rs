@@ -21,7 +21,7 @@ mod rating;
 
 /// Where the modules look for it.
 mod web {
-    pub use super::byte_order_mark;
+    pub(crate) use super::byte_order_mark;
 }
 
 use lines::{Line, Lines};
